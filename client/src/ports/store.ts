@@ -1,0 +1,93 @@
+/** One Yjs update of one document, as it was made or received (trap Y3). */
+export interface StoredUpdate {
+  /** Order of arrival on this device: ascending over all documents, never reused. */
+  readonly seq: number
+  /** Address of the document (`30001:<owner>:<id>`). */
+  readonly address: string
+  readonly update: Uint8Array
+}
+
+/**
+ * How far an outbox entry is. `pending`: made here, not signed. `staged`: signed and kept, so that every
+ * resend is the same event. `refused`: the server said no for good. `saved`: durable on the server; kept
+ * only where there is no document to hold the content (training data).
+ */
+export type OutboxState = 'pending' | 'staged' | 'refused' | 'saved'
+
+/** Something the server has still to get. */
+export interface OutboxEntry {
+  readonly id: string
+  /** First in, first out per `lane`. For a document its address, else `training`. */
+  readonly lane: string
+  /** Order within the lane: the `seq` of the first update it stands for, or its own. */
+  readonly seq: number
+  /** The last `seq` it stands for; equal to `seq` for one edit. The content is in the log, not here again. */
+  readonly throughSeq: number
+  /** Edits it stands for: what a user is told is unsent. At least 1. */
+  readonly edits: number
+  readonly state: OutboxState
+  /** JSON of the signed event (`staged`, `refused`, `saved`) or of the template (`pending` outside a document). */
+  readonly event: string
+  /** Why it was refused; else empty. */
+  readonly reason: string
+}
+
+/** What the device keeps of one document besides its log. */
+export interface StoredDocument {
+  readonly address: string
+  /** JSON of the members by the owner's newest event seen, for the `p` tags of one's own. */
+  readonly members: string
+  /** `created_at` of that event; -1 if none was seen. */
+  readonly membersStatedAt: number
+}
+
+/** A row of a query table: `id` and the columns of that table (docs/SPEC.md "Query tables"). */
+export type QueryRow = { readonly id: string } & Readonly<Record<string, string | number | boolean | null>>
+
+/** The tables an app may query and observe. They are derived from the documents, and can be rebuilt. */
+export type QueryTable = 'chats' | 'messages' | 'settings'
+
+/** One atomic change: after a crash all of it is there, or nothing (trap C1). */
+export interface StoreBatch {
+  readonly updates?: readonly StoredUpdate[]
+  /** Entries to add, or to replace by id. */
+  readonly outboxPut?: readonly OutboxEntry[]
+  readonly outboxDelete?: readonly string[]
+  /** Documents to add, or to replace by address. */
+  readonly documents?: readonly StoredDocument[]
+  /** Rows to add, or to replace by id; ids to delete (deleting a missing row is no error). */
+  readonly rows?: readonly {
+    readonly table: QueryTable
+    readonly put: readonly QueryRow[]
+    readonly delete: readonly string[]
+  }[]
+  /** Values to set by key. */
+  readonly meta?: Readonly<Record<string, string>>
+}
+
+/**
+ * Where a device keeps everything. Adapters pass the suite in `test/contract/store-contract.ts`.
+ * Every method rejects with `STORE_FAILED` when the database is closed, full or broken.
+ */
+export interface SyncStore {
+  /** All key-value pairs: identity, cursor, device id. */
+  loadMeta(): Promise<Record<string, string>>
+  /** Highest `seq` ever given out among updates and outbox entries; 0 for a new store. */
+  lastSeq(): Promise<number>
+  loadDocuments(): Promise<StoredDocument[]>
+  /** The log of one document, by ascending `seq`. */
+  loadUpdates(address: string): Promise<StoredUpdate[]>
+  /** Updates of one document with `fromSeq <= seq <= throughSeq`, ascending. */
+  loadUpdateRange(address: string, fromSeq: number, throughSeq: number): Promise<StoredUpdate[]>
+  /** All entries by ascending `seq`. */
+  loadOutbox(): Promise<OutboxEntry[]>
+  /** All rows of a query table, or those whose column has the value; unordered. */
+  loadRows(
+    table: QueryTable,
+    where?: { readonly column: string; readonly equals: string },
+  ): Promise<QueryRow[]>
+  /** Applies the batch atomically. Resolves when it would survive the process being killed, and on SQLite a power cut. */
+  commit(batch: StoreBatch): Promise<void>
+  /** Releases the database where the store opened it. Idempotent. */
+  close(): Promise<void>
+}

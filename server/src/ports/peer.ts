@@ -1,0 +1,11 @@
+/** The other end of one connection, as a session sees it. */
+export interface Peer {
+  /** Queues one text message. Never throws; after a close it does nothing. */
+  send(text: string): void
+  /** Bytes queued in the socket and not yet taken by the network. */
+  readonly queuedBytes: number
+  /** Resolves once little is queued, or the connection has closed. */
+  drained(): Promise<void>
+  /** Closes the connection. Codes 4400–4499 tell a client to stop trying, all others to come back. */
+  close(code: number, reason: string): void
+}

@@ -1,0 +1,118 @@
+import { SyncError } from './errors.js'
+import type { NostrEvent } from './event.js'
+import { isHex64 } from './hex.js'
+import type { Limits } from './limits.js'
+
+/** A NIP-01 filter, checked, with the sync extension's `after`. Absent lists match everything. */
+export interface Filter {
+  readonly ids?: readonly string[]
+  readonly authors?: readonly string[]
+  readonly kinds?: readonly number[]
+  /** Single-letter tag filters, by letter without the `#`. */
+  readonly tags: ReadonlyMap<string, readonly string[]>
+  /** Unix seconds, inclusive. */
+  readonly since?: number
+  /** Unix seconds, inclusive. */
+  readonly until?: number
+  readonly limit?: number
+  /** Sync extension: a cursor, or the empty string for "from the beginning". */
+  readonly after?: string
+}
+
+const TAG_FIELD = /^#[A-Za-z]$/
+const MAX_KIND = 65_535
+
+function invalid(message: string): SyncError {
+  return new SyncError('FILTER_INVALID', message)
+}
+
+/** A filter as the wire carries it, checked. Unknown fields are ignored (NIP-01). Throws `FILTER_INVALID`. */
+export function parseFilter(value: unknown, limits: Limits): Filter {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw invalid('a filter is a JSON object')
+  }
+  const fields = value as Record<string, unknown>
+  const tags = new Map<string, readonly string[]>()
+  for (const [name, list] of Object.entries(fields)) {
+    if (!TAG_FIELD.test(name)) continue
+    const letter = name[1] as string
+    tags.set(
+      letter,
+      parseList(name, list, limits, letter === 'e' || letter === 'p' ? isHex64 : isString, 'strings'),
+    )
+  }
+  const filter: { -readonly [K in keyof Filter]: Filter[K] } = { tags }
+  if (fields.ids !== undefined) filter.ids = parseList('ids', fields.ids, limits, isHex64, '')
+  if (fields.authors !== undefined) filter.authors = parseList('authors', fields.authors, limits, isHex64, '')
+  if (fields.kinds !== undefined)
+    filter.kinds = parseList('kinds', fields.kinds, limits, isKind, 'kind numbers')
+  if (fields.since !== undefined) filter.since = parseCount('since', fields.since)
+  if (fields.until !== undefined) filter.until = parseCount('until', fields.until)
+  if (fields.limit !== undefined) filter.limit = parseCount('limit', fields.limit)
+  if (fields.after !== undefined) {
+    if (typeof fields.after !== 'string') throw invalid('after must be a cursor, or "" for the beginning')
+    for (const name of ['since', 'until', 'limit'] as const) {
+      if (fields[name] !== undefined) {
+        throw invalid(`after can't be combined with ${name}: it brings everything that changed`)
+      }
+    }
+    filter.after = fields.after
+  }
+  return filter
+}
+
+function isString(value: unknown): value is string {
+  return typeof value === 'string'
+}
+
+function isKind(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= MAX_KIND
+}
+
+function parseList<T>(
+  name: string,
+  value: unknown,
+  limits: Limits,
+  accepts: (item: unknown) => item is T,
+  what: string,
+): readonly T[] {
+  if (!Array.isArray(value)) throw invalid(`${name} must be an array`)
+  if (value.length > limits.maxFilterValues) {
+    throw invalid(`${name} has ${value.length} values, at most ${limits.maxFilterValues} are allowed`)
+  }
+  if (!value.every(accepts)) {
+    throw invalid(
+      `${name} must hold ${accepts === (isHex64 as unknown) ? '64 lower-case hex characters each' : what}`,
+    )
+  }
+  return value
+}
+
+function parseCount(name: string, value: unknown): number {
+  if (!Number.isSafeInteger(value) || (value as number) < 0) {
+    throw invalid(`${name} must be a whole number, 0 or more`)
+  }
+  return value as number
+}
+
+/** Whether an event is in a filter's set (NIP-01). `limit` and `after` don't decide that. */
+export function matchFilter(filter: Filter, event: NostrEvent): boolean {
+  if (filter.ids !== undefined && !filter.ids.includes(event.id)) return false
+  if (filter.kinds !== undefined && !filter.kinds.includes(event.kind)) return false
+  if (filter.authors !== undefined && !filter.authors.includes(event.pubkey)) return false
+  if (filter.since !== undefined && event.created_at < filter.since) return false
+  if (filter.until !== undefined && event.created_at > filter.until) return false
+  for (const [letter, values] of filter.tags) {
+    if (!event.tags.some((tag) => tag[0] === letter && tag[1] !== undefined && values.includes(tag[1])))
+      return false
+  }
+  return true
+}
+
+/** Newest first, equal times by lowest id (NIP-01): the order of stored events. */
+export function compareNewestFirst(
+  a: { readonly created_at: number; readonly id: string },
+  b: { readonly created_at: number; readonly id: string },
+): number {
+  return b.created_at - a.created_at || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0)
+}

@@ -1,0 +1,19 @@
+const HEX_64 = /^[0-9a-f]{64}$/
+const HEX_128 = /^[0-9a-f]{128}$/
+
+/** Whether a value is 32 bytes as 64 lower-case hex characters: an event id or a public key (NIP-01). */
+export function isHex64(value: unknown): value is string {
+  return typeof value === 'string' && HEX_64.test(value)
+}
+
+/** Whether a value is 64 bytes as 128 lower-case hex characters: a signature (NIP-01). */
+export function isHex128(value: unknown): value is string {
+  return typeof value === 'string' && HEX_128.test(value)
+}
+
+/** Lower-case hex of some bytes. */
+export function bytesToHex(bytes: Uint8Array): string {
+  let hex = ''
+  for (const byte of bytes) hex += byte.toString(16).padStart(2, '0')
+  return hex
+}

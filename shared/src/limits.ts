@@ -1,0 +1,73 @@
+/**
+ * Every bound that keeps a hostile or broken peer from hurting the others, in one place.
+ * Sizes are bytes of UTF-8 unless said otherwise.
+ */
+export interface Limits {
+  /**
+   * One WebSocket message. Checked by the socket before anything is read.
+   * @default 1_310_720 (1.25 MiB: the largest event and its envelope)
+   */
+  readonly maxMessageBytes: number
+  /**
+   * One event as canonical JSON. An event must stay well under what a phone can hold in one database row.
+   * @default 1_048_576
+   */
+  readonly maxEventBytes: number
+  /**
+   * A Yjs update after base64 and DEFLATE are undone; what stops a deflate bomb.
+   * @default 8_388_608
+   */
+  readonly maxUpdateBytes: number
+  /**
+   * Structs plus delete ranges in one Yjs update: bounds the work of decoding.
+   * @default 200_000
+   */
+  readonly maxUpdateStructs: number
+  /** Tags of one event. @default 2_000 (a chat with as many members) */
+  readonly maxTags: number
+  /** Characters in one tag value. @default 1_024 */
+  readonly maxTagValueLength: number
+  /** Characters of a chat's id. @default 128 (SPEC EVT3) */
+  readonly maxIdentifierLength: number
+  /** Open subscriptions of one connection. @default 64 */
+  readonly maxSubscriptions: number
+  /** Characters of a subscription id. @default 64 (NIP-01) */
+  readonly maxSubscriptionIdLength: number
+  /** Filters of one `REQ` or `COUNT`. @default 16 */
+  readonly maxFilters: number
+  /** Values in one list of a filter. @default 2_000 */
+  readonly maxFilterValues: number
+  /** Keys that may authenticate on one connection. @default 16 */
+  readonly maxKeysPerConnection: number
+  /** How far a client's clock may be off in its AUTH event, either way. Seconds. @default 600 (NIP-42) */
+  readonly maxAuthSkewSeconds: number
+  /**
+   * How long a connection may stay without a successful AUTH. Seconds. Room for a person to confirm in a
+   * remote signer. @default 120
+   */
+  readonly maxUnauthenticatedSeconds: number
+  /**
+   * Bytes waiting in one connection's socket before it is closed as too slow; it comes back with its cursor
+   * and misses nothing. @default 33_554_432
+   */
+  readonly maxQueuedBytes: number
+}
+
+/** The defaults; {@link Limits} gives unit and reason of each. */
+export const DEFAULT_LIMITS: Limits = Object.freeze({
+  maxMessageBytes: 1_310_720,
+  maxEventBytes: 1_048_576,
+  maxUpdateBytes: 8_388_608,
+  maxUpdateStructs: 200_000,
+  maxTags: 2_000,
+  maxTagValueLength: 1_024,
+  maxIdentifierLength: 128,
+  maxSubscriptions: 64,
+  maxSubscriptionIdLength: 64,
+  maxFilters: 16,
+  maxFilterValues: 2_000,
+  maxKeysPerConnection: 16,
+  maxAuthSkewSeconds: 600,
+  maxUnauthenticatedSeconds: 120,
+  maxQueuedBytes: 33_554_432,
+})
