@@ -1,6 +1,7 @@
 export * from './address.js'
 export * from './auth-event.js'
 export * from './base64.js'
+export * from './collections.js'
 export * from './errors.js'
 export * from './event.js'
 export * from './filter.js'

@@ -1,0 +1,260 @@
+import { readFileSync } from 'node:fs'
+import { SyncError } from '@onyx-sync/shared'
+import type { SyncClient } from '../client.js'
+import type { MessageRole } from '../model/message.js'
+import type { JsonValue } from '../model/settings.js'
+import { initDevice, openDevice } from './device.js'
+import { HELP } from './help.js'
+import { formatChat, formatChats, formatSettings, formatStatus, printable } from './output.js'
+import { runSync } from './sync-command.js'
+
+/** A command line, taken apart. */
+export interface Invocation {
+  /** The command's words: a key of `HELP`. */
+  readonly command: string
+  readonly args: readonly string[]
+  readonly options: Readonly<Record<string, string | boolean | undefined>>
+}
+
+/** How a command ended. */
+export interface Outcome {
+  /** For `--json`. */
+  readonly json: unknown
+  /** For people; nothing is printed when it is empty. */
+  readonly text: string
+  readonly exitCode: number
+  /** What goes to stderr. */
+  readonly complaint?: string
+}
+
+/** A command line that can't be run. `command` says whose help fits. */
+export class UsageError extends Error {
+  constructor(
+    message: string,
+    readonly command?: string,
+  ) {
+    super(message)
+  }
+}
+
+function done(json: unknown, text: string): Outcome {
+  return { json, text, exitCode: 0 }
+}
+
+type Handler = (
+  client: SyncClient,
+  args: readonly string[],
+  options: Invocation['options'],
+) => Promise<Outcome>
+
+/** Commands that work on an opened device and never touch the network. */
+const LOCAL: Readonly<
+  Record<string, { readonly minArgs: number; readonly maxArgs: number; readonly run: Handler }>
+> = {
+  'chat new': {
+    minArgs: 0,
+    maxArgs: 0,
+    async run({ chats }, _args, options) {
+      const chat = await chats.create({ ...text('id', options), ...text('title', options) })
+      return done(chat, chat.id)
+    },
+  },
+  'chat list': {
+    minArgs: 0,
+    maxArgs: 0,
+    async run({ chats }, _args, options) {
+      const list = await chats.list({ includeDeleted: options.all === true })
+      return done(list, formatChats(list))
+    },
+  },
+  'chat show': {
+    minArgs: 1,
+    maxArgs: 1,
+    async run({ chats }, [id = '']) {
+      const chat = await chats.read(id)
+      return done(chat, formatChat(chat))
+    },
+  },
+  'chat send': {
+    minArgs: 2,
+    maxArgs: 2,
+    async run({ chats }, [id = '', content = ''], options) {
+      const role = options.role as MessageRole | undefined
+      const message = await chats.send(id, content, role === undefined ? {} : { role })
+      return done(message, message.id)
+    },
+  },
+  'chat edit': {
+    minArgs: 3,
+    maxArgs: 3,
+    async run({ chats }, [id = '', messageId = '', content = '']) {
+      const message = await chats.edit(id, messageId, content)
+      return done(message, message.id)
+    },
+  },
+  'chat delete': {
+    minArgs: 1,
+    maxArgs: 2,
+    async run({ chats }, [id = '', messageId]) {
+      if (messageId === undefined) await chats.delete(id)
+      else await chats.deleteMessage(id, messageId)
+      return done({ deleted: messageId ?? id }, '')
+    },
+  },
+  'chat rename': {
+    minArgs: 2,
+    maxArgs: 2,
+    async run({ chats }, [id = '', title = '']) {
+      await chats.rename(id, title)
+      return done({ id, title }, '')
+    },
+  },
+  'settings get': {
+    minArgs: 0,
+    maxArgs: 1,
+    async run({ settings }, [key]) {
+      const content = await settings.read()
+      if (key === undefined) return done(content, formatSettings(content))
+      const value = content.preferences[key] ?? content.features[key]
+      if (value === undefined)
+        throw new SyncError('VALUE_INVALID', `there is no setting ${JSON.stringify(key)}`)
+      return done(value, printable(typeof value === 'string' ? value : JSON.stringify(value)))
+    },
+  },
+  'settings set': {
+    minArgs: 2,
+    maxArgs: 2,
+    async run({ settings }, [key = '', value = '']) {
+      const parsed = jsonOrText(value)
+      await settings.set(key, parsed)
+      return done({ key, value: parsed }, '')
+    },
+  },
+  'settings feature': {
+    minArgs: 2,
+    maxArgs: 2,
+    async run({ settings }, [name = '', state]) {
+      if (state !== 'on' && state !== 'off')
+        throw new UsageError('a feature is on or off', 'settings feature')
+      await settings.setFeature(name, state === 'on')
+      return done({ feature: name, on: state === 'on' }, '')
+    },
+  },
+  train: {
+    minArgs: 2,
+    maxArgs: 2,
+    async run({ training }, [chat = '', messageId = ''], options) {
+      if (typeof options.quality !== 'string')
+        throw new UsageError('say how good it is with --quality 1..5', 'train')
+      await training.submit(chat, messageId, Number(options.quality))
+      return done({ chat, message: messageId, quality: Number(options.quality) }, '')
+    },
+  },
+  status: {
+    minArgs: 0,
+    maxArgs: 0,
+    async run(client) {
+      const { pubkey, deviceId, status } = client
+      const { documents, unsent, refused, cursor } = status
+      const refusedEdits = client.refused()
+      const json = { pubkey, deviceId, documents, unsent, refused, cursor, refusedEdits }
+      return done(json, formatStatus(pubkey, status, refusedEdits))
+    },
+  },
+}
+
+function text(name: string, options: Invocation['options']): Record<string, string> {
+  const value = options[name]
+  return typeof value === 'string' ? { [name]: value } : {}
+}
+
+function jsonOrText(value: string): JsonValue {
+  try {
+    return JSON.parse(value) as JsonValue
+  } catch {
+    return value
+  }
+}
+
+/** Runs a command. `progress` gets lines for a person who waits. Throws `UsageError` or `SyncError`. */
+export async function runCommand(invocation: Invocation, progress: (line: string) => void): Promise<Outcome> {
+  const { command, args, options } = invocation
+  if (HELP[command] === undefined) throw new UsageError(`there is no command ${JSON.stringify(command)}`)
+  const db = options.db
+  if (typeof db !== 'string' || db === '') throw new UsageError('name the database with --db FILE', command)
+  if (command === 'init') return runInit(db, args, options)
+  if (command === 'sync') return runSyncCommand(db, args, options, progress)
+  const local = LOCAL[command]
+  if (local === undefined) throw new UsageError(`there is no command ${JSON.stringify(command)}`)
+  checkArgs(command, args, local.minArgs, local.maxArgs)
+  const { client } = await openDevice({ db, isOnline: false })
+  try {
+    return await local.run(client, args, options)
+  } finally {
+    await client.close()
+  }
+}
+
+function checkArgs(command: string, args: readonly string[], min: number, max: number): void {
+  if (args.length < min) throw new UsageError(`too few arguments: ${HELP[command]?.usage}`, command)
+  if (args.length > max)
+    throw new UsageError(`too many arguments: ${HELP[command]?.usage} (quote text with spaces)`, command)
+}
+
+async function runInit(
+  db: string,
+  args: readonly string[],
+  options: Invocation['options'],
+): Promise<Outcome> {
+  checkArgs('init', args, 0, 0)
+  const mnemonicFile = options['mnemonic-file']
+  if (options.nsec !== undefined && mnemonicFile !== undefined) {
+    throw new UsageError('give --nsec or --mnemonic-file, not both', 'init')
+  }
+  const derivation = options.derivation ?? 'nip06'
+  if (derivation !== 'nip06' && derivation !== 'onyx')
+    throw new UsageError('--derivation is nip06 or onyx', 'init')
+  const keyFile = options['key-file']
+  const result = await initDevice({
+    db,
+    derivation,
+    ...(typeof keyFile === 'string' ? { keyFile } : {}),
+    ...text('nsec', options),
+    ...(typeof mnemonicFile === 'string' ? { mnemonic: readMnemonic(mnemonicFile) } : {}),
+  })
+  return done(result, `device  ${result.db}\nkey     ${result.keyFile}\naccount ${result.pubkey}`)
+}
+
+function readMnemonic(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (cause) {
+    throw new SyncError(
+      'KEY_INVALID',
+      `the mnemonic file ${file} can't be read (${(cause as NodeJS.ErrnoException).code})`,
+      { cause },
+    )
+  }
+}
+
+async function runSyncCommand(
+  db: string,
+  args: readonly string[],
+  options: Invocation['options'],
+  progress: (line: string) => void,
+): Promise<Outcome> {
+  checkArgs('sync', args, 0, 0)
+  const timeoutSeconds = Number(options.timeout ?? 30)
+  if (!(timeoutSeconds > 0)) throw new UsageError('--timeout is a number of seconds above 0', 'sync')
+  const keyFile = options['key-file']
+  const report = await runSync({
+    db,
+    watch: options.watch === true,
+    timeoutSeconds,
+    progress,
+    ...text('url', options),
+    ...(typeof keyFile === 'string' ? { keyFile } : {}),
+  })
+  if (report.ok) return done(report, 'synced: everything is saved on the server and here')
+  return { json: report, text: '', exitCode: 2, complaint: report.reason ?? 'not synced' }
+}

@@ -1,0 +1,137 @@
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { type Logger, SyncError, silentLogger } from '@onyx-sync/shared'
+import { createSyncClient, type SyncClient } from '../client.js'
+import { createNodeTransport, openNodeStore } from '../node.js'
+import type { SyncStore } from '../ports/store.js'
+import {
+  createKeyFileSigner,
+  createSecretKey,
+  type Derivation,
+  deriveSecretKey,
+  parseSecretKey,
+  publicKeyOf,
+  readKeyFile,
+  writeKeyFile,
+} from './key-file.js'
+
+/** Keys of the store's meta that only the terminal device uses. */
+const META_KEY_FILE = 'cli.keyFile'
+const META_URL = 'cli.url'
+const META_PUBKEY = 'pubkey'
+
+/** Where `init` takes the key from. */
+export interface InitOptions {
+  readonly db: string
+  readonly keyFile?: string
+  readonly nsec?: string
+  readonly mnemonic?: string
+  readonly derivation: Derivation
+}
+
+/** What `init` made or found. */
+export interface InitResult {
+  readonly pubkey: string
+  readonly db: string
+  readonly keyFile: string
+}
+
+/**
+ * Makes a device, or finds the one that is there. Rejects with `KEY_INVALID` when a key is given and the key
+ * file holds another, and as the store does.
+ */
+export async function initDevice(options: InitOptions): Promise<InitResult> {
+  const db = resolve(options.db)
+  const keyFile = resolve(options.keyFile ?? `${db}.key`)
+  const given =
+    options.nsec !== undefined
+      ? parseSecretKey(options.nsec)
+      : options.mnemonic !== undefined
+        ? deriveSecretKey(options.mnemonic, options.derivation)
+        : undefined
+  const pubkey = ensureKeyFile(keyFile, given)
+  const store = await openNodeStore({ file: db })
+  try {
+    const client = await createSyncClient({ store, signer: createKeyFileSigner(keyFile, pubkey) })
+    await store.commit({ meta: { [META_KEY_FILE]: keyFile } })
+    return { pubkey: client.pubkey, db, keyFile }
+  } finally {
+    await store.close()
+  }
+}
+
+function ensureKeyFile(file: string, given: Uint8Array | undefined): string {
+  if (!existsSync(file)) {
+    const secretKey = given ?? createSecretKey()
+    writeKeyFile(file, secretKey)
+    return publicKeyOf(secretKey)
+  }
+  const pubkey = publicKeyOf(readKeyFile(file))
+  if (given !== undefined && publicKeyOf(given) !== pubkey) {
+    throw new SyncError(
+      'KEY_INVALID',
+      `${file} holds another key than the one given: name a new file with --key-file`,
+    )
+  }
+  return pubkey
+}
+
+/** A device opened for one command. */
+export interface Device {
+  readonly client: SyncClient
+  readonly store: SyncStore
+  /** The server to sync with: the one given, else the one used last. */
+  readonly url: string | undefined
+}
+
+/** Opens a device that `init` made. Rejects with `DATABASE_UNREADABLE` if there is none, and as the store does. */
+export async function openDevice(options: {
+  readonly db: string
+  readonly keyFile?: string
+  readonly url?: string
+  readonly isOnline: boolean
+  readonly logger?: Logger
+}): Promise<Device> {
+  const db = resolve(options.db)
+  if (!existsSync(db)) {
+    throw new SyncError(
+      'DATABASE_UNREADABLE',
+      `there is no device at ${db}: make one with "onyx-sync init --db ${options.db}"`,
+    )
+  }
+  const store = await openNodeStore({ file: db })
+  try {
+    const meta = await store.loadMeta()
+    const pubkey = meta[META_PUBKEY]
+    if (pubkey === undefined) {
+      throw new SyncError(
+        'DATABASE_UNREADABLE',
+        `${db} has no account yet: run "onyx-sync init --db ${options.db}"`,
+      )
+    }
+    const keyFile = resolve(options.keyFile ?? meta[META_KEY_FILE] ?? `${db}.key`)
+    const url = options.url ?? meta[META_URL]
+    if (options.isOnline && url === undefined) {
+      throw new SyncError(
+        'VALUE_INVALID',
+        'name the server with --url, for example --url ws://127.0.0.1:7447/sync',
+      )
+    }
+    const client = await createSyncClient({
+      store,
+      signer: createKeyFileSigner(keyFile, pubkey),
+      logger: options.logger ?? silentLogger,
+      ...(options.isOnline ? { url: url as string, transport: createNodeTransport() } : {}),
+    })
+    return { client, store, url }
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+}
+
+/** Remembers the server for the next `sync`. */
+export async function rememberUrl(store: SyncStore, url: string): Promise<void> {
+  const meta = await store.loadMeta()
+  if (meta[META_URL] !== url) await store.commit({ meta: { [META_URL]: url } })
+}

@@ -1,0 +1,149 @@
+/** One command of the terminal device. */
+export interface CommandHelp {
+  readonly usage: string
+  readonly summary: string
+  readonly options?: readonly (readonly [string, string])[]
+  readonly examples: readonly string[]
+}
+
+/** Every command by its words. */
+export const HELP: Readonly<Record<string, CommandHelp>> = {
+  init: {
+    usage: 'init --db FILE [--key-file FILE] [--nsec NSEC | --mnemonic-file FILE [--derivation nip06|onyx]]',
+    summary: 'make a device: a database and, unless there is one, a key',
+    options: [
+      [
+        '--key-file FILE',
+        'where the private key is kept, readable by you only (default: DB.key); an existing one is used',
+      ],
+      ['--nsec NSEC', 'use this private key; other users of this machine may see it in the process list'],
+      ['--mnemonic-file FILE', 'derive the private key from the words in this file'],
+      ['--derivation HOW', 'nip06 (default), or onyx as the Onyx app does'],
+    ],
+    examples: ['onyx-sync init --db phone.db', 'onyx-sync init --db laptop.db --key-file phone.db.key'],
+  },
+  'chat new': {
+    usage: 'chat new [--id ID] [--title TITLE]',
+    summary: 'make a chat',
+    options: [
+      ['--id ID', 'its id, 1–128 characters (default: random)'],
+      ['--title TITLE', 'its title'],
+    ],
+    examples: ['onyx-sync chat new --db phone.db --id oslo --title "Trip to Oslo"'],
+  },
+  'chat list': {
+    usage: 'chat list [--all]',
+    summary: 'list chats by last activity',
+    options: [['--all', 'deleted ones too']],
+    examples: ['onyx-sync chat list --db phone.db'],
+  },
+  'chat show': {
+    usage: 'chat show ID',
+    summary: 'show a chat with its messages',
+    examples: ['onyx-sync chat show oslo --db phone.db', 'onyx-sync chat show oslo --db phone.db --json'],
+  },
+  'chat send': {
+    usage: 'chat send ID TEXT [--role ROLE]',
+    summary: 'append a message',
+    options: [['--role ROLE', 'user (default), assistant, system or tool']],
+    examples: [
+      'onyx-sync chat send oslo "What should I pack?" --db phone.db',
+      'onyx-sync chat send oslo --db phone.db -- "-12 °C"',
+    ],
+  },
+  'chat edit': {
+    usage: 'chat edit ID MESSAGE TEXT',
+    summary: "replace a message's text",
+    examples: ['onyx-sync chat edit oslo 3fb1k9 "What should I pack in May?" --db phone.db'],
+  },
+  'chat delete': {
+    usage: 'chat delete ID [MESSAGE]',
+    summary: 'delete a chat, or one message of it',
+    examples: ['onyx-sync chat delete oslo --db phone.db', 'onyx-sync chat delete oslo 3fb1k9 --db phone.db'],
+  },
+  'chat rename': {
+    usage: 'chat rename ID TITLE',
+    summary: 'give a chat another title',
+    examples: ['onyx-sync chat rename oslo "Oslo in May" --db phone.db'],
+  },
+  'settings get': {
+    usage: 'settings get [KEY]',
+    summary: 'show settings, or one of them',
+    examples: ['onyx-sync settings get --db phone.db', 'onyx-sync settings get activeModel --db phone.db'],
+  },
+  'settings set': {
+    usage: 'settings set KEY VALUE',
+    summary: 'set a preference; VALUE is JSON, or else taken as text',
+    examples: [
+      'onyx-sync settings set activeModel opus --db phone.db',
+      "onyx-sync settings set repos '[]' --db phone.db",
+    ],
+  },
+  'settings feature': {
+    usage: 'settings feature NAME on|off',
+    summary: 'switch a feature',
+    examples: ['onyx-sync settings feature web-search on --db phone.db'],
+  },
+  train: {
+    usage: 'train CHAT MESSAGE --quality 1..5',
+    summary: 'contribute a message as training data, with the next sync',
+    options: [['--quality N', 'how good it is, 1 to 5']],
+    examples: ['onyx-sync train oslo 3fb1k9 --quality 4 --db phone.db'],
+  },
+  status: {
+    usage: 'status',
+    summary: 'show what is unsent or refused',
+    examples: ['onyx-sync status --db phone.db', 'onyx-sync status --db phone.db --json'],
+  },
+  sync: {
+    usage: 'sync [--url WS] [--watch] [--timeout SECONDS]',
+    summary: 'send what is unsent and get what is new; the only command that uses the network',
+    options: [
+      ['--url WS', "the server's address (default: the one used last)"],
+      ['--watch', 'stay and keep syncing until Ctrl-C'],
+      ['--timeout SECONDS', 'give up after this long (default: 30)'],
+      ['--key-file FILE', 'where the private key is (default: as told to init)'],
+    ],
+    examples: [
+      'onyx-sync sync --db phone.db --url ws://127.0.0.1:7447/sync',
+      'onyx-sync sync --db phone.db --watch',
+    ],
+  },
+}
+
+const COMMON: readonly (readonly [string, string])[] = [
+  ['--db FILE', "the device's database (needed)"],
+  ['--json', 'print JSON for scripts'],
+  ['--help', 'show help and exit'],
+]
+
+const EXIT_CODES =
+  'Exit codes: 0 done; 1 an error, said on stderr; 2 (sync) something is still unsent, refused or not caught up.'
+
+function columns(rows: readonly (readonly [string, string])[]): string {
+  const width = Math.max(...rows.map(([left]) => left.length))
+  return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`).join('\n')
+}
+
+/** Help for one command, or the overview. */
+export function helpText(command: string | undefined): string {
+  const help = command === undefined ? undefined : HELP[command]
+  if (help === undefined) {
+    const rows = Object.values(HELP).map(({ usage, summary }) => [usage, summary] as const)
+    const list = rows.map(([usage, summary]) => `  ${usage}\n      ${summary}`).join('\n')
+    return [
+      'onyx-sync: a device for the terminal. Chats and settings live in a file and work offline;\n"sync" brings devices of one account together.',
+      `Usage: onyx-sync COMMAND --db FILE [options]\n\nCommands:\n${list}`,
+      `Options of all commands:\n${columns(COMMON)}`,
+      'Examples:\n  onyx-sync init --db phone.db\n  onyx-sync chat new --db phone.db --id oslo --title "Trip to Oslo"\n  onyx-sync chat send oslo "What should I pack?" --db phone.db\n  onyx-sync sync --db phone.db --url ws://127.0.0.1:7447/sync',
+      EXIT_CODES,
+    ].join('\n\n')
+  }
+  const examples = help.examples.map((example) => `  ${example}`).join('\n')
+  return [
+    `onyx-sync ${help.usage}\n\n${help.summary}`,
+    `Options:\n${columns([...(help.options ?? []), ...COMMON])}`,
+    `Examples:\n${examples}`,
+    EXIT_CODES,
+  ].join('\n\n')
+}

@@ -1,0 +1,89 @@
+import { createHash } from 'node:crypto'
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { isHex64, type Signer, SyncError } from '@onyx-sync/shared'
+import { privateKeyFromSeedWords, validateWords } from 'nostr-tools/nip06'
+import { decode, nsecEncode } from 'nostr-tools/nip19'
+import { generateSecretKey, getPublicKey } from 'nostr-tools/pure'
+import { PlainKeySigner } from 'nostr-tools/signer'
+
+/** How a private key is made from a mnemonic: by NIP-06, or as the Onyx app does (SHA-256 of the words). */
+export type Derivation = 'nip06' | 'onyx'
+
+/** A new random private key, 32 bytes. */
+export const createSecretKey: () => Uint8Array = generateSecretKey
+
+/** A private key written as `nsec1…` (NIP-19) or 64 hex characters. Throws `KEY_INVALID`, without the key. */
+export function parseSecretKey(text: string): Uint8Array {
+  const key = text.trim()
+  if (isHex64(key.toLowerCase())) return Uint8Array.from(Buffer.from(key, 'hex'))
+  try {
+    const decoded = decode(key)
+    if (decoded.type === 'nsec') return decoded.data
+  } catch {
+    // Said below.
+  }
+  throw new SyncError('KEY_INVALID', 'a private key is nsec1… or 64 hex characters')
+}
+
+/** The private key of a mnemonic. Throws `KEY_INVALID`, without the words. */
+export function deriveSecretKey(mnemonic: string, derivation: Derivation): Uint8Array {
+  const words = mnemonic.trim().split(/\s+/).join(' ')
+  if (!validateWords(words))
+    throw new SyncError('KEY_INVALID', 'the mnemonic is not a valid list of BIP-39 words')
+  if (derivation === 'onyx') return Uint8Array.from(createHash('sha256').update(words, 'utf8').digest())
+  return privateKeyFromSeedWords(words)
+}
+
+/** Reads a key file. Throws `KEY_INVALID` if it is missing or holds no key. */
+export function readKeyFile(file: string): Uint8Array {
+  let text: string
+  try {
+    text = readFileSync(file, 'utf8')
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException
+    throw new SyncError(
+      'KEY_INVALID',
+      code === 'ENOENT'
+        ? `there is no key file ${file}: name it with --key-file`
+        : `the key file ${file} can't be read (${code})`,
+      { cause },
+    )
+  }
+  try {
+    return parseSecretKey(text)
+  } catch (cause) {
+    throw new SyncError(
+      'KEY_INVALID',
+      `${file} holds no private key: it must be nsec1… or 64 hex characters`,
+      { cause },
+    )
+  }
+}
+
+/** Writes a new key file that only its owner may read, durable before it returns. Throws if the file exists. */
+export function writeKeyFile(file: string, secretKey: Uint8Array): void {
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+  const handle = openSync(file, 'wx', 0o600)
+  try {
+    writeSync(handle, `${nsecEncode(secretKey)}\n`)
+    fsyncSync(handle)
+  } finally {
+    closeSync(handle)
+  }
+}
+
+/** The public key of a private one: 64 lower-case hex characters. */
+export const publicKeyOf: (secretKey: Uint8Array) => string = getPublicKey
+
+/** A signer that reads the key file only when there is something to sign. */
+export function createKeyFileSigner(file: string, pubkey: string): Signer {
+  let signer: PlainKeySigner | undefined
+  return {
+    getPublicKey: async () => pubkey,
+    signEvent: async (template) => {
+      signer ??= new PlainKeySigner(readKeyFile(file))
+      return signer.signEvent(template)
+    },
+  }
+}

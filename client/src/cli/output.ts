@@ -1,0 +1,75 @@
+import type { SyncStatus } from '../client.js'
+import type { RefusedEntry } from '../core/outbox.js'
+import type { ChatContent, ChatSummary } from '../model/chats.js'
+import type { SettingsContent } from '../model/settings.js'
+
+/** A moment as a person reads it, in local time: `2026-11-22 18:40`. */
+export function formatTime(ms: number): string {
+  const date = new Date(ms - new Date(ms).getTimezoneOffset() * 60_000)
+  return date.toISOString().slice(0, 16).replace('T', ' ')
+}
+
+/**
+ * Text from a document, safe to print: control characters, which could command the terminal, are shown as
+ * escapes. Line breaks stay, indented below the first line.
+ */
+export function printable(text: string, indent = ''): string {
+  const escaped = text.replace(
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+    /[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/g,
+    (char) => (char === '\t' ? '  ' : `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`),
+  )
+  return escaped.replace(/\n/g, `\n${indent}`)
+}
+
+/** The list of chats, one per line. */
+export function formatChats(chats: readonly ChatSummary[]): string {
+  if (chats.length === 0) return 'no chats yet: make one with "onyx-sync chat new"'
+  const idWidth = Math.max(...chats.map((chat) => chat.id.length))
+  return chats
+    .map((chat) => {
+      const count = `${chat.messageCount} message${chat.messageCount === 1 ? '' : 's'}`
+      return `${chat.id.padEnd(idWidth)}  ${formatTime(chat.lastActivityAt)}  ${count.padStart(12)}  ${printable(chat.title)}`
+    })
+    .join('\n')
+}
+
+/** A chat as a conversation. */
+export function formatChat(chat: ChatContent): string {
+  const deleted = chat.deletedAt === undefined ? '' : `  (deleted ${formatTime(chat.deletedAt)})`
+  const head = `${printable(chat.title === '' ? '(no title)' : chat.title)}  [${chat.id}]${deleted}`
+  const lines = chat.messages.map((message) => {
+    const edited = message.editedAt === undefined ? '' : ' (edited)'
+    return `\n${formatTime(message.createdAt)}  ${message.role}${edited}  [${message.id}]\n  ${printable(message.content, '  ')}`
+  })
+  return [head, ...lines].join('\n')
+}
+
+/** Settings, one per line. */
+export function formatSettings({ preferences, features }: SettingsContent): string {
+  const lines = [
+    ...Object.entries(preferences).map(([key, value]) => `${key} = ${printable(JSON.stringify(value))}`),
+    ...Object.entries(features).map(([name, isOn]) => `feature ${name} ${isOn ? 'on' : 'off'}`),
+  ]
+  return lines.length === 0
+    ? 'no settings yet: set one with "onyx-sync settings set KEY VALUE"'
+    : lines.join('\n')
+}
+
+/** How a device stands, with what to do about it. */
+export function formatStatus(pubkey: string, status: SyncStatus, refused: readonly RefusedEntry[]): string {
+  const lines = [
+    `account    ${pubkey}`,
+    `documents  ${status.documents}`,
+    `unsent     ${status.unsent === 0 ? 'nothing: all edits are saved on the server' : edits(status.unsent)}`,
+    `refused    ${status.refused === 0 ? 'nothing' : edits(status.refused)}`,
+    ...refused.map((entry) => `           ${entry.lane}: ${printable(entry.reason)}`),
+    `cursor     ${status.cursor === '' ? 'never synced' : status.cursor}`,
+  ]
+  return lines.join('\n')
+}
+
+/** `1 edit`, `3 edits`. */
+export function edits(count: number): string {
+  return `${count} edit${count === 1 ? '' : 's'}`
+}

@@ -1,0 +1,106 @@
+import type { SyncStatus } from '../client.js'
+import { type Device, openDevice, rememberUrl } from './device.js'
+import { edits } from './output.js'
+
+/** What `sync` reports with `--json`. */
+export interface SyncReport {
+  readonly ok: boolean
+  readonly unsent: number
+  readonly refused: number
+  readonly documents: number
+  readonly cursor: string
+  /** Why it isn't ok; absent when it is. */
+  readonly reason?: string
+}
+
+export interface SyncCommandOptions {
+  readonly db: string
+  readonly url?: string
+  readonly keyFile?: string
+  /** Stay and keep syncing until a signal comes. */
+  readonly watch: boolean
+  /** Seconds after which to give up, without `watch`. */
+  readonly timeoutSeconds: number
+  /** Progress for a person; not called with what is repeated. */
+  progress(line: string): void
+}
+
+/** Problems that waiting doesn't heal. */
+const FATAL = new Set(['AUTH_INVALID', 'AUTH_CLOCK_SKEW', 'RELAY_UNSUITABLE', 'KEY_INVALID'])
+
+/** Sends what is unsent, gets what is new, and says how it ended. */
+export async function runSync(options: SyncCommandOptions): Promise<SyncReport> {
+  const device = await openDevice({ ...options, isOnline: true })
+  const { client } = device
+  try {
+    let last = ''
+    client.onStatus((status) => {
+      const line = describe(status)
+      if (line !== last) options.progress(line)
+      last = line
+    })
+    // Running sync again is how a person tries again.
+    client.retryRefused()
+    client.connect()
+    if (options.watch) await untilSignal()
+    else await untilDone(device, options.timeoutSeconds * 1000)
+    const report = toReport(client.status, options)
+    if (report.ok || client.status.cursor !== '') await rememberUrl(device.store, device.url as string)
+    return report
+  } finally {
+    await client.close()
+  }
+}
+
+async function untilDone({ client }: Device, timeoutMs: number): Promise<void> {
+  let stopListening = () => {}
+  const hopeless = new Promise<void>((resolve) => {
+    stopListening = client.onStatus((status) => {
+      if (status.problem !== undefined && FATAL.has(status.problem.code)) resolve()
+    })
+  })
+  await Promise.race([client.synced({ timeoutMs }), hopeless])
+  stopListening()
+}
+
+function untilSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve())
+  })
+}
+
+function toReport(status: SyncStatus, options: SyncCommandOptions): SyncReport {
+  const { unsent, refused, documents, cursor } = status
+  const reason = explain(status, options)
+  return {
+    ok: reason === undefined,
+    unsent,
+    refused,
+    documents,
+    cursor,
+    ...(reason === undefined ? {} : { reason }),
+  }
+}
+
+function explain(status: SyncStatus, { timeoutSeconds, watch }: SyncCommandOptions): string | undefined {
+  const left = status.unsent > 0 ? ` (${edits(status.unsent)} unsent)` : ''
+  if (status.problem !== undefined) return `${status.problem.message}${left}`
+  if (!status.isCaughtUp) return `not caught up${watch ? '' : ` within ${timeoutSeconds} s`}${left}`
+  if (status.unsent > 0) return `${edits(status.unsent)} unsent${watch ? '' : ` after ${timeoutSeconds} s`}`
+  if (status.refused > 0) return `the server refused ${edits(status.refused)}: see "onyx-sync status"`
+  return undefined
+}
+
+function describe(status: SyncStatus): string {
+  const left = status.unsent > 0 ? `, ${edits(status.unsent)} to send` : ''
+  switch (status.connection) {
+    case 'live':
+      return status.unsent > 0 ? `sending ${edits(status.unsent)}` : 'up to date'
+    case 'waiting':
+      return `${status.problem?.message ?? 'not connected'}; trying again${left}`
+    case 'catching-up':
+      return `catching up${left}`
+    default:
+      return `${status.connection}${left}`
+  }
+}

@@ -1,0 +1,311 @@
+import {
+  bytesToHex,
+  type Clock,
+  DEFAULT_LIMITS,
+  type EventVerifier,
+  isHex64,
+  type Limits,
+  type Logger,
+  pureVerifier,
+  type Random,
+  type Signer,
+  SyncError,
+  type SyncErrorCode,
+  silentLogger,
+  systemClock,
+  systemRandom,
+  toSyncError,
+} from '@onyx-sync/shared'
+import { createWebSocketTransport } from './adapters/websocket-transport.js'
+import { createDocuments } from './core/documents.js'
+import { createInbox, type Inbox, META_CURSOR } from './core/inbox.js'
+import { createOutbox, type Outbox, type RefusedEntry } from './core/outbox.js'
+import { type ConnectionState, createSession, type Session } from './core/session.js'
+import { type Chats, createChats } from './model/chats.js'
+import { createProjection } from './model/projection.js'
+import { createSettings, type Settings } from './model/settings.js'
+import { createTraining, type Training } from './model/training.js'
+import type { OutboxEntry, SyncStore } from './ports/store.js'
+import type { Transport } from './ports/transport.js'
+
+/** What a device is made of. */
+export interface SyncClientOptions {
+  /** Where everything is kept, one account per database: `watermelonStore(database)`. Closed with the client. */
+  readonly store: SyncStore
+  /** Holds the account's key. Only asked to sign when there is a connection. */
+  readonly signer: Signer
+  /** The server's address, `ws(s)://host[:port]/sync`. Without one the device works wholly offline. */
+  readonly url?: string
+  /** @default the platform's WebSocket and fetch; on Node 20 `createNodeTransport()` of the `/node` entry */
+  readonly transport?: Transport
+  /** Checks received events before they are applied. @default noble's BIP-340 in JavaScript */
+  readonly verifier?: EventVerifier
+  /** @default the platform's */
+  readonly clock?: Clock
+  /** @default Web Crypto */
+  readonly random?: Random
+  /** @default silent */
+  readonly logger?: Logger
+  /** @default {@link DEFAULT_LIMITS} */
+  readonly limits?: Limits
+}
+
+/** How a device stands. A new object for every change. */
+export interface SyncStatus {
+  readonly connection: ConnectionState
+  /** Edits that are on this device only. 0 means: everything is on the server's disk, or was refused. */
+  readonly unsent: number
+  /** Edits that the server refused; see {@link SyncClient.refused}. */
+  readonly refused: number
+  /** Whether everything that the server has is applied and stored here, on the connection that is live now. */
+  readonly isCaughtUp: boolean
+  /** What is in the way, or what went wrong last; undefined when all is well. */
+  readonly problem: { readonly code: SyncErrorCode; readonly message: string } | undefined
+  /** When the next attempt to connect is due, milliseconds since the epoch; only while waiting. */
+  readonly retryAtMs: number | undefined
+  /** The server's position that this device has reached; empty before the first catch-up. Opaque. */
+  readonly cursor: string
+  /** Documents on this device. */
+  readonly documents: number
+  /** Received events that were set aside because they weren't what an author signed. */
+  readonly setAside: number
+}
+
+/** One device of one account. Reads and writes are local, always; the network only brings devices together. */
+export interface SyncClient {
+  /** The account: 64 lower-case hex characters. */
+  readonly pubkey: string
+  /** This install: random, made once with the database. */
+  readonly deviceId: string
+  readonly chats: Chats
+  readonly settings: Settings
+  readonly training: Training
+  readonly status: SyncStatus
+  /** Calls back on every change of {@link SyncClient.status}. @returns a function that ends it */
+  onStatus(listener: (status: SyncStatus) => void): () => void
+  /** Begins to sync, and keeps at it until {@link SyncClient.disconnect}. */
+  connect(): void
+  disconnect(): void
+  /**
+   * Resolves with true once this device is caught up and nothing is unsent; with false when `timeoutMs` is
+   * over or the server won't be reached any more. Needs {@link SyncClient.connect}.
+   */
+  synced(options?: { readonly timeoutMs?: number }): Promise<boolean>
+  /** What the server refused, with its reason. */
+  refused(): RefusedEntry[]
+  /** Sends again what was refused. */
+  retryRefused(): void
+  /** Writes what is still waiting, disconnects, and closes the store. */
+  close(): Promise<void>
+}
+
+const META_PUBKEY = 'pubkey'
+const META_DEVICE = 'deviceId'
+
+/**
+ * Opens a device. Rejects with `IDENTITY_MISMATCH` if the database belongs to another account (its data is
+ * neither shown nor sent, trap C14), `KEY_INVALID`, or `STORE_FAILED`.
+ */
+export async function createSyncClient(options: SyncClientOptions): Promise<SyncClient> {
+  const { store, signer, url } = options
+  const clock = options.clock ?? systemClock
+  const random = options.random ?? systemRandom
+  const logger = options.logger ?? silentLogger
+  const limits = options.limits ?? DEFAULT_LIMITS
+  const verifier = options.verifier ?? pureVerifier
+  const { pubkey, deviceId, cursor } = await openAccount(store, signer, random)
+  const listeners = new Set<(status: SyncStatus) => void>()
+  let localProblem: SyncStatus['problem']
+  let isClosed = false
+  let outbox: Outbox | undefined
+  let session: Session | undefined
+
+  function noteProblem(error: unknown): void {
+    const { code, message } = toSyncError(error, 'STORE_FAILED')
+    localProblem = { code, message }
+    changed()
+  }
+
+  const documents = await createDocuments({
+    store,
+    createProjection,
+    logger,
+    clock,
+    onCommitted(outboxPut: readonly OutboxEntry[]) {
+      if (localProblem?.code === 'STORE_FAILED') localProblem = undefined
+      outbox?.added(outboxPut)
+      changed()
+    },
+    onFailed: noteProblem,
+  })
+
+  outbox = createOutbox({
+    pubkey,
+    signer,
+    store,
+    documents,
+    clock,
+    random,
+    logger,
+    limits,
+    entries: await store.loadOutbox(),
+    onChange: changed,
+    onProblem: noteProblem,
+  })
+
+  const inbox: Inbox = createInbox({
+    documents,
+    outbox,
+    verifier,
+    clock,
+    logger,
+    limits,
+    cursor,
+    onCaughtUp: () => session?.caughtUp(),
+    onReset: () => session?.resubscribe(),
+    onFailed: (error) => session?.fail(error),
+  })
+
+  if (url !== undefined) {
+    session = createSession({
+      url: checkUrl(url),
+      signer,
+      transport: options.transport ?? createWebSocketTransport(),
+      clock,
+      random,
+      logger,
+      getCursor: () => inbox.cursor,
+      onIncoming: (incoming) => inbox.receive(incoming),
+      onAnswer: (eventId, accepted, reason) => outbox?.answered(eventId, accepted, reason),
+      onLive(send) {
+        localProblem = undefined
+        outbox?.start(send)
+      },
+      onDown() {
+        inbox.abandon()
+        outbox?.stop()
+      },
+      onChange: changed,
+    })
+  }
+
+  function readStatus(): SyncStatus {
+    const connection = session?.status
+    return {
+      connection: connection?.state ?? 'offline',
+      ...(outbox?.counts() ?? { unsent: 0, refused: 0 }),
+      isCaughtUp: connection?.state === 'live',
+      problem: connection?.problem ?? localProblem,
+      retryAtMs: connection?.retryAtMs,
+      cursor: inbox.cursor,
+      documents: documents.list().length,
+      setAside: inbox.setAside,
+    }
+  }
+
+  let isNotifying = false
+  /** Once per tick at most: a burst of changes is one change to whoever looks. */
+  function changed(): void {
+    if (isNotifying || listeners.size === 0) return
+    isNotifying = true
+    queueMicrotask(() => {
+      isNotifying = false
+      const status = readStatus()
+      for (const listener of listeners) listener(status)
+    })
+  }
+
+  function requireSession(): Session {
+    if (isClosed) throw new SyncError('CLIENT_CLOSED', 'this client is closed')
+    if (session === undefined) throw new SyncError('VALUE_INVALID', 'this client has no url to connect to')
+    return session
+  }
+
+  const chats = createChats({ pubkey, deviceId, documents, store, clock, random })
+  const client: SyncClient = {
+    pubkey,
+    deviceId,
+    chats,
+    settings: createSettings(pubkey, documents),
+    training: createTraining(chats, documents, clock),
+    get status() {
+      return readStatus()
+    },
+    onStatus(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    connect: () => requireSession().start(),
+    disconnect: () => session?.stop(),
+
+    synced({ timeoutMs } = {}) {
+      requireSession()
+      return new Promise((resolve) => {
+        const isDone = (status: SyncStatus) => status.isCaughtUp && status.unsent === 0
+        const settle = (result: boolean) => {
+          stopListening()
+          clock.clearTimeout(timer)
+          resolve(result)
+        }
+        const look = (status: SyncStatus) => {
+          if (isDone(status)) settle(true)
+          else if (status.connection === 'stopped') settle(false)
+        }
+        const timer = timeoutMs === undefined ? undefined : clock.setTimeout(() => settle(false), timeoutMs)
+        const stopListening = client.onStatus(look)
+        look(readStatus())
+      })
+    },
+
+    refused: () => outbox?.refused() ?? [],
+    retryRefused: () => outbox?.retryRefused(),
+
+    async close() {
+      if (isClosed) return
+      isClosed = true
+      session?.stop()
+      await documents.journal.flush().finally(() => store.close())
+    },
+  }
+  return client
+}
+
+async function openAccount(
+  store: SyncStore,
+  signer: Signer,
+  random: Random,
+): Promise<{ pubkey: string; deviceId: string; cursor: string }> {
+  const pubkey = await signer.getPublicKey()
+  if (!isHex64(pubkey))
+    throw new SyncError('KEY_INVALID', 'the signer gave no public key of 64 lower-case hex characters')
+  const meta = await store.loadMeta()
+  const owner = meta[META_PUBKEY]
+  if (owner !== undefined && owner !== pubkey) {
+    throw new SyncError(
+      'IDENTITY_MISMATCH',
+      `this database belongs to ${owner}, the signer to ${pubkey}: use a database of its own for each account`,
+    )
+  }
+  let deviceId = meta[META_DEVICE]
+  if (owner === undefined || deviceId === undefined) {
+    deviceId = bytesToHex(random.bytes(8))
+    await store.commit({ meta: { [META_PUBKEY]: pubkey, [META_DEVICE]: deviceId } })
+  }
+  return { pubkey, deviceId, cursor: meta[META_CURSOR] ?? '' }
+}
+
+function checkUrl(text: string): string {
+  let url: URL | undefined
+  try {
+    url = new URL(text)
+  } catch {
+    // Said below.
+  }
+  if (url === undefined || (url.protocol !== 'ws:' && url.protocol !== 'wss:')) {
+    throw new SyncError(
+      'VALUE_INVALID',
+      `a server's address looks like ws://host:port/sync, not ${JSON.stringify(text)}`,
+    )
+  }
+  return text
+}

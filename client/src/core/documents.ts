@@ -1,0 +1,321 @@
+import {
+  type Clock,
+  containsUpdate,
+  getOrCreate,
+  hasPending,
+  type Logger,
+  type Member,
+} from '@onyx-sync/shared'
+import * as Y from 'yjs'
+import type { OutboxEntry, StoredDocument, SyncStore } from '../ports/store.js'
+import { createJournal, type Journal, type RowChange } from './journal.js'
+
+/** Turns one document into rows of query tables, by what changed. */
+export interface Projection {
+  /**
+   * Whether the rows on disk may differ from what the document showed when it was loaded. They are then read
+   * and handed to {@link reset} before the next {@link take}.
+   */
+  readonly isStale: boolean
+  /** Sets what is on disk now, so that the next {@link take} yields the whole difference. */
+  reset(load: SyncStore['loadRows']): Promise<void>
+  /** Row changes since the last call; none while updates are pending (trap Y4). */
+  take(): readonly RowChange[]
+}
+
+/** Makes the projection of a document that was just loaded. `stale` as in {@link Projection.isStale}. */
+export type CreateProjection = (address: string, doc: Y.Doc, stale: boolean) => Projection
+
+/** An update as it came from the server. */
+export interface RemoteUpdate {
+  readonly address: string
+  readonly update: Uint8Array
+  /** Members as the owner's event states them, and its `created_at`; undefined on others' events. */
+  readonly members: { readonly list: readonly Member[]; readonly statedAt: number } | undefined
+  /** Throws unless the author signed this. Called for everything that would change something. */
+  verify(): void
+}
+
+/** What is known of a document without loading it. */
+export interface DocumentInfo {
+  readonly address: string
+  readonly members: readonly Member[]
+  readonly membersStatedAt: number
+}
+
+/** The device's documents: loads, caches, edits and persists them. */
+export interface Documents {
+  readonly journal: Journal
+  list(): readonly DocumentInfo[]
+  info(address: string): DocumentInfo | undefined
+  /** Looks at a document, loaded for as long as `look` runs. It must not keep the document. */
+  read<T>(address: string, look: (doc: Y.Doc) => T): Promise<T>
+  /** The document, kept loaded until released: every edit and every remote update changes this very object. */
+  open(address: string): Promise<OpenDocument>
+  /**
+   * Changes a document in one transaction. Resolves with what `change` returned once the edit is durable on
+   * this device; rejects with `STORE_FAILED` when it isn't (it is then kept in memory, and retried with the
+   * next write). If `change` throws before it changed something, nothing happened.
+   */
+  edit<T>(address: string, change: (doc: Y.Doc) => T): Promise<T>
+  /**
+   * Applies updates and records them as received. Resolves when durable, together with `meta`; the number of
+   * updates set aside because they were not what their author signed is returned.
+   */
+  applyRemote(updates: readonly RemoteUpdate[], meta: Readonly<Record<string, string>>): Promise<number>
+  /** Queues an update that is in the document already, so that the server gets it (after a reset). */
+  sendAgain(address: string, update: Uint8Array): void
+  /** States the members of a document that this account owns, with the next event. */
+  setMembers(address: string, members: readonly Member[]): Promise<void>
+}
+
+/** A document that stays loaded. */
+export interface OpenDocument {
+  readonly doc: Y.Doc
+  /** Lets the document be unloaded again. Idempotent. */
+  release(): void
+}
+
+export interface DocumentsOptions {
+  readonly store: SyncStore
+  readonly createProjection: CreateProjection
+  readonly logger: Logger
+  readonly clock: Clock
+  /** Documents kept loaded though nobody pins them. @default 32 */
+  readonly maxLoaded?: number
+  onCommitted(outboxPut: readonly OutboxEntry[]): void
+  onFailed(error: unknown): void
+}
+
+interface Loaded {
+  readonly doc: Y.Doc
+  readonly projection: Projection
+  pins: number
+  /** Changed since the last successful commit: must stay in memory. */
+  dirty: boolean
+}
+
+/** Origin of transactions whose updates came from the server or the disk. */
+const NOT_LOCAL = Symbol('not a local edit')
+
+export async function createDocuments(options: DocumentsOptions): Promise<Documents> {
+  const { store, createProjection, logger } = options
+  const maxLoaded = options.maxLoaded ?? 32
+  const known = new Map<string, StoredDocument>()
+  for (const document of await store.loadDocuments()) known.set(document.address, document)
+  const loaded = new Map<string, Loaded>()
+  const loading = new Map<string, Promise<Loaded>>()
+  let committing: Loaded[] = []
+
+  const journal = createJournal(store, await store.lastSeq(), {
+    async prepare() {
+      for (const entry of loaded.values()) {
+        if (entry.dirty && entry.projection.isStale) await entry.projection.reset(store.loadRows.bind(store))
+      }
+    },
+    collectRows() {
+      committing = [...loaded.values()].filter((entry) => entry.dirty)
+      for (const entry of committing) entry.dirty = false
+      return committing.flatMap((entry) => entry.projection.take())
+    },
+    committed(outboxPut) {
+      committing = []
+      evict()
+      options.onCommitted(outboxPut)
+    },
+    failed(error) {
+      for (const entry of committing) entry.dirty = true
+      options.onFailed(error)
+    },
+  })
+
+  async function load(address: string): Promise<Loaded> {
+    const existing = loaded.get(address)
+    if (existing !== undefined) {
+      // Least recently used first, for evict().
+      loaded.delete(address)
+      loaded.set(address, existing)
+      return existing
+    }
+    let promise = loading.get(address)
+    if (promise === undefined) {
+      promise = readFromStore(address).finally(() => loading.delete(address))
+      loading.set(address, promise)
+    }
+    return promise
+  }
+
+  /** As load(), but the caller may use the document in the same tick: it can't have been unloaded meanwhile. */
+  async function loadNow(address: string): Promise<Loaded> {
+    for (;;) {
+      const entry = await load(address)
+      if (loaded.get(address) === entry) return entry
+    }
+  }
+
+  async function readFromStore(address: string): Promise<Loaded> {
+    const updates = await store.loadUpdates(address)
+    // A new Y.Doc has a fresh random clientID: a restored backup or a cloned database that went on under its
+    // old one would diverge with equal state vectors (trap Y5).
+    const doc = new Y.Doc()
+    doc.transact(() => {
+      for (const { seq, update } of updates) {
+        try {
+          Y.applyUpdate(doc, update, NOT_LOCAL)
+        } catch (error) {
+          // One bad row is set aside, the rest is served (trap Y9).
+          logger.error('a stored update can not be applied', { address, seq, error: String(error) })
+        }
+      }
+    }, NOT_LOCAL)
+    const entry: Loaded = {
+      doc,
+      projection: createProjection(address, doc, hasPending(doc)),
+      pins: 0,
+      dirty: false,
+    }
+    doc.on('update', (update: Uint8Array, origin: unknown) => {
+      if (origin === NOT_LOCAL) return
+      entry.dirty = true
+      ensureKnown(address)
+      queue(address, update)
+      // The app may edit the Y.Doc it holds, without edit(): what it did must reach the disk all the same.
+      journal.flush().catch(() => {})
+    })
+    loaded.set(address, entry)
+    return entry
+  }
+
+  function putDocument(document: StoredDocument): void {
+    known.set(document.address, document)
+    journal.add({ document })
+  }
+
+  function ensureKnown(address: string): void {
+    if (!known.has(address)) putDocument({ address, members: '[]', membersStatedAt: -1 })
+  }
+
+  function queue(address: string, update: Uint8Array): void {
+    const seq = journal.nextSeq()
+    journal.add({
+      update: { seq, address, update },
+      outboxPut: [pendingEntry(address, seq)],
+    })
+  }
+
+  function evict(): void {
+    for (const [address, entry] of loaded) {
+      if (loaded.size <= maxLoaded) break
+      if (entry.dirty || entry.pins > 0) continue
+      loaded.delete(address)
+      entry.doc.destroy()
+    }
+  }
+
+  function applyOne(entry: Loaded, remote: RemoteUpdate): boolean {
+    const { address, update, members } = remote
+    const before = known.get(address)
+    const statesMembers = members !== undefined && members.statedAt >= (before?.membersStatedAt ?? -1)
+    const newMembers = statesMembers ? JSON.stringify(members.list) : undefined
+    const isNews = newMembers !== undefined && newMembers !== (before?.members ?? '[]')
+    const isContained = containsUpdate(entry.doc, update)
+    // What changes nothing needs no check of its signature: an echo of one's own event, for instance.
+    if (isContained && !isNews && before !== undefined) return true
+    try {
+      remote.verify()
+      if (!isContained) Y.applyUpdate(entry.doc, update, NOT_LOCAL)
+    } catch (error) {
+      logger.error('a received event was set aside', { address, error: String(error) })
+      return false
+    }
+    if (!isContained) {
+      entry.dirty = true
+      // The bytes as received, not what the document emits: an update that only waits for others emits
+      // nothing, and would be lost (trap Y3).
+      journal.add({ update: { seq: journal.nextSeq(), address, update } })
+    }
+    if (members !== undefined && newMembers !== undefined) {
+      putDocument({ address, members: newMembers, membersStatedAt: members.statedAt })
+    } else ensureKnown(address)
+    return true
+  }
+
+  function toInfo(document: StoredDocument): DocumentInfo {
+    return {
+      address: document.address,
+      members: JSON.parse(document.members) as Member[],
+      membersStatedAt: document.membersStatedAt,
+    }
+  }
+
+  return {
+    journal,
+    list: () => [...known.values()].map(toInfo),
+    info: (address) => {
+      const document = known.get(address)
+      return document === undefined ? undefined : toInfo(document)
+    },
+
+    read: async (address, look) => look((await loadNow(address)).doc),
+
+    async open(address) {
+      const entry = await loadNow(address)
+      entry.pins++
+      let released = false
+      return {
+        doc: entry.doc,
+        release() {
+          if (!released) entry.pins--
+          released = true
+        },
+      }
+    },
+
+    async edit(address, change) {
+      const { doc } = await loadNow(address)
+      const result = doc.transact(() => change(doc))
+      await journal.flush()
+      return result
+    },
+
+    async applyRemote(updates, meta) {
+      const byAddress = new Map<string, RemoteUpdate[]>()
+      for (const update of updates) getOrCreate(byAddress, update.address, () => []).push(update)
+      let setAside = 0
+      for (const [address, list] of byAddress) {
+        const entry = await loadNow(address)
+        entry.doc.transact(() => {
+          for (const remote of list) if (!applyOne(entry, remote)) setAside++
+        }, NOT_LOCAL)
+      }
+      // The cursor in `meta` is added last, after all it covers, and goes in the same batch (trap C3).
+      journal.add({ meta })
+      await journal.flush()
+      return setAside
+    },
+
+    sendAgain: queue,
+
+    async setMembers(address, members) {
+      const stated = known.get(address)?.membersStatedAt ?? -1
+      const membersStatedAt = Math.max(Math.floor(options.clock.now() / 1000), stated)
+      putDocument({ address, members: JSON.stringify(members), membersStatedAt })
+      // An event that carries nothing but the statement: the update of an empty document is a valid one.
+      queue(address, Y.encodeStateAsUpdate(new Y.Doc()))
+      await journal.flush()
+    },
+  }
+}
+
+function pendingEntry(address: string, seq: number): OutboxEntry {
+  return {
+    id: `edit-${seq}`,
+    lane: address,
+    seq,
+    throughSeq: seq,
+    edits: 1,
+    state: 'pending',
+    event: '',
+    reason: '',
+  }
+}

@@ -1,0 +1,213 @@
+import {
+  type Clock,
+  cursorOfHints,
+  type DecodedUpdateEvent,
+  decodeUpdateEvent,
+  EOSE_RESET,
+  type EventVerifier,
+  formatAddress,
+  getOrCreate,
+  isDocumentKind,
+  type Limits,
+  type Logger,
+  missingFrom,
+  type NostrEvent,
+  parseEvent,
+} from '@onyx-sync/shared'
+import * as Y from 'yjs'
+import type { Documents, RemoteUpdate } from './documents.js'
+import type { Outbox } from './outbox.js'
+
+/** Key of the cursor in the store's meta. */
+export const META_CURSOR = 'cursor'
+
+/** What a subscription brings, in the order of its arrival. */
+export type Incoming =
+  | { readonly type: 'event'; readonly event: unknown; readonly cursor: string | undefined }
+  | { readonly type: 'eose'; readonly hints: readonly string[] }
+
+/** Applies what the server sends: checks it, stores it with its cursor, and notices a server that was set back. */
+export interface Inbox {
+  /** The cursor to ask with: everything it covers is on this device's disk (trap C3). */
+  readonly cursor: string
+  /** Events set aside since the start because they weren't what an author signed. */
+  readonly setAside: number
+  receive(incoming: Incoming): void
+  /** Forgets what was received on a connection that is gone and not applied yet; it will come again. */
+  abandon(): void
+}
+
+export interface InboxOptions {
+  readonly documents: Documents
+  readonly outbox: Outbox
+  readonly verifier: EventVerifier
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly limits: Limits
+  /** The cursor as it is on disk; empty before the first catch-up. */
+  readonly cursor: string
+  /** Everything up to the server's EOSE is applied and stored. */
+  onCaughtUp(): void
+  /** The server doesn't know the cursor: ask again, from the beginning. */
+  onReset(): void
+  /** What was received can't be stored now. The connection is to be given up; nothing is lost. */
+  onFailed(error: unknown): void
+}
+
+/** Events applied in one batch: bounds what a burst keeps in memory and how long a batch blocks. */
+const MAX_BATCH = 128
+
+/** What the server turned out to have, gathered while everything comes again after a reset. */
+interface ServerState {
+  readonly documents: Map<string, Y.Doc>
+  readonly eventIds: Set<string>
+}
+
+export function createInbox(options: InboxOptions): Inbox {
+  const { documents, outbox, verifier, clock, logger, limits } = options
+  let cursor = options.cursor
+  let setAside = 0
+  let queue: Incoming[] = []
+  let isDraining = false
+  let epoch = 0
+  /** Defined from the moment a reset is noticed until everything has come again. */
+  let serverState: ServerState | undefined
+
+  async function drain(): Promise<void> {
+    if (isDraining) return
+    isDraining = true
+    try {
+      while (queue.length > 0) {
+        const startedIn = epoch
+        const batch = takeBatch()
+        await applyEvents(batch.events, batch.cursor)
+        if (startedIn !== epoch) continue
+        if (batch.eose !== undefined) await finishReplay(batch.eose)
+        // Lets timers and the app run between batches.
+        await new Promise<void>((resolve) => clock.setTimeout(resolve, 0))
+      }
+    } catch (error) {
+      queue = []
+      options.onFailed(error)
+    } finally {
+      isDraining = false
+    }
+    if (queue.length > 0) void drain()
+  }
+
+  function takeBatch(): {
+    events: unknown[]
+    cursor: string | undefined
+    eose: readonly string[] | undefined
+  } {
+    const events: unknown[] = []
+    let lastCursor: string | undefined
+    while (queue.length > 0 && events.length < MAX_BATCH) {
+      const incoming = queue.shift() as Incoming
+      if (incoming.type === 'eose') return { events, cursor: lastCursor, eose: incoming.hints }
+      events.push(incoming.event)
+      lastCursor = incoming.cursor ?? lastCursor
+    }
+    return { events, cursor: lastCursor, eose: undefined }
+  }
+
+  async function applyEvents(events: readonly unknown[], newCursor: string | undefined): Promise<void> {
+    const updates: RemoteUpdate[] = []
+    for (const value of events) {
+      try {
+        const event = parseEvent(value, limits)
+        serverState?.eventIds.add(event.id)
+        // Training data is only ever written by this account: there is nothing of it to apply.
+        if (!isDocumentKind(event.kind)) continue
+        const decoded = decodeUpdateEvent(event, limits)
+        updates.push(toRemoteUpdate(event, decoded))
+        if (serverState !== undefined) noteServerHas(serverState, decoded)
+      } catch (error) {
+        setAside++
+        logger.error('a received event was set aside', { error: String(error) })
+      }
+    }
+    await store(updates, newCursor)
+  }
+
+  function toRemoteUpdate(event: NostrEvent, decoded: DecodedUpdateEvent): RemoteUpdate {
+    return {
+      address: formatAddress(decoded.address),
+      update: decoded.framed.update,
+      members:
+        decoded.members === undefined ? undefined : { list: decoded.members, statedAt: event.created_at },
+      verify: () => verifier.verify(event),
+    }
+  }
+
+  async function store(updates: readonly RemoteUpdate[], newCursor: string | undefined): Promise<void> {
+    if (updates.length === 0 && (newCursor === undefined || newCursor === cursor)) return
+    setAside += await documents.applyRemote(
+      updates,
+      newCursor === undefined ? {} : { [META_CURSOR]: newCursor },
+    )
+    if (newCursor !== undefined) cursor = newCursor
+  }
+
+  async function finishReplay(hints: readonly string[]): Promise<void> {
+    const newCursor = cursorOfHints(hints)
+    if (hints.includes(EOSE_RESET) && serverState === undefined) {
+      // Another database, or this one from a backup. The old cursor stays on disk until what the server lacks
+      // is queued: a crash in between begins the same again.
+      logger.warn('the server does not know this cursor; everything is compared')
+      serverState = { documents: new Map(), eventIds: new Set() }
+      options.onReset()
+      return
+    }
+    const startedIn = epoch
+    if (serverState !== undefined) await queueMissing(serverState)
+    // The connection may have gone meanwhile; the next one asks from the old cursor and begins again.
+    if (startedIn !== epoch) return
+    serverState = undefined
+    await store([], newCursor)
+    if (startedIn === epoch) options.onCaughtUp()
+  }
+
+  /** Queues everything that the server lacks. Content is compared, so nothing is doubled. */
+  async function queueMissing(state: ServerState): Promise<void> {
+    for (const { address } of documents.list()) {
+      const serverDoc = state.documents.get(address) ?? new Y.Doc()
+      const missing = await documents.read(address, (doc) => missingFrom(doc, serverDoc))
+      if (missing === undefined) continue
+      outbox.dropPending(address)
+      documents.sendAgain(address, missing)
+    }
+    for (const entry of outbox.savedEvents()) {
+      const { id } = JSON.parse(entry.event) as NostrEvent
+      if (!state.eventIds.has(id)) outbox.restage(entry)
+    }
+    await documents.journal.flush()
+  }
+
+  return {
+    get cursor() {
+      // While everything is compared, the server is asked from the beginning.
+      return serverState === undefined ? cursor : ''
+    },
+    get setAside() {
+      return setAside
+    },
+    receive(incoming) {
+      queue.push(incoming)
+      void drain()
+    },
+    abandon() {
+      epoch++
+      queue = []
+      serverState = undefined
+    },
+  }
+}
+
+function noteServerHas(state: ServerState, decoded: DecodedUpdateEvent): void {
+  const address = formatAddress(decoded.address)
+  Y.applyUpdate(
+    getOrCreate(state.documents, address, () => new Y.Doc()),
+    decoded.framed.update,
+  )
+}

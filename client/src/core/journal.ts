@@ -1,0 +1,158 @@
+import { getOrCreate } from '@onyx-sync/shared'
+import type {
+  OutboxEntry,
+  QueryRow,
+  QueryTable,
+  StoreBatch,
+  StoredDocument,
+  StoredUpdate,
+  SyncStore,
+} from '../ports/store.js'
+
+/** Changes that wait for the next commit. A `null` row or entry stands for its deletion. */
+interface Changes {
+  updates: StoredUpdate[]
+  outbox: Map<string, OutboxEntry | null>
+  documents: Map<string, StoredDocument>
+  rows: Map<QueryTable, Map<string, QueryRow | null>>
+  meta: Record<string, string>
+}
+
+/** Query-table changes of one document. */
+export interface RowChange {
+  readonly table: QueryTable
+  readonly put: readonly QueryRow[]
+  readonly delete: readonly string[]
+}
+
+/** What the journal asks of the documents when it is about to write. */
+export interface JournalHooks {
+  /** Anything asynchronous that {@link collectRows} needs. Edits may still come in meanwhile. */
+  prepare(): Promise<void>
+  /** Row changes since the last call, taken in the same tick as the updates that cause them. */
+  collectRows(): readonly RowChange[]
+  /** Called after each durable commit with the outbox entries it added or replaced. */
+  committed(outboxPut: readonly OutboxEntry[]): void
+  /** Called when a commit failed. Its changes are kept and go with the next one. */
+  failed(error: unknown): void
+}
+
+/**
+ * The one way to the store: everything that changes on a device is added here and written in atomic batches,
+ * in order. One batch is under way at a time; what comes meanwhile goes together with the next.
+ *
+ * A failed batch is not dropped but put back in front: an edit that is in memory must reach the disk before
+ * any later one, or a document on disk would have a gap that nothing fills (traps Y2, C15).
+ */
+export interface Journal {
+  /** The next position in the device's log. */
+  nextSeq(): number
+  add(change: {
+    readonly update?: StoredUpdate
+    readonly outboxPut?: readonly OutboxEntry[]
+    readonly outboxDelete?: readonly string[]
+    readonly document?: StoredDocument
+    readonly meta?: Readonly<Record<string, string>>
+  }): void
+  /** Resolves when everything added so far is durable. Rejects with `STORE_FAILED`; call again to retry. */
+  flush(): Promise<void>
+}
+
+export function createJournal(store: SyncStore, lastSeq: number, hooks: JournalHooks): Journal {
+  let seq = lastSeq
+  let pending = emptyChanges()
+  let scheduled: Promise<void> | undefined
+  let tail: Promise<void> = Promise.resolve()
+
+  async function commit(): Promise<void> {
+    await hooks.prepare()
+    // From here to the hand-over nothing awaits, so that rows and updates are of the same moment (trap C1).
+    scheduled = undefined
+    mergeRows(pending, hooks.collectRows())
+    const changes = pending
+    if (isEmpty(changes)) return
+    pending = emptyChanges()
+    try {
+      await store.commit(toBatch(changes))
+    } catch (error) {
+      pending = mergeChanges(changes, pending)
+      hooks.failed(error)
+      throw error
+    }
+    hooks.committed([...changes.outbox.values()].filter((entry) => entry !== null))
+  }
+
+  return {
+    nextSeq: () => ++seq,
+
+    add({ update, outboxPut = [], outboxDelete = [], document, meta }) {
+      if (update !== undefined) pending.updates.push(update)
+      for (const id of outboxDelete) pending.outbox.set(id, null)
+      for (const entry of outboxPut) pending.outbox.set(entry.id, entry)
+      if (document !== undefined) pending.documents.set(document.address, document)
+      Object.assign(pending.meta, meta)
+    },
+
+    flush() {
+      if (scheduled === undefined) {
+        const next = tail.then(commit)
+        scheduled = next
+        tail = next.catch(() => {
+          if (scheduled === next) scheduled = undefined
+        })
+      }
+      return scheduled
+    },
+  }
+}
+
+function emptyChanges(): Changes {
+  return { updates: [], outbox: new Map(), documents: new Map(), rows: new Map(), meta: {} }
+}
+
+function isEmpty(changes: Changes): boolean {
+  return (
+    changes.updates.length === 0 &&
+    changes.outbox.size === 0 &&
+    changes.documents.size === 0 &&
+    changes.rows.size === 0 &&
+    Object.keys(changes.meta).length === 0
+  )
+}
+
+function mergeRows(changes: Changes, rowChanges: readonly RowChange[]): void {
+  for (const { table, put, delete: deleted } of rowChanges) {
+    const rows = getOrCreate(changes.rows, table, () => new Map())
+    for (const id of deleted) rows.set(id, null)
+    for (const row of put) rows.set(row.id, row)
+  }
+}
+
+function mergeChanges(older: Changes, newer: Changes): Changes {
+  const rows = new Map(older.rows)
+  for (const [table, changed] of newer.rows)
+    rows.set(table, new Map([...(rows.get(table) ?? []), ...changed]))
+  return {
+    updates: [...older.updates, ...newer.updates],
+    outbox: new Map([...older.outbox, ...newer.outbox]),
+    documents: new Map([...older.documents, ...newer.documents]),
+    rows,
+    meta: { ...older.meta, ...newer.meta },
+  }
+}
+
+function toBatch(changes: Changes): StoreBatch {
+  const rows = [...changes.rows].map(([table, changed]) => ({
+    table,
+    put: [...changed.values()].filter((row) => row !== null),
+    delete: [...changed].filter(([, row]) => row === null).map(([id]) => id),
+  }))
+  return {
+    updates: changes.updates,
+    outboxPut: [...changes.outbox.values()].filter((entry) => entry !== null),
+    outboxDelete: [...changes.outbox].filter(([, entry]) => entry === null).map(([id]) => id),
+    documents: [...changes.documents.values()],
+    rows,
+    meta: changes.meta,
+  }
+}

@@ -1,0 +1,296 @@
+import {
+  type Clock,
+  createAuthTemplate,
+  encodeClient,
+  KIND,
+  type Logger,
+  parseRelayMessage,
+  type Random,
+  type RelayMessage,
+  type Signer,
+  SyncError,
+  type SyncErrorCode,
+  type TimerHandle,
+  toSyncError,
+} from '@onyx-sync/shared'
+import type { Connection, Transport } from '../ports/transport.js'
+import { createBackoff } from './backoff.js'
+import type { Incoming } from './inbox.js'
+
+/**
+ * Where a device stands with its server. `offline`: not asked to connect. `waiting`: between attempts.
+ * `stopped`: the server said not to come back, or can't serve this client.
+ */
+export type ConnectionState =
+  | 'offline'
+  | 'connecting'
+  | 'authenticating'
+  | 'catching-up'
+  | 'live'
+  | 'waiting'
+  | 'stopped'
+
+/** What the session tells of itself. */
+export interface SessionStatus {
+  readonly state: ConnectionState
+  /** Why there is no connection, or why the last attempt failed; undefined once live. */
+  readonly problem: { readonly code: SyncErrorCode; readonly message: string } | undefined
+  /** When the next attempt is due, milliseconds since the epoch; only while `waiting`. */
+  readonly retryAtMs: number | undefined
+}
+
+/** Keeps one authenticated connection with one subscription for everything, and brings it back when it breaks. */
+export interface Session {
+  readonly status: SessionStatus
+  start(): void
+  stop(): void
+  /** Subscribes again from the inbox's cursor, on the same connection. */
+  resubscribe(): void
+  /** Everything up to the EOSE is applied: the session is live. */
+  caughtUp(): void
+  /** Gives the connection up and tries again later, because something here went wrong. */
+  fail(error: unknown): void
+}
+
+export interface SessionOptions {
+  readonly url: string
+  readonly signer: Signer
+  readonly transport: Transport
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+  /** Longest silence while something is awaited from the server. Milliseconds. @default 20_000 */
+  readonly responseTimeoutMs?: number
+  /** How long a connection must live to count as stable. Milliseconds. @default 10_000 */
+  readonly stableAfterMs?: number
+  getCursor(): string
+  onIncoming(incoming: Incoming): void
+  onAnswer(eventId: string, accepted: boolean, reason: string): void
+  /** The connection is authenticated and caught up: events may be sent. */
+  onLive(send: (text: string) => void): void
+  /** The connection that was there is gone. */
+  onDown(): void
+  onChange(): void
+}
+
+const SUBSCRIPTION_ID = 'sync'
+const SYNC_KINDS = [KIND.chat, KIND.settings, KIND.training]
+/** Close codes by which a server says: don't come back as you are. */
+const STOP_CODES = { from: 4400, to: 4499 }
+
+export function createSession(options: SessionOptions): Session {
+  const { url, signer, transport, clock, logger } = options
+  const responseTimeoutMs = options.responseTimeoutMs ?? 20_000
+  const stableAfterMs = options.stableAfterMs ?? 10_000
+  const backoff = createBackoff(options.random)
+  let status: SessionStatus = { state: 'offline', problem: undefined, retryAtMs: undefined }
+  let connection: Connection | undefined
+  /** Counts attempts, so that what belongs to an earlier one is told apart. */
+  let attempt = 0
+  let retryTimer: TimerHandle
+  let responseTimer: TimerHandle
+  let stableTimer: TimerHandle
+  let authEventId: string | undefined
+  /** Whether the server keeps every update; asked once, before anything is sent to it. */
+  let isSuitable: Promise<void> | undefined
+
+  function setStatus(state: ConnectionState, change: Partial<SessionStatus> = {}): void {
+    status = { state, problem: status.problem, retryAtMs: undefined, ...change }
+    options.onChange()
+  }
+
+  function dial(): void {
+    const current = ++attempt
+    authEventId = undefined
+    setStatus('connecting')
+    expectResponse()
+    isSuitable ??= checkServer()
+    isSuitable.catch(() => {})
+    const ifCurrent =
+      <A extends unknown[]>(handler: (...args: A) => void) =>
+      (...args: A) => {
+        if (current === attempt) handler(...args)
+      }
+    connection = transport.dial(url, {
+      onOpen: ifCurrent(() => setStatus('authenticating')),
+      onMessage: ifCurrent((text) => {
+        expectResponse()
+        handleText(text, current)
+      }),
+      onClose: ifCurrent((code, reason) => closed(code, reason)),
+    })
+  }
+
+  /** Never sends increments to a server that would keep only the newest event of an address. */
+  async function checkServer(): Promise<void> {
+    let info: unknown
+    try {
+      info = await transport.fetchInfo(url)
+    } catch (error) {
+      isSuitable = undefined
+      throw toSyncError(error, 'CONNECTION_FAILED')
+    }
+    if ((info as { yjs_sync?: unknown } | null)?.yjs_sync !== 1) {
+      throw new SyncError(
+        'RELAY_UNSUITABLE',
+        `${url} is a relay without "yjs_sync": it would keep only the newest of a chat's updates`,
+      )
+    }
+  }
+
+  function expectResponse(): void {
+    clock.clearTimeout(responseTimer)
+    if (status.state === 'live') return
+    const current = attempt
+    responseTimer = clock.setTimeout(() => {
+      if (current !== attempt || status.state === 'live') return
+      retry(new SyncError('CONNECTION_FAILED', `${url} did not answer within ${responseTimeoutMs / 1000} s`))
+    }, responseTimeoutMs)
+  }
+
+  function handleText(text: string, current: number): void {
+    let message: RelayMessage | undefined
+    try {
+      message = parseRelayMessage(text)
+    } catch (error) {
+      logger.warn('the server sent something unreadable', { error: String(error) })
+      return
+    }
+    if (message !== undefined) handleMessage(message, current)
+  }
+
+  function handleMessage(message: RelayMessage, current: number): void {
+    switch (message.type) {
+      case 'AUTH':
+        authenticate(message.challenge, current).catch((error: unknown) => {
+          if (current === attempt)
+            retry(toSyncError(error, 'SIGNER_FAILED', 'the signer did not sign the login'))
+        })
+        return
+      case 'OK':
+        if (message.eventId === authEventId) authenticated(message.accepted, message.reason, current)
+        else options.onAnswer(message.eventId, message.accepted, message.reason)
+        return
+      case 'EVENT':
+        if (message.subscriptionId !== SUBSCRIPTION_ID) return
+        options.onIncoming({ type: 'event', event: message.event, cursor: message.cursor })
+        return
+      case 'EOSE':
+        if (message.subscriptionId !== SUBSCRIPTION_ID) return
+        // Now it is this side that works; applying what came may take long.
+        clock.clearTimeout(responseTimer)
+        options.onIncoming({ type: 'eose', hints: message.hints })
+        return
+      case 'CLOSED':
+        if (message.subscriptionId !== SUBSCRIPTION_ID) return
+        retry(new SyncError('CONNECTION_FAILED', `the server ended the subscription: ${message.reason}`))
+        return
+      case 'NOTICE':
+        logger.warn('notice from the server', { text: message.text })
+        return
+    }
+  }
+
+  async function authenticate(challenge: string, current: number): Promise<void> {
+    // A person may have to confirm in a remote signer: no deadline here, the server has its own.
+    clock.clearTimeout(responseTimer)
+    const event = await signer.signEvent(createAuthTemplate(url, challenge, clock.now()))
+    if (current !== attempt) return
+    expectResponse()
+    authEventId = event.id
+    connection?.send(encodeClient.auth(event))
+  }
+
+  function authenticated(accepted: boolean, reason: string, current: number): void {
+    if (!accepted) {
+      const code = /clock/.test(reason) ? 'AUTH_CLOCK_SKEW' : 'AUTH_INVALID'
+      retry(new SyncError(code, `the server refused the login: ${reason}`))
+      return
+    }
+    ;(isSuitable ?? checkServer()).then(
+      () => {
+        if (current === attempt) subscribe()
+      },
+      (error: unknown) => {
+        if (current !== attempt) return
+        const problem = toSyncError(error, 'CONNECTION_FAILED')
+        if (problem.code === 'RELAY_UNSUITABLE') giveUp(problem)
+        else retry(problem)
+      },
+    )
+  }
+
+  function subscribe(): void {
+    setStatus('catching-up')
+    expectResponse()
+    connection?.send(encodeClient.req(SUBSCRIPTION_ID, { kinds: SYNC_KINDS, after: options.getCursor() }))
+  }
+
+  function closed(code: number, reason: string): void {
+    const problem = new SyncError(
+      'CONNECTION_FAILED',
+      `the connection to ${url} ${code === 1006 ? 'broke or could not be made' : `was closed with ${code}`}${reason === '' ? '' : `: ${reason}`}`,
+    )
+    if (code >= STOP_CODES.from && code <= STOP_CODES.to) giveUp(problem)
+    else retry(problem)
+  }
+
+  /** Ends the connection at hand. */
+  function hangUp(): void {
+    attempt++
+    clock.clearTimeout(retryTimer)
+    clock.clearTimeout(responseTimer)
+    clock.clearTimeout(stableTimer)
+    const old = connection
+    connection = undefined
+    old?.close(1000, '')
+    options.onDown()
+  }
+
+  function retry(problem: SyncError): void {
+    if (status.state === 'offline' || status.state === 'stopped') return
+    hangUp()
+    const delayMs = backoff.next()
+    logger.info('not connected', { code: problem.code, reason: problem.message, retryInMs: delayMs })
+    setStatus('waiting', {
+      problem: { code: problem.code, message: problem.message },
+      retryAtMs: clock.now() + delayMs,
+    })
+    retryTimer = clock.setTimeout(dial, delayMs)
+  }
+
+  function giveUp(problem: SyncError): void {
+    hangUp()
+    logger.error('not connecting again', { code: problem.code, reason: problem.message })
+    setStatus('stopped', { problem: { code: problem.code, message: problem.message } })
+  }
+
+  return {
+    get status() {
+      return status
+    },
+    start() {
+      if (status.state !== 'offline' && status.state !== 'stopped') return
+      status = { state: 'offline', problem: undefined, retryAtMs: undefined }
+      backoff.reset()
+      dial()
+    },
+    stop() {
+      if (status.state === 'offline') return
+      hangUp()
+      setStatus('offline', { problem: undefined })
+    },
+    resubscribe: subscribe,
+    caughtUp() {
+      const current = connection
+      if (current === undefined || status.state !== 'catching-up') return
+      setStatus('live', { problem: undefined })
+      clock.clearTimeout(responseTimer)
+      stableTimer = clock.setTimeout(() => backoff.reset(), stableAfterMs)
+      options.onLive((text) => current.send(text))
+    },
+    fail(error) {
+      retry(toSyncError(error, 'STORE_FAILED'))
+    },
+  }
+}

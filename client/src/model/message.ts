@@ -1,0 +1,93 @@
+import * as Y from 'yjs'
+
+/** Who speaks. Onyx's older `function` is `tool`. */
+export type MessageRole = 'system' | 'user' | 'assistant' | 'tool'
+
+/** How far a message is. */
+export type MessageStatus = 'streaming' | 'complete' | 'error' | 'aborted'
+
+/** A message as plain JSON. Keys that this version doesn't know are carried along untouched. */
+export interface Message {
+  readonly id: string
+  readonly role: MessageRole
+  readonly content: string
+  /** Milliseconds since the Unix epoch, by the clock of the device that wrote it. */
+  readonly createdAt: number
+  readonly editedAt?: number
+  readonly status: MessageStatus
+  /** The device that wrote it: the random id of an install. */
+  readonly device?: string
+  readonly [key: string]: unknown
+}
+
+/** What a new message consists of. */
+export interface MessageInput {
+  readonly id: string
+  readonly role: MessageRole
+  readonly content: string
+  readonly createdAt: number
+  readonly device: string
+}
+
+/** A message for a chat's `messages` array: a `Y.Map` whose `content` is a `Y.Text`. */
+export function createMessageMap(input: MessageInput): Y.Map<unknown> {
+  const map = new Y.Map<unknown>()
+  map.set('id', input.id)
+  map.set('role', input.role)
+  map.set('content', new Y.Text(input.content))
+  map.set('createdAt', input.createdAt)
+  map.set('status', 'complete')
+  map.set('device', input.device)
+  return map
+}
+
+/** The id of an item of the `messages` array; undefined where it isn't a message (foreign or broken data). */
+export function messageId(item: unknown): string | undefined {
+  const id = item instanceof Y.Map ? item.get('id') : undefined
+  return typeof id === 'string' && id !== '' ? id : undefined
+}
+
+/** A message as plain JSON. Missing fields get neutral values, so that foreign data can be shown. */
+export function messageToJson(map: Y.Map<unknown>): Message {
+  const { id, role, content, createdAt, status, ...rest } = map.toJSON()
+  return {
+    id: String(id),
+    role: role === 'function' ? 'tool' : ((role ?? 'user') as MessageRole),
+    content: typeof content === 'string' ? content : '',
+    createdAt: typeof createdAt === 'number' ? createdAt : 0,
+    status: (status ?? 'complete') as MessageStatus,
+    ...rest,
+  }
+}
+
+/** The messages of a chat in document order. Of several items with one id the first counts (trap Y8). */
+export function readMessages(messages: Y.Array<unknown>): Map<string, Y.Map<unknown>> {
+  const byId = new Map<string, Y.Map<unknown>>()
+  for (const item of messages.toArray()) {
+    const id = messageId(item)
+    if (id !== undefined && !byId.has(id)) byId.set(id, item as Y.Map<unknown>)
+  }
+  return byId
+}
+
+/**
+ * Changes a text by replacing only what differs, so that another device's edit elsewhere in it survives.
+ * Never cuts a surrogate pair.
+ */
+export function replaceText(text: Y.Text, next: string): void {
+  const before = text.toString()
+  const shorter = Math.min(before.length, next.length)
+  let start = 0
+  while (start < shorter && before[start] === next[start]) start++
+  if (start > 0 && isHighSurrogate(before, start - 1)) start--
+  let end = 0
+  while (end < shorter - start && before[before.length - 1 - end] === next[next.length - 1 - end]) end++
+  if (end > 0 && isHighSurrogate(before, before.length - end - 1)) end--
+  if (before.length - end > start) text.delete(start, before.length - end - start)
+  if (next.length - end > start) text.insert(start, next.slice(start, next.length - end))
+}
+
+function isHighSurrogate(text: string, index: number): boolean {
+  const unit = text.charCodeAt(index)
+  return unit >= 0xd800 && unit <= 0xdbff
+}

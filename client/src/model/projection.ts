@@ -1,0 +1,200 @@
+import { hasPending, KIND, parseAddress } from '@onyx-sync/shared'
+import type * as Y from 'yjs'
+import type { CreateProjection, Projection } from '../core/documents.js'
+import type { RowChange } from '../core/journal.js'
+import type { QueryRow, QueryTable, SyncStore } from '../ports/store.js'
+import { messageId, messageToJson, readMessages } from './message.js'
+
+/** The projection that fits a document's kind: chats to `chats` and `messages`, settings to `settings`. */
+export const createProjection: CreateProjection = (address, doc, stale) =>
+  parseAddress(address)?.kind === KIND.settings
+    ? createSettingsProjection(address, doc, stale)
+    : createChatProjection(address, doc, stale)
+
+/** Rows of one table that are on disk, by id, with what tells whether they must be written again. */
+type KnownRows = Map<string, string>
+
+async function loadKnown(
+  load: SyncStore['loadRows'],
+  table: QueryTable,
+  address: string,
+): Promise<KnownRows> {
+  const rows = await load(table, { column: 'address', equals: address })
+  // Nothing is equal to the empty mark: every row is written again.
+  return new Map(rows.map((row) => [row.id, '']))
+}
+
+function createSettingsProjection(address: string, doc: Y.Doc, stale: boolean): Projection {
+  const sections = ['preferences', 'features'] as const
+  let isStale = stale
+  let isChanged = stale
+  for (const section of sections) {
+    doc.getMap(section).observeDeep(() => {
+      isChanged = true
+    })
+  }
+
+  function rows(): QueryRow[] {
+    return sections.flatMap((section) =>
+      Object.entries(doc.getMap(section).toJSON()).map(([key, value]) => ({
+        id: `${address}/${section}/${key}`,
+        address,
+        section,
+        key,
+        value: JSON.stringify(value ?? null),
+      })),
+    )
+  }
+  let known: KnownRows = new Map(stale ? [] : rows().map((row) => [row.id, String(row.value)]))
+
+  return {
+    get isStale() {
+      return isStale
+    },
+    async reset(load) {
+      known = await loadKnown(load, 'settings', address)
+      isStale = false
+      isChanged = true
+    },
+    take() {
+      if (!isChanged || isStale || hasPending(doc)) return []
+      isChanged = false
+      const now = rows()
+      const put = now.filter((row) => known.get(row.id) !== row.value)
+      const next: KnownRows = new Map(now.map((row) => [row.id, String(row.value)]))
+      const deleted = [...known.keys()].filter((id) => !next.has(id))
+      known = next
+      return put.length + deleted.length === 0 ? [] : [{ table: 'settings', put, delete: deleted }]
+    },
+  }
+}
+
+function createChatProjection(address: string, doc: Y.Doc, stale: boolean): Projection {
+  const messages = doc.getArray<unknown>('messages')
+  const metadata = doc.getMap<unknown>('metadata')
+  let isStale = stale
+  let isListChanged = stale
+  let isChatChanged = stale
+  const changed = new Set<Y.Map<unknown>>()
+  const rowId = (id: string) => `${address}/${id}`
+  /** Position of each message row on disk, by row id; -1 where the row must be written whatever it holds. */
+  let known = new Map<string, number>()
+  if (!stale) for (const id of readMessages(messages).keys()) known.set(rowId(id), known.size)
+
+  messages.observeDeep((events) => {
+    for (const event of events) {
+      if (event.target === messages) isListChanged = true
+      else changed.add(messageOf(event.target))
+    }
+  })
+  metadata.observeDeep(() => {
+    isChatChanged = true
+  })
+
+  /** The item of the array that a nested type belongs to; found by its parents, since paths cost a scan. */
+  function messageOf(target: Y.AbstractType<unknown>): Y.Map<unknown> {
+    let type = target
+    while (type.parent !== null && type.parent !== messages) type = type.parent as Y.AbstractType<unknown>
+    return type as unknown as Y.Map<unknown>
+  }
+
+  function takeMessages(): RowChange {
+    const put: QueryRow[] = []
+    if (!isListChanged) {
+      for (const map of changed) {
+        const id = messageId(map)
+        const position = id === undefined ? undefined : known.get(rowId(id))
+        if (id !== undefined && position !== undefined) put.push(messageRow(address, map, position))
+      }
+      return { table: 'messages', put, delete: [] }
+    }
+    const next = new Map<string, number>()
+    for (const [id, map] of readMessages(messages)) {
+      const position = next.size
+      if (known.get(rowId(id)) !== position || changed.has(map)) put.push(messageRow(address, map, position))
+      next.set(rowId(id), position)
+    }
+    const deleted = [...known.keys()].filter((id) => !next.has(id))
+    known = next
+    return { table: 'messages', put, delete: deleted }
+  }
+
+  return {
+    get isStale() {
+      return isStale
+    },
+    async reset(load) {
+      known = new Map([...(await loadKnown(load, 'messages', address)).keys()].map((id) => [id, -1]))
+      isStale = false
+      isListChanged = true
+      isChatChanged = true
+    },
+    take() {
+      if (isStale || hasPending(doc)) return []
+      if (!isListChanged && !isChatChanged && changed.size === 0) return []
+      const messageChange = takeMessages()
+      const chatChange: RowChange = {
+        table: 'chats',
+        put: [chatRow(address, metadata, messages)],
+        delete: [],
+      }
+      isListChanged = false
+      isChatChanged = false
+      changed.clear()
+      return messageChange.put.length + messageChange.delete.length === 0
+        ? [chatChange]
+        : [messageChange, chatChange]
+    },
+  }
+}
+
+function messageRow(address: string, map: Y.Map<unknown>, position: number): QueryRow {
+  const { id, role, content, createdAt, editedAt, status, device, ...rest } = messageToJson(map)
+  return {
+    id: `${address}/${id}`,
+    address,
+    message_id: id,
+    position,
+    role,
+    content,
+    status,
+    created_at: createdAt,
+    edited_at: numberOrNull(editedAt),
+    device: textOrEmpty(device),
+    data: JSON.stringify(rest),
+  }
+}
+
+function chatRow(address: string, metadata: Y.Map<unknown>, messages: Y.Array<unknown>): QueryRow {
+  const parsed = parseAddress(address)
+  const createdAt = numberOrNull(metadata.get('createdAt')) ?? 0
+  const list = readMessages(messages)
+  // Derived from the messages, so that a rename never moves a chat.
+  let lastActivityAt = createdAt
+  for (const map of list.values()) {
+    const at = map.get('createdAt')
+    if (typeof at === 'number' && at > lastActivityAt) lastActivityAt = at
+  }
+  return {
+    id: address,
+    address,
+    chat_id: parsed?.identifier ?? '',
+    owner: parsed?.owner ?? '',
+    title: textOrEmpty(metadata.get('title')),
+    title_source: textOrEmpty(metadata.get('titleSource')),
+    model: textOrEmpty(metadata.get('model')),
+    created_at: createdAt,
+    last_activity_at: lastActivityAt,
+    message_count: list.size,
+    archived: metadata.get('archived') === true,
+    deleted_at: numberOrNull(metadata.get('deletedAt')),
+  }
+}
+
+function textOrEmpty(value: unknown): string {
+  return typeof value === 'string' ? value : ''
+}
+
+function numberOrNull(value: unknown): number | null {
+  return typeof value === 'number' ? value : null
+}

@@ -1,0 +1,33 @@
+/**
+ * What a client needs on Node: a SQLite file for WatermelonDB and a transport over `ws`. Kept apart from the
+ * main entry, so that no Node built-in reaches a phone or a browser.
+ */
+import { WebSocket } from 'ws'
+import { watermelonStore } from './adapters/watermelon/store.js'
+import { createWebSocketTransport, type WebSocketConstructor } from './adapters/websocket-transport.js'
+import { openNodeDatabase } from './node-database.js'
+import type { SyncStore } from './ports/store.js'
+import type { Transport } from './ports/transport.js'
+
+export { openNodeDatabase } from './node-database.js'
+
+/** A transport over the `ws` package, for Node versions without a WebSocket of their own. */
+export function createNodeTransport(): Transport {
+  return createWebSocketTransport(WebSocket as unknown as WebSocketConstructor)
+}
+
+/**
+ * A store in a SQLite file: WAL, synchronous FULL, one process at a time. Closing it closes the file.
+ * Rejects as {@link openNodeDatabase} does.
+ */
+export async function openNodeStore(options: { readonly file: string }): Promise<SyncStore> {
+  const { database, close } = await openNodeDatabase(options)
+  const store = watermelonStore(database)
+  return {
+    ...store,
+    async close() {
+      await store.close()
+      await close()
+    },
+  }
+}
