@@ -87,6 +87,11 @@ export interface SyncClient {
   connect(): void
   disconnect(): void
   /**
+   * Call when the app comes to the foreground or the network changes: tries at once where it was waiting, and
+   * finds out quickly whether a connection that looks open is dead.
+   */
+  wake(): void
+  /**
    * Resolves with true once this device is caught up and nothing is unsent; with false when `timeoutMs` is
    * over or the server won't be reached any more. Needs {@link SyncClient.connect}.
    */
@@ -131,6 +136,7 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
     createProjection,
     logger,
     clock,
+    random,
     onCommitted(outboxPut: readonly OutboxEntry[]) {
       if (localProblem?.code === 'STORE_FAILED') localProblem = undefined
       outbox?.added(outboxPut)
@@ -237,6 +243,7 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
     },
     connect: () => requireSession().start(),
     disconnect: () => session?.stop(),
+    wake: () => session?.wake(),
 
     synced({ timeoutMs } = {}) {
       requireSession()

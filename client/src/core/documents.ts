@@ -5,6 +5,7 @@ import {
   hasPending,
   type Logger,
   type Member,
+  type Random,
 } from '@onyx-sync/shared'
 import * as Y from 'yjs'
 import type { OutboxEntry, StoredDocument, SyncStore } from '../ports/store.js'
@@ -81,6 +82,7 @@ export interface DocumentsOptions {
   readonly createProjection: CreateProjection
   readonly logger: Logger
   readonly clock: Clock
+  readonly random: Random
   /** Documents kept loaded though nobody pins them. @default 32 */
   readonly maxLoaded?: number
   onCommitted(outboxPut: readonly OutboxEntry[]): void
@@ -155,9 +157,10 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
 
   async function readFromStore(address: string): Promise<Loaded> {
     const updates = await store.loadUpdates(address)
-    // A new Y.Doc has a fresh random clientID: a restored backup or a cloned database that went on under its
-    // old one would diverge with equal state vectors (trap Y5).
+    // A fresh clientID for every load: a restored backup or a cloned database that went on under its old one
+    // would diverge with equal state vectors (trap Y5). It comes from the port, so that a simulation repeats.
     const doc = new Y.Doc()
+    doc.clientID = createClientId(options.random)
     doc.transact(() => {
       for (const { seq, update } of updates) {
         try {
@@ -305,6 +308,12 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
       await journal.flush()
     },
   }
+}
+
+/** 32 random bits: the space in which Yjs tells writers apart. */
+function createClientId(random: Random): number {
+  const bytes = random.bytes(4)
+  return new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0)
 }
 
 function pendingEntry(address: string, seq: number): OutboxEntry {

@@ -44,6 +44,8 @@ export interface Session {
   readonly status: SessionStatus
   start(): void
   stop(): void
+  /** Tries at once where it was waiting; checks at once whether a live connection still answers. */
+  wake(): void
   /** Subscribes again from the inbox's cursor, on the same connection. */
   resubscribe(): void
   /** Everything up to the EOSE is applied: the session is live. */
@@ -61,6 +63,10 @@ export interface SessionOptions {
   readonly logger: Logger
   /** Longest silence while something is awaited from the server. Milliseconds. @default 20_000 */
   readonly responseTimeoutMs?: number
+  /** Silence on a live connection after which it is asked for a sign of life. Milliseconds. @default 25_000 */
+  readonly pingAfterMs?: number
+  /** How long that sign may take. Milliseconds. @default 10_000 */
+  readonly pingTimeoutMs?: number
   /** How long a connection must live to count as stable. Milliseconds. @default 10_000 */
   readonly stableAfterMs?: number
   getCursor(): string
@@ -74,6 +80,7 @@ export interface SessionOptions {
 }
 
 const SUBSCRIPTION_ID = 'sync'
+const PING_ID = 'ping'
 const SYNC_KINDS = [KIND.chat, KIND.settings, KIND.training]
 /** Close codes by which a server says: don't come back as you are. */
 const STOP_CODES = { from: 4400, to: 4499 }
@@ -81,6 +88,8 @@ const STOP_CODES = { from: 4400, to: 4499 }
 export function createSession(options: SessionOptions): Session {
   const { url, signer, transport, clock, logger } = options
   const responseTimeoutMs = options.responseTimeoutMs ?? 20_000
+  const pingAfterMs = options.pingAfterMs ?? 25_000
+  const pingTimeoutMs = options.pingTimeoutMs ?? 10_000
   const stableAfterMs = options.stableAfterMs ?? 10_000
   const backoff = createBackoff(options.random)
   let status: SessionStatus = { state: 'offline', problem: undefined, retryAtMs: undefined }
@@ -138,14 +147,32 @@ export function createSession(options: SessionOptions): Session {
     }
   }
 
+  /** Starts the deadline for the server's next word anew. Once live, silence is fine, but not for ever. */
   function expectResponse(): void {
+    if (status.state === 'live') awaitWord(pingAfterMs, ping)
+    else awaitWord(responseTimeoutMs, () => silent(responseTimeoutMs))
+  }
+
+  function awaitWord(timeoutMs: number, late: () => void): void {
     clock.clearTimeout(responseTimer)
-    if (status.state === 'live') return
     const current = attempt
     responseTimer = clock.setTimeout(() => {
-      if (current !== attempt || status.state === 'live') return
-      retry(new SyncError('CONNECTION_FAILED', `${url} did not answer within ${responseTimeoutMs / 1000} s`))
-    }, responseTimeoutMs)
+      if (current === attempt) late()
+    }, timeoutMs)
+  }
+
+  function silent(timeoutMs: number): void {
+    retry(new SyncError('CONNECTION_FAILED', `${url} did not answer within ${timeoutMs / 1000} s`))
+  }
+
+  /**
+   * Asks for a sign of life: a socket can look open and be dead, on a phone back from sleep for instance (trap
+   * C9). Browsers have no ping, so it is a query that any relay answers at once with an EOSE.
+   */
+  function ping(): void {
+    connection?.send(encodeClient.req(PING_ID, { kinds: [KIND.settings], limit: 0 }))
+    connection?.send(encodeClient.close(PING_ID))
+    awaitWord(pingTimeoutMs, () => silent(pingTimeoutMs))
   }
 
   function handleText(text: string, current: number): void {
@@ -280,12 +307,19 @@ export function createSession(options: SessionOptions): Session {
       hangUp()
       setStatus('offline', { problem: undefined })
     },
+    wake() {
+      if (status.state === 'live') ping()
+      if (status.state !== 'waiting') return
+      clock.clearTimeout(retryTimer)
+      backoff.reset()
+      dial()
+    },
     resubscribe: subscribe,
     caughtUp() {
       const current = connection
       if (current === undefined || status.state !== 'catching-up') return
       setStatus('live', { problem: undefined })
-      clock.clearTimeout(responseTimer)
+      expectResponse()
       stableTimer = clock.setTimeout(() => backoff.reset(), stableAfterMs)
       options.onLive((text) => current.send(text))
     },
