@@ -1,0 +1,111 @@
+import { SyncError } from '@onyx-sync/shared'
+import type {
+  OutboxEntry,
+  QueryRow,
+  QueryTable,
+  StoreBatch,
+  StoredDocument,
+  StoredUpdate,
+  SyncStore,
+} from '../ports/store.js'
+import { checkBatch } from './check-batch.js'
+import { checkLookupColumn } from './query-columns.js'
+
+/**
+ * A {@link SyncStore} that lives and ends with the process: for tests, and for a device that must leave no
+ * trace. Rows are copied in and out. Each method does all its work before it returns its promise.
+ */
+export function createMemoryStore(): SyncStore {
+  const updatesBySeq = new Map<number, StoredUpdate>()
+  const outboxById = new Map<string, OutboxEntry>()
+  const documentsByAddress = new Map<string, StoredDocument>()
+  const rowsByTable: Record<QueryTable, Map<string, QueryRow>> = {
+    chats: new Map(),
+    messages: new Map(),
+    settings: new Map(),
+  }
+  const meta = new Map<string, string>()
+  let lastSeq = 0
+  let isClosed = false
+
+  function assertOpen(): void {
+    if (isClosed) throw new SyncError('STORE_FAILED', 'the store is closed')
+  }
+
+  function updatesBetween(address: string, fromSeq: number, throughSeq: number): StoredUpdate[] {
+    assertOpen()
+    return [...updatesBySeq.values()]
+      .filter((stored) => stored.address === address && stored.seq >= fromSeq && stored.seq <= throughSeq)
+      .sort((a, b) => a.seq - b.seq)
+      .map(copyUpdate)
+  }
+
+  function apply(batch: StoreBatch): void {
+    assertOpen()
+    const checked = checkBatch(batch)
+    for (const { seq } of batch.updates ?? []) {
+      if (updatesBySeq.has(seq))
+        throw new SyncError('STORE_FAILED', `there is an update with seq ${seq} already`)
+    }
+    // From here on nothing can fail: all or nothing.
+    for (const update of batch.updates ?? []) updatesBySeq.set(update.seq, copyUpdate(update))
+    for (const id of batch.outboxDelete ?? []) outboxById.delete(id)
+    for (const entry of batch.outboxPut ?? []) outboxById.set(entry.id, { ...entry })
+    for (const document of batch.documents ?? []) documentsByAddress.set(document.address, { ...document })
+    for (const [key, value] of Object.entries(batch.meta ?? {})) meta.set(key, value)
+    for (const [table, rowsAfter] of checked.rowsByTable) {
+      for (const [id, row] of rowsAfter) {
+        if (row === null) rowsByTable[table].delete(id)
+        else rowsByTable[table].set(id, row)
+      }
+    }
+    lastSeq = Math.max(lastSeq, checked.topSeq)
+  }
+
+  return {
+    async loadMeta() {
+      assertOpen()
+      return Object.fromEntries(meta)
+    },
+    async lastSeq() {
+      assertOpen()
+      return lastSeq
+    },
+    async loadDocuments() {
+      assertOpen()
+      return [...documentsByAddress.values()].map((document) => ({ ...document }))
+    },
+    async loadUpdates(address) {
+      return updatesBetween(address, 0, Number.MAX_SAFE_INTEGER)
+    },
+    async loadUpdateRange(address, fromSeq, throughSeq) {
+      return updatesBetween(address, fromSeq, throughSeq)
+    },
+    async loadOutbox() {
+      assertOpen()
+      return [...outboxById.values()].sort(byOutboxOrder).map((entry) => ({ ...entry }))
+    },
+    async loadRows(table, where) {
+      assertOpen()
+      if (where !== undefined) checkLookupColumn(table, where.column)
+      return [...rowsByTable[table].values()]
+        .filter((row) => where === undefined || row[where.column] === where.equals)
+        .map((row) => ({ ...row }))
+    },
+    async commit(batch) {
+      apply(batch)
+    },
+    async close() {
+      isClosed = true
+    },
+  }
+}
+
+/** Outbox entries by ascending `seq`; two of one `seq` by id, so that every adapter gives the same order. */
+export function byOutboxOrder(a: OutboxEntry, b: OutboxEntry): number {
+  return a.seq - b.seq || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0)
+}
+
+function copyUpdate(stored: StoredUpdate): StoredUpdate {
+  return { ...stored, update: stored.update.slice() }
+}

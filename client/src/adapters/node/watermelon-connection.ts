@@ -1,0 +1,124 @@
+/*
+ * Puts a SQLite connection of ours under WatermelonDB's SQLiteAdapter, past its public API, written against
+ * the pinned version 0.28.0. Left to itself the adapter appends ".db" to file names, deletes a file whose
+ * version it doesn't expect, sets no pragmas, can't be closed, and prepares every statement anew.
+ */
+import { createRequire } from 'node:module'
+import type { AppSchema, SchemaMigrations } from '@nozbe/watermelondb'
+import type { DatabaseAdapter } from '@nozbe/watermelondb/adapters/type.js'
+import type { SqliteFile } from './better-sqlite.js'
+
+const require = createRequire(import.meta.url)
+
+/** An adapter on an open connection. */
+export interface ConnectedAdapter {
+  readonly adapter: DatabaseAdapter
+  /** Cuts the adapter off; whatever is asked of it from then on fails. The connection itself stays open. */
+  disconnect(): void
+}
+
+interface UnsafeDriver {
+  database: unknown
+}
+interface UnsafeBridge {
+  connections: Record<number, unknown>
+  connected(tag: number, driver: UnsafeDriver): void
+}
+type UnsafeAdapterClass = new (options: {
+  schema: AppSchema
+  dbName: string
+}) => DatabaseAdapter & {
+  _tag: number
+}
+
+/** Statements kept prepared. Queries carry their values in the SQL, so there is no end of different ones. */
+const MAX_PREPARED = 128
+
+/** Turns off WatermelonDB's console output, for the whole process: it reports every set-up there. */
+export function silenceWatermelon(): void {
+  require('@nozbe/watermelondb/utils/common/logger').default.silence()
+}
+
+/** The SQL that creates the tables of a schema. */
+export function schemaToSql(schema: AppSchema): string {
+  return require('@nozbe/watermelondb/adapters/sqlite/encodeSchema').encodeSchema(schema)
+}
+
+/** The SQL that brings tables up to the schema's version; `undefined` if there is no way from that version. */
+export function migrationsToSql(
+  migrations: SchemaMigrations,
+  fromVersion: number,
+  toVersion: number,
+): string | undefined {
+  const { stepsForMigration } = require('@nozbe/watermelondb/Schema/migrations/stepsForMigration')
+  const steps = stepsForMigration({ migrations, fromVersion, toVersion })
+  if (steps === null) return undefined
+  return require('@nozbe/watermelondb/adapters/sqlite/encodeSchema').encodeMigrationSteps(steps)
+}
+
+/** An adapter on a connection whose tables are those of the schema already. */
+export function connectAdapter(sqlite: SqliteFile, file: string, schema: AppSchema): ConnectedAdapter {
+  const SQLiteAdapter: UnsafeAdapterClass = require('@nozbe/watermelondb/adapters/sqlite').default
+  const bridge: UnsafeBridge =
+    require('@nozbe/watermelondb/adapters/sqlite/sqlite-node/DatabaseBridge').default
+  const Driver = require('@nozbe/watermelondb/adapters/sqlite/sqlite-node/DatabaseDriver').default
+
+  class ConnectedSqliteAdapter extends SQLiteAdapter {
+    /** Called by the constructor; would open, and maybe wipe, the file. */
+    _init(callback: (result: { value: undefined }) => void): void {
+      const driver: UnsafeDriver = new Driver()
+      driver.database = createDriverDatabase(sqlite)
+      bridge.connected(this._tag, driver)
+      callback({ value: undefined })
+    }
+  }
+
+  const adapter = new ConnectedSqliteAdapter({ schema, dbName: file })
+  return {
+    adapter,
+    disconnect() {
+      delete bridge.connections[adapter._tag]
+    },
+  }
+}
+
+/** What WatermelonDB's driver asks of a database, on a connection that stays the one it was given. */
+function createDriverDatabase(sqlite: SqliteFile) {
+  const prepared = new Map<string, ReturnType<SqliteFile['prepare']>>()
+
+  function prepare(sql: string) {
+    let statement = prepared.get(sql)
+    if (statement === undefined) {
+      statement = sqlite.prepare(sql)
+      if (prepared.size >= MAX_PREPARED) prepared.clear()
+      prepared.set(sql, statement)
+    }
+    return statement
+  }
+
+  return {
+    inTransaction: (work: () => void) => sqlite.transaction(work).immediate(),
+    execute: (sql: string, args: unknown[] = []) => prepare(sql).run(args),
+    executeStatements: (sql: string) => sqlite.exec(sql),
+    queryRaw: (sql: string, args: unknown[] = []) => prepare(sql).all(args),
+    count(sql: string, args: unknown[] = []) {
+      const row = prepare(sql).get(args) as { count: number | string }
+      return Number(row.count)
+    },
+    get userVersion() {
+      return sqlite.pragma('user_version', { simple: true }) as number
+    },
+    set userVersion(version: number) {
+      sqlite.pragma(`user_version = ${version}`)
+    },
+    isInMemoryDatabase: () => false,
+    /** For `database.unsafeResetDatabase()`: empties the file in place, since lock and connection hang on it. */
+    unsafeDestroyEverything() {
+      const select = `select name from sqlite_master where type = 'table' and name not like 'sqlite_%'`
+      sqlite.transaction(() => {
+        for (const name of sqlite.prepare(select).pluck().all()) sqlite.exec(`drop table "${name}"`)
+        sqlite.pragma('user_version = 0')
+      })()
+    },
+  }
+}

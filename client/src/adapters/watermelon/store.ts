@@ -1,0 +1,206 @@
+import type { Database } from '@nozbe/watermelondb'
+import { SyncError, toSyncError } from '@onyx-sync/shared'
+import type { StoreBatch, SyncStore } from '../../ports/store.js'
+import { type CheckedBatch, checkBatch } from '../check-batch.js'
+import { byOutboxOrder } from '../memory-store.js'
+import { checkLookupColumn } from '../query-columns.js'
+import { writeToLoki } from './loki-writer.js'
+import {
+  documentToRow,
+  LAST_SEQ_ID,
+  lastSeqToRow,
+  metaToRow,
+  outboxToRows,
+  queryRowToRaw,
+  type RawChange,
+  type RawRow,
+  rawToQueryRow,
+  rowsToMeta,
+  rowsToOutbox,
+  rowsToUpdates,
+  rowToDocument,
+  updateToRows,
+} from './rows.js'
+import { onyxTables } from './schema.js'
+import { MAX_SQL_PARAMETERS, writeToSqlite } from './sqlite-writer.js'
+import { adapterType } from './unsafe.js'
+import { Q } from './watermelon.js'
+
+type Condition =
+  | { readonly column: string; readonly oneOf: readonly string[] }
+  | { readonly column: string; readonly from: number; readonly through: number }
+
+/**
+ * A {@link SyncStore} in a WatermelonDB database whose schema has `onyxTables` and whose models include
+ * `onyxModels`. On SQLite a commit is one transaction, as durable as the connection is set to be; on LokiJS
+ * it resolves when IndexedDB has it. Queries on `chats`, `messages` and `settings` are told once per commit.
+ *
+ * Commits are WatermelonDB writers: awaiting one inside `database.write()` waits for itself, for ever.
+ * `close` leaves the database open, since the store didn't open it. Throws `CONFIG_INVALID` when tables,
+ * models or the adapter don't fit.
+ */
+export function watermelonStore(database: Database): SyncStore {
+  assertFits(database)
+  const isSqlite = adapterType(database) === 'sqlite'
+  const write = isSqlite ? writeToSqlite : writeToLoki
+  let tail: Promise<unknown> = Promise.resolve()
+  let isClosed = false
+
+  /** One at a time, in the order of the calls: a read sees every commit that was called before it. */
+  function inOrder<T>(purpose: string, work: () => Promise<T>): Promise<T> {
+    if (isClosed) return Promise.reject(new SyncError('STORE_FAILED', 'the store is closed'))
+    const result = tail.then(work).catch((error) => {
+      throw toSyncError(error, 'STORE_FAILED', `could not ${purpose}`)
+    })
+    tail = result.catch(() => {})
+    return result
+  }
+
+  async function readRows(table: string, conditions: readonly Condition[] = []): Promise<RawRow[]> {
+    const collection = database.get(table)
+    if (!isSqlite) return collection.query(...conditions.map(conditionToClause)).unsafeFetchRaw()
+    const { where, values } = conditionsToSql(conditions)
+    return collection.query(Q.unsafeSqlQuery(`select * from "${table}"${where}`, values)).unsafeFetchRaw()
+  }
+
+  async function readLastSeq(): Promise<number> {
+    const [row] = await readRows('sync_meta', [{ column: 'key', oneOf: [LAST_SEQ_ID] }])
+    return row === undefined ? 0 : Number(row.value)
+  }
+
+  /** Changes that take away what the entries have in the outbox now, part by part. */
+  async function outboxRemovals(entryIds: readonly string[]): Promise<RawChange[]> {
+    const removals: RawChange[] = []
+    for (let start = 0; start < entryIds.length; start += MAX_SQL_PARAMETERS) {
+      const oneOf = entryIds.slice(start, start + MAX_SQL_PARAMETERS)
+      for (const { id } of await readRows('sync_outbox', [{ column: 'entry_id', oneOf }])) {
+        removals.push({ kind: 'delete', table: 'sync_outbox', id })
+      }
+    }
+    return removals
+  }
+
+  async function writePlan({ changes, outboxIds, topSeq }: Plan): Promise<void> {
+    const all = [...(await outboxRemovals(outboxIds)), ...changes]
+    if (topSeq > 0 && topSeq > (await readLastSeq())) {
+      all.push({ kind: 'put', table: 'sync_meta', row: lastSeqToRow(topSeq) })
+    }
+    const distinct = lastOfEach(all)
+    if (distinct.length > 0) await write(database, distinct)
+  }
+
+  function loadUpdatesWhere(conditions: readonly Condition[]) {
+    return inOrder('read the log', async () => rowsToUpdates(await readRows('sync_updates', conditions)))
+  }
+
+  return {
+    loadMeta: () => inOrder('read the settings', async () => rowsToMeta(await readRows('sync_meta'))),
+    lastSeq: () => inOrder('read the log', readLastSeq),
+    loadDocuments: () =>
+      inOrder('read the documents', async () => (await readRows('sync_documents')).map(rowToDocument)),
+    loadUpdates: (address) => loadUpdatesWhere([{ column: 'address', oneOf: [address] }]),
+    loadUpdateRange: (address, from, through) =>
+      loadUpdatesWhere([
+        { column: 'address', oneOf: [address] },
+        { column: 'seq', from, through },
+      ]),
+    loadOutbox: () =>
+      inOrder('read the outbox', async () => rowsToOutbox(await readRows('sync_outbox')).sort(byOutboxOrder)),
+    loadRows: (table, where) =>
+      inOrder(`read ${table}`, async () => {
+        if (where !== undefined) checkLookupColumn(table, where.column)
+        const conditions = where === undefined ? [] : [{ column: where.column, oneOf: [where.equals] }]
+        return (await readRows(table, conditions)).map((row) => rawToQueryRow(table, row))
+      }),
+    async commit(batch) {
+      if (isClosed) throw new SyncError('STORE_FAILED', 'the store is closed')
+      const plan = planBatch(batch, checkBatch(batch))
+      await inOrder('save', () => database.write(() => writePlan(plan), 'onyx-sync commit'))
+    },
+    async close() {
+      isClosed = true
+      await tail
+    },
+  }
+}
+
+/** A batch as rows. It shares nothing with what the caller gave. */
+interface Plan {
+  readonly changes: readonly RawChange[]
+  /** Entries whose rows have to go first, those to be replaced included: they may have had more parts. */
+  readonly outboxIds: readonly string[]
+  readonly topSeq: number
+}
+
+function planBatch(batch: StoreBatch, { rowsByTable, topSeq }: CheckedBatch): Plan {
+  const changes: RawChange[] = []
+  const put = (table: string, row: RawRow) => changes.push({ kind: 'put', table, row })
+  for (const update of batch.updates ?? []) {
+    for (const row of updateToRows(update)) changes.push({ kind: 'insert', table: 'sync_updates', row })
+  }
+  const outboxPut = new Map((batch.outboxPut ?? []).map((entry) => [entry.id, entry]))
+  for (const entry of outboxPut.values()) for (const row of outboxToRows(entry)) put('sync_outbox', row)
+  for (const document of batch.documents ?? []) put('sync_documents', documentToRow(document))
+  for (const [key, value] of Object.entries(batch.meta ?? {})) put('sync_meta', metaToRow(key, value))
+  for (const [table, rowsAfter] of rowsByTable) {
+    for (const [id, row] of rowsAfter) {
+      if (row === null) changes.push({ kind: 'delete', table, id })
+      else put(table, queryRowToRaw(row))
+    }
+  }
+  return { changes, outboxIds: [...new Set([...(batch.outboxDelete ?? []), ...outboxPut.keys()])], topSeq }
+}
+
+/** The last change of each row: what comes later wins, and adapters may order writes as they like. */
+function lastOfEach(changes: readonly RawChange[]): RawChange[] {
+  const byRow = new Map<string, RawChange>()
+  for (const change of changes) {
+    byRow.set(`${change.table}/${change.kind === 'delete' ? change.id : change.row.id}`, change)
+  }
+  return [...byRow.values()]
+}
+
+function conditionToClause(condition: Condition) {
+  const { column } = condition
+  if ('from' in condition) return Q.where(column, Q.between(condition.from, condition.through))
+  // A single value, unlike a list, is found by LokiJS's index.
+  if (condition.oneOf.length === 1) return Q.where(column, condition.oneOf[0] as string)
+  return Q.where(column, Q.oneOf([...condition.oneOf]))
+}
+
+/** Values are bound: written into the SQL, one with a NUL in it would end the statement. */
+function conditionsToSql(conditions: readonly Condition[]): { where: string; values: (string | number)[] } {
+  const values: (string | number)[] = []
+  const parts = conditions.map((condition) => {
+    if ('from' in condition) {
+      values.push(condition.from, condition.through)
+      return `"${condition.column}" between ? and ?`
+    }
+    values.push(...condition.oneOf)
+    return `"${condition.column}" in (${condition.oneOf.map(() => '?').join(', ')})`
+  })
+  return { where: parts.length === 0 ? '' : ` where ${parts.join(' and ')}`, values }
+}
+
+function assertFits(database: Database): void {
+  for (const { name, columnArray } of onyxTables) {
+    const table = database.schema.tables[name]
+    if (table === undefined) {
+      throw new SyncError('CONFIG_INVALID', `the schema has no table ${name}: add onyxTables to it`)
+    }
+    const columns = (list: typeof columnArray) =>
+      list
+        .map((column) => column.name)
+        .sort()
+        .join(', ')
+    if (columns(table.columnArray) !== columns(columnArray)) {
+      throw new SyncError(
+        'CONFIG_INVALID',
+        `table ${name} has other columns than onyx-sync's: take it from onyxTables, and keep columns of your own in a table of your own`,
+      )
+    }
+    if (!database.collections.get(name)) {
+      throw new SyncError('CONFIG_INVALID', `there is no model for table ${name}: add onyxModels`)
+    }
+  }
+}

@@ -1,0 +1,13 @@
+import * as index from '@nozbe/watermelondb'
+import * as migrations from '@nozbe/watermelondb/Schema/migrations/index.js'
+
+/**
+ * WatermelonDB as CommonJS without an exports map comes in two shapes: bundlers give its exports by name,
+ * native ESM in Node gives them all on `default`. This is the one place that minds.
+ */
+function exportsOf<T extends object>(namespace: T, probe: keyof T): T {
+  return probe in namespace ? namespace : (namespace as T & { default: T }).default
+}
+
+export const { Database, Model, Q, appSchema, tableSchema } = exportsOf(index, 'Database')
+export const { schemaMigrations } = exportsOf(migrations, 'schemaMigrations')

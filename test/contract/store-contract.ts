@@ -1,0 +1,417 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import type { OutboxEntry, QueryRow, SyncStore } from '../../client/src/ports/store.js'
+
+/** A place to keep things in, which outlives the store on it. */
+export interface StoreWorld {
+  readonly store: SyncStore
+  /** Closes the store and opens another on the same data; `undefined` where nothing outlives the process. */
+  readonly reopen?: () => Promise<SyncStore>
+  readonly cleanUp: () => Promise<void>
+}
+
+const ADDRESS = `30001:${'a'.repeat(64)}:chat-1`
+const OTHER = `30001:${'a'.repeat(64)}:chat-2`
+
+export function outboxEntry(overrides: Partial<OutboxEntry> = {}): OutboxEntry {
+  return {
+    id: 'entry-1',
+    lane: ADDRESS,
+    seq: 1,
+    throughSeq: 1,
+    edits: 1,
+    state: 'pending',
+    event: '',
+    reason: '',
+    ...overrides,
+  }
+}
+
+export function messageRow(messageId: string, overrides: Partial<Record<string, unknown>> = {}): QueryRow {
+  return {
+    id: `${ADDRESS}/${messageId}`,
+    address: ADDRESS,
+    message_id: messageId,
+    position: 0,
+    role: 'user',
+    content: 'hello',
+    status: 'complete',
+    created_at: 1_700_000_000_000,
+    edited_at: null,
+    device: 'phone',
+    data: '{}',
+    ...overrides,
+  } as QueryRow
+}
+
+export function chatRow(address: string, overrides: Partial<Record<string, unknown>> = {}): QueryRow {
+  return {
+    id: address,
+    address,
+    chat_id: address.split(':')[2] ?? '',
+    owner: 'a'.repeat(64),
+    title: 'A chat',
+    title_source: 'user',
+    model: 'm',
+    created_at: 1,
+    last_activity_at: 2,
+    message_count: 3,
+    archived: false,
+    deleted_at: null,
+    ...overrides,
+  } as QueryRow
+}
+
+function bytes(length: number, seed = 1): Uint8Array {
+  const out = new Uint8Array(length)
+  let state = seed
+  for (let i = 0; i < length; i++) {
+    state = (state * 1_103_515_245 + 12_345) % 2_147_483_648
+    out[i] = state >> 16
+  }
+  return out
+}
+
+function byId(rows: readonly QueryRow[]): QueryRow[] {
+  return [...rows].sort((a, b) => (a.id < b.id ? -1 : 1))
+}
+
+/** What every {@link SyncStore} has to do; run it on your own adapter too. */
+export function describeStoreContract(name: string, open: () => Promise<StoreWorld>): void {
+  describe(`SyncStore: ${name}`, () => {
+    const worlds: StoreWorld[] = []
+    async function start(): Promise<StoreWorld> {
+      const world = await open()
+      worlds.push(world)
+      return world
+    }
+    afterEach(async () => {
+      for (const world of worlds.splice(0)) await world.cleanUp()
+    })
+
+    it('[STO1] a new store is empty', async () => {
+      const { store } = await start()
+      expect(await store.loadMeta()).toEqual({})
+      expect(await store.lastSeq()).toBe(0)
+      expect(await store.loadDocuments()).toEqual([])
+      expect(await store.loadUpdates(ADDRESS)).toEqual([])
+      expect(await store.loadOutbox()).toEqual([])
+      expect(await store.loadRows('chats')).toEqual([])
+      await store.commit({})
+    })
+
+    it('[STO2] everything in a batch is there afterwards, and in a store opened later', async () => {
+      const world = await start()
+      const update = { seq: 1, address: ADDRESS, update: bytes(50) }
+      const document = { address: ADDRESS, members: '["x"]', membersStatedAt: -1 }
+      await world.store.commit({
+        updates: [update],
+        outboxPut: [outboxEntry()],
+        documents: [document],
+        rows: [
+          { table: 'chats', put: [chatRow(ADDRESS, { archived: true })], delete: [] },
+          { table: 'messages', put: [messageRow('m1')], delete: [] },
+          {
+            table: 'settings',
+            put: [{ id: 's', address: 'x', section: 'preferences', key: 'k', value: '1' }],
+            delete: [],
+          },
+        ],
+        meta: { cursor: 'c1', device: 'd' },
+      })
+      const check = async (store: SyncStore) => {
+        expect(await store.loadUpdates(ADDRESS)).toEqual([update])
+        expect(await store.loadOutbox()).toEqual([outboxEntry()])
+        expect(await store.loadDocuments()).toEqual([document])
+        expect(await store.loadRows('chats')).toEqual([chatRow(ADDRESS, { archived: true })])
+        expect(await store.loadRows('messages')).toEqual([messageRow('m1')])
+        expect(await store.loadRows('settings')).toHaveLength(1)
+        expect(await store.loadMeta()).toEqual({ cursor: 'c1', device: 'd' })
+        expect(await store.lastSeq()).toBe(1)
+      }
+      await check(world.store)
+      if (world.reopen !== undefined) await check(await world.reopen())
+    })
+
+    it('[STO3] [C1] a batch that fails leaves nothing of itself, and the store goes on', async () => {
+      const { store } = await start()
+      await store.commit({
+        updates: [{ seq: 1, address: ADDRESS, update: bytes(5) }],
+        outboxPut: [outboxEntry({ event: 'x'.repeat(400_000) })],
+        rows: [{ table: 'chats', put: [chatRow(ADDRESS)], delete: [] }],
+        meta: { cursor: 'before' },
+      })
+      const failing = store.commit({
+        rows: [
+          { table: 'chats', put: [chatRow(OTHER), chatRow(ADDRESS, { title: 'changed' })], delete: [] },
+          { table: 'messages', put: [messageRow('m1')], delete: [] },
+        ],
+        outboxPut: [outboxEntry({ id: 'entry-2', seq: 2, throughSeq: 2 })],
+        outboxDelete: ['entry-1'],
+        documents: [{ address: OTHER, members: '[]', membersStatedAt: 1 }],
+        meta: { cursor: 'after' },
+        updates: [
+          { seq: 2, address: ADDRESS, update: bytes(5) },
+          { seq: 1, address: ADDRESS, update: bytes(6) },
+        ],
+      })
+      await expect(failing).rejects.toMatchObject({ code: 'STORE_FAILED' })
+      expect(await store.loadRows('chats')).toEqual([chatRow(ADDRESS)])
+      expect(await store.loadRows('messages')).toEqual([])
+      expect(await store.loadOutbox()).toEqual([outboxEntry({ event: 'x'.repeat(400_000) })])
+      expect(await store.loadDocuments()).toEqual([])
+      expect(await store.loadMeta()).toEqual({ cursor: 'before' })
+      expect(await store.loadUpdates(ADDRESS)).toHaveLength(1)
+      expect(await store.lastSeq()).toBe(1)
+      await store.commit({ updates: [{ seq: 2, address: ADDRESS, update: bytes(7) }] })
+      expect(await store.loadUpdates(ADDRESS)).toHaveLength(2)
+    })
+
+    it('[STO4] rows, entries and documents are replaced whole by their id', async () => {
+      const { store } = await start()
+      const document = { address: ADDRESS, members: '["a"]', membersStatedAt: 5 }
+      await store.commit({
+        outboxPut: [outboxEntry({ event: `{"long":"${'ä😀'.repeat(300_000)}"}`, reason: 'no' })],
+        documents: [document],
+        rows: [{ table: 'messages', put: [messageRow('m1', { edited_at: 9 })], delete: [] }],
+        meta: { cursor: '1' },
+      })
+      const staged = outboxEntry({ state: 'staged', event: '{}', throughSeq: 4, edits: 4 })
+      await store.commit({
+        outboxPut: [staged],
+        documents: [{ ...document, members: '[]' }],
+        rows: [{ table: 'messages', put: [messageRow('m1', { content: 'new' })], delete: [] }],
+        meta: { cursor: '2' },
+      })
+      expect(await store.loadOutbox()).toEqual([staged])
+      expect(await store.loadDocuments()).toEqual([{ ...document, members: '[]' }])
+      expect(await store.loadRows('messages')).toEqual([messageRow('m1', { content: 'new' })])
+      expect(await store.loadMeta()).toEqual({ cursor: '2' })
+    })
+
+    it('[STO5] deleting removes; a missing id is no error; in one part of a batch put wins', async () => {
+      const { store } = await start()
+      await store.commit({
+        outboxPut: [outboxEntry(), outboxEntry({ id: 'entry-2', seq: 2, throughSeq: 2 })],
+        rows: [{ table: 'messages', put: [messageRow('m1'), messageRow('m2'), messageRow('m3')], delete: [] }],
+      })
+      await store.commit({
+        outboxDelete: ['entry-1', 'entry-2', 'never-was'],
+        outboxPut: [outboxEntry({ id: 'entry-2', seq: 2, throughSeq: 3, edits: 2 })],
+        rows: [
+          {
+            table: 'messages',
+            put: [messageRow('m2', { content: 'kept' })],
+            delete: [messageRow('m1').id, messageRow('m2').id, 'never-was'],
+          },
+          { table: 'messages', put: [], delete: [messageRow('m3').id] },
+        ],
+      })
+      expect(await store.loadOutbox()).toEqual([
+        outboxEntry({ id: 'entry-2', seq: 2, throughSeq: 3, edits: 2 }),
+      ])
+      expect(await store.loadRows('messages')).toEqual([messageRow('m2', { content: 'kept' })])
+    })
+
+    it('[STO6] the log comes by ascending seq and by document; the outbox by ascending seq', async () => {
+      const { store } = await start()
+      const update = (seq: number, address = ADDRESS) => ({ seq, address, update: bytes(seq % 7, seq) })
+      await store.commit({ updates: [update(10), update(2), update(3, OTHER)] })
+      await store.commit({ updates: [update(9), update(1), update(100)] })
+      expect(await store.loadUpdates(ADDRESS)).toEqual([1, 2, 9, 10, 100].map((seq) => update(seq)))
+      expect(await store.loadUpdates(OTHER)).toEqual([update(3, OTHER)])
+      expect(await store.loadUpdateRange(ADDRESS, 2, 10)).toEqual([2, 9, 10].map((seq) => update(seq)))
+      expect(await store.loadUpdateRange(ADDRESS, 3, 8)).toEqual([])
+      await store.commit({
+        outboxPut: [100, 9, 10, 2].map((seq) => outboxEntry({ id: `e${seq}`, seq, throughSeq: seq })),
+      })
+      expect((await store.loadOutbox()).map(({ seq }) => seq)).toEqual([2, 9, 10, 100])
+    })
+
+    it('[STO7] lastSeq is the highest ever given out, whatever was deleted, and after reopening', async () => {
+      const world = await start()
+      await world.store.commit({ updates: [{ seq: 3, address: ADDRESS, update: bytes(1) }] })
+      await world.store.commit({ outboxPut: [outboxEntry({ id: 'e', seq: 5, throughSeq: 7 })] })
+      await world.store.commit({ outboxDelete: ['e'] })
+      await world.store.commit({ updates: [{ seq: 4, address: ADDRESS, update: bytes(1) }] })
+      expect(await world.store.lastSeq()).toBe(7)
+      if (world.reopen !== undefined) expect(await (await world.reopen()).lastSeq()).toBe(7)
+    })
+
+    it('[STO8] large values come back byte for byte', async () => {
+      const world = await start()
+      const update = { seq: 1, address: ADDRESS, update: bytes(2 * 1024 * 1024) }
+      const small = { seq: 2, address: ADDRESS, update: bytes(360_000, 3) }
+      const entry = outboxEntry({ event: JSON.stringify({ content: '€😀'.repeat(200_000) }), reason: 'r' })
+      await world.store.commit({ updates: [update, small], outboxPut: [entry] })
+      const check = async (store: SyncStore) => {
+        const [first, second] = await store.loadUpdates(ADDRESS)
+        expect(Buffer.from(first?.update ?? []).equals(Buffer.from(update.update))).toBe(true)
+        expect(Buffer.from(second?.update ?? []).equals(Buffer.from(small.update))).toBe(true)
+        expect(await store.loadUpdateRange(ADDRESS, 2, 2)).toHaveLength(1)
+        expect(await store.loadOutbox()).toEqual([entry])
+      }
+      await check(world.store)
+      if (world.reopen !== undefined) await check(await world.reopen())
+      await world.store.close()
+    })
+
+    it('[STO9] any text is kept: empty, NUL, quotes, emoji, __proto__; and empty updates', async () => {
+      const world = await start()
+      const odd = ['', 'a\0b', `'";--`, '😀 ñ\u2028', '__proto__', '%_?', 'a/b', '\uFEFFx']
+      const rows = odd.map((text) => messageRow(text, { content: text, device: text, data: text }))
+      const meta = Object.fromEntries(odd.map((text) => [text, text]))
+      await world.store.commit({
+        rows: [{ table: 'messages', put: rows, delete: [] }],
+        outboxPut: odd.map((text, index) =>
+          outboxEntry({ id: text, lane: text, seq: index + 1, throughSeq: index + 1, reason: text }),
+        ),
+        updates: odd.map((text, index) => ({ seq: index + 1, address: text, update: new Uint8Array() })),
+        documents: odd.map((text) => ({ address: text, members: text, membersStatedAt: 0 })),
+        meta,
+      })
+      const store = world.reopen === undefined ? world.store : await world.reopen()
+      expect(byId(await store.loadRows('messages'))).toEqual(byId(rows))
+      expect(await store.loadMeta()).toEqual(meta)
+      expect((await store.loadOutbox()).map(({ id }) => id)).toEqual(odd)
+      expect(new Set((await store.loadDocuments()).map(({ address }) => address))).toEqual(new Set(odd))
+      for (const [index, text] of odd.entries()) {
+        expect(await store.loadUpdates(text)).toEqual([
+          { seq: index + 1, address: text, update: new Uint8Array() },
+        ])
+        const where = { column: 'content', equals: text }
+        expect(await store.loadRows('messages', where)).toEqual([rows[index]])
+      }
+      await store.commit({
+        outboxDelete: odd,
+        rows: [{ table: 'messages', put: [], delete: rows.map(({ id }) => id) }],
+      })
+      expect(await store.loadOutbox()).toEqual([])
+      expect(await store.loadRows('messages')).toEqual([])
+    })
+
+    it('[STO10] rows keep their types: null and left-out optional columns, booleans, fractions', async () => {
+      const { store } = await start()
+      const { edited_at: _, ...withoutOptional } = messageRow('m2')
+      await store.commit({
+        rows: [
+          { table: 'messages', put: [messageRow('m1', { position: 1.5 }), withoutOptional], delete: [] },
+          { table: 'chats', put: [chatRow(ADDRESS, { archived: true, deleted_at: 0 })], delete: [] },
+        ],
+      })
+      expect(byId(await store.loadRows('messages'))).toEqual([
+        messageRow('m1', { position: 1.5 }),
+        messageRow('m2'),
+      ])
+      expect(await store.loadRows('chats', { column: 'id', equals: ADDRESS })).toEqual([
+        chatRow(ADDRESS, { archived: true, deleted_at: 0 }),
+      ])
+      expect(await store.loadRows('chats', { column: 'address', equals: OTHER })).toEqual([])
+    })
+
+    it('[STO11] a row with an unknown, missing or mistyped column is refused, not bent', async () => {
+      const { store } = await start()
+      const { content: _, ...withoutContent } = messageRow('m1')
+      const bad = [messageRow('m1', { colour: 'red' }), withoutContent, messageRow('m1', { content: 5 })]
+      for (const row of bad) {
+        const commit = store.commit({ rows: [{ table: 'messages', put: [row], delete: [] }] })
+        await expect(commit).rejects.toMatchObject({ code: 'VALUE_INVALID' })
+      }
+      const notBytes = { seq: 1, address: ADDRESS, update: [1, 2] as unknown as Uint8Array }
+      await expect(store.commit({ updates: [notBytes] })).rejects.toMatchObject({ code: 'VALUE_INVALID' })
+      await expect(store.loadRows('chats', { column: 'nope', equals: '' })).rejects.toMatchObject({
+        code: 'VALUE_INVALID',
+      })
+      // What a hostile document can hold must not keep its log from being written.
+      const infinite = messageRow('m1', { created_at: Number.POSITIVE_INFINITY, edited_at: Number.NaN })
+      await store.commit({ rows: [{ table: 'messages', put: [infinite], delete: [] }] })
+      expect(await store.loadRows('messages')).toEqual([messageRow('m1', { created_at: 0 })])
+    })
+
+    it('[STO12] commits are applied in the order of the calls, and a read sees those called before it', async () => {
+      const { store } = await start()
+      const commits: Promise<void>[] = []
+      const reads: Promise<QueryRow[]>[] = []
+      for (let position = 0; position < 50; position++) {
+        commits.push(
+          store.commit({
+            updates: [{ seq: position + 1, address: ADDRESS, update: bytes(3) }],
+            outboxPut: [outboxEntry({ seq: position + 1, throughSeq: position + 1 })],
+            rows: [{ table: 'messages', put: [messageRow('m1', { position })], delete: [] }],
+            meta: { cursor: String(position) },
+          }),
+        )
+        reads.push(store.loadRows('messages'))
+      }
+      await Promise.all(commits)
+      const seen = (await Promise.all(reads)).map(([row]) => row?.position)
+      expect(seen.every((position, index) => Number(position) >= index)).toBe(true)
+      expect(await store.loadMeta()).toEqual({ cursor: '49' })
+      expect(await store.loadOutbox()).toEqual([outboxEntry({ seq: 50, throughSeq: 50 })])
+      expect(await store.loadUpdates(ADDRESS)).toHaveLength(50)
+    })
+
+    it('[STO13] a failed commit does not hold up those behind it', async () => {
+      const { store } = await start()
+      const update = { seq: 1, address: ADDRESS, update: bytes(3) }
+      const results = await Promise.allSettled([
+        store.commit({ updates: [update] }),
+        store.commit({ updates: [update] }),
+        store.commit({ meta: { after: 'yes' } }),
+      ])
+      expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+      expect(await store.loadMeta()).toEqual({ after: 'yes' })
+    })
+
+    it('[STO14] what was given and what was got share no memory with the store', async () => {
+      const { store } = await start()
+      const update = bytes(10)
+      const row = { ...messageRow('m1') } as Record<string, unknown>
+      const commit = store.commit({
+        updates: [{ seq: 1, address: ADDRESS, update }],
+        rows: [{ table: 'messages', put: [row as QueryRow], delete: [] }],
+      })
+      update.fill(0)
+      row.content = 'changed'
+      await commit
+      const [stored] = await store.loadUpdates(ADDRESS)
+      expect(stored?.update).toEqual(bytes(10))
+      stored?.update.fill(1)
+      const [loaded] = await store.loadRows('messages')
+      ;(loaded as unknown as Record<string, unknown>).content = 'changed'
+      expect((await store.loadUpdates(ADDRESS))[0]?.update).toEqual(bytes(10))
+      expect(await store.loadRows('messages')).toEqual([messageRow('m1')])
+    })
+
+    it('[STO15] [C15] a closed store refuses everything with STORE_FAILED, and closing twice is fine', async () => {
+      const { store } = await start()
+      const last = store.commit({ meta: { cursor: 'last' } })
+      await store.close()
+      await last
+      await store.close()
+      const refused = [
+        store.commit({ meta: { x: 'y' } }),
+        store.loadMeta(),
+        store.lastSeq(),
+        store.loadDocuments(),
+        store.loadUpdates(ADDRESS),
+        store.loadUpdateRange(ADDRESS, 1, 2),
+        store.loadOutbox(),
+        store.loadRows('chats'),
+      ]
+      for (const promise of refused) await expect(promise).rejects.toMatchObject({ code: 'STORE_FAILED' })
+    })
+
+    it('[STO16] many rows in one batch', async () => {
+      const { store } = await start()
+      const put = Array.from({ length: 2_500 }, (_, position) => messageRow(`m${position}`, { position }))
+      const outboxPut = put.map((_, index) => outboxEntry({ id: `e${index}`, seq: index + 1, throughSeq: index + 1 }))
+      await store.commit({ rows: [{ table: 'messages', put, delete: [] }], outboxPut })
+      await store.commit({
+        rows: [{ table: 'messages', put: put.slice(0, 1_500), delete: put.slice(1_500).map(({ id }) => id) }],
+        outboxDelete: outboxPut.slice(1).map(({ id }) => id),
+      })
+      expect(byId(await store.loadRows('messages'))).toEqual(byId(put.slice(0, 1_500)))
+      expect(await store.loadOutbox()).toHaveLength(1)
+    })
+  })
+}
