@@ -192,7 +192,9 @@ export function describeStoreContract(name: string, open: () => Promise<StoreWor
       const { store } = await start()
       await store.commit({
         outboxPut: [outboxEntry(), outboxEntry({ id: 'entry-2', seq: 2, throughSeq: 2 })],
-        rows: [{ table: 'messages', put: [messageRow('m1'), messageRow('m2'), messageRow('m3')], delete: [] }],
+        rows: [
+          { table: 'messages', put: [messageRow('m1'), messageRow('m2'), messageRow('m3')], delete: [] },
+        ],
       })
       await store.commit({
         outboxDelete: ['entry-1', 'entry-2', 'never-was'],
@@ -404,7 +406,9 @@ export function describeStoreContract(name: string, open: () => Promise<StoreWor
     it('[STO16] many rows in one batch', async () => {
       const { store } = await start()
       const put = Array.from({ length: 2_500 }, (_, position) => messageRow(`m${position}`, { position }))
-      const outboxPut = put.map((_, index) => outboxEntry({ id: `e${index}`, seq: index + 1, throughSeq: index + 1 }))
+      const outboxPut = put.map((_, index) =>
+        outboxEntry({ id: `e${index}`, seq: index + 1, throughSeq: index + 1 }),
+      )
       await store.commit({ rows: [{ table: 'messages', put, delete: [] }], outboxPut })
       await store.commit({
         rows: [{ table: 'messages', put: put.slice(0, 1_500), delete: put.slice(1_500).map(({ id }) => id) }],

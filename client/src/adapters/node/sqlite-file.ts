@@ -1,8 +1,11 @@
-import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { AppSchema } from '@nozbe/watermelondb'
 import { SyncError } from '@onyx-sync/shared'
 import { openSqlite, type SqliteFile, sqliteCode } from './better-sqlite.js'
+
+/** The smallest page, and so the smallest database, that SQLite makes. */
+const MIN_FILE_BYTES = 512
 
 /** What a database file is before anything is done to it. `version` is SQLite's `user_version`. */
 interface FileState {
@@ -32,6 +35,11 @@ export function createPrivateFile(file: string): void {
  * Throws `DATABASE_NEWER` or `DATABASE_UNREADABLE`; WatermelonDB would wipe such a file.
  */
 export function checkSqliteFile(file: string, schema: AppSchema): number {
+  const sizeBytes = statSync(file).size
+  if (sizeBytes > 0 && sizeBytes < MIN_FILE_BYTES) {
+    // SQLite takes such a file for an empty one, and would write over it.
+    throw new SyncError('DATABASE_UNREADABLE', `can't read ${file}: it is not a SQLite database`)
+  }
   const { version, tables } = readState(file)
   if (version === 0 && tables.length === 0) return 0
   // Every WatermelonDB database has `local_storage`; which other tables older versions had, migrations know.

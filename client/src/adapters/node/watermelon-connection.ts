@@ -97,6 +97,8 @@ function createDriverDatabase(sqlite: SqliteFile) {
   }
 
   return {
+    /** Where WatermelonDB's own database has it: for whoever needs the raw connection. */
+    instance: sqlite,
     inTransaction: (work: () => void) => sqlite.transaction(work).immediate(),
     execute: (sql: string, args: unknown[] = []) => prepare(sql).run(args),
     executeStatements: (sql: string) => sqlite.exec(sql),
