@@ -28,8 +28,10 @@ function splitCommand(positionals: readonly string[]): {
 } {
   const [first, second, ...rest] = positionals
   if (first === undefined) return { command: undefined, args: [] }
-  if (second !== undefined && HELP[`${first} ${second}`] !== undefined)
-    return { command: `${first} ${second}`, args: rest }
+  const both = `${first} ${second}`
+  if (second !== undefined && (HELP[both] !== undefined || HELP[first] === undefined)) {
+    return { command: both, args: rest }
+  }
   return { command: first, args: positionals.slice(1) }
 }
 

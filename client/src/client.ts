@@ -96,6 +96,8 @@ export interface SyncClient {
    * over or the server won't be reached any more. Needs {@link SyncClient.connect}.
    */
   synced(options?: { readonly timeoutMs?: number }): Promise<boolean>
+  /** Resolves when every edit made so far, also on a `Y.Doc` itself, is durable here. Rejects with `STORE_FAILED`. */
+  flush(): Promise<void>
   /** What the server refused, with its reason. */
   refused(): RefusedEntry[]
   /** Sends again what was refused. */
@@ -160,6 +162,7 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
   })
 
   const inbox: Inbox = createInbox({
+    pubkey,
     documents,
     outbox,
     verifier,
@@ -264,6 +267,7 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
       })
     },
 
+    flush: () => documents.journal.flush(),
     refused: () => outbox?.refused() ?? [],
     retryRefused: () => outbox?.retryRefused(),
 

@@ -6,7 +6,7 @@ export interface WebSocketLike {
   onopen: ((event: never) => void) | null
   onmessage: ((event: { data: unknown }) => void) | null
   onclose: ((event: { code: number; reason: string }) => void) | null
-  onerror: ((event: never) => void) | null
+  onerror: ((event: { message?: unknown }) => void) | null
   send(text: string): void
   close(code?: number, reason?: string): void
 }
@@ -34,16 +34,19 @@ export function createWebSocketTransport(
     dial(url, handlers) {
       const socket = new WebSocketClass(url)
       let isClosed = false
+      let failure = ''
       socket.onopen = () => handlers.onOpen()
       socket.onmessage = ({ data }) => {
         if (typeof data === 'string') handlers.onMessage(data)
       }
-      // What went wrong is told by the close event that follows; without a listener `ws` would throw.
-      socket.onerror = () => {}
+      // The close event that follows doesn't say why; `ws` and React Native do here, browsers never.
+      socket.onerror = ({ message }) => {
+        if (typeof message === 'string') failure = message
+      }
       socket.onclose = ({ code, reason }) => {
         if (isClosed) return
         isClosed = true
-        handlers.onClose(code, reason)
+        handlers.onClose(code, reason === '' ? failure : reason)
       }
       return {
         send(text) {

@@ -10,8 +10,10 @@ import {
   isDocumentKind,
   type Limits,
   type Logger,
+  type Member,
   missingFrom,
   type NostrEvent,
+  parseAddress,
   parseEvent,
 } from '@onyx-sync/shared'
 import * as Y from 'yjs'
@@ -38,6 +40,7 @@ export interface Inbox {
 }
 
 export interface InboxOptions {
+  readonly pubkey: string
   readonly documents: Documents
   readonly outbox: Outbox
   readonly verifier: EventVerifier
@@ -57,9 +60,14 @@ export interface InboxOptions {
 /** Events applied in one batch: bounds what a burst keeps in memory and how long a batch blocks. */
 const MAX_BATCH = 128
 
+/** The update of an empty document: carries a statement of members and no content. */
+const EMPTY_UPDATE = Y.encodeStateAsUpdate(new Y.Doc())
+
 /** What the server turned out to have, gathered while everything comes again after a reset. */
 interface ServerState {
   readonly documents: Map<string, Y.Doc>
+  /** Time of the owner's newest statement of members, by document. */
+  readonly membersStatedAt: Map<string, number>
   readonly eventIds: Set<string>
 }
 
@@ -121,7 +129,7 @@ export function createInbox(options: InboxOptions): Inbox {
         if (!isDocumentKind(event.kind)) continue
         const decoded = decodeUpdateEvent(event, limits)
         updates.push(toRemoteUpdate(event, decoded))
-        if (serverState !== undefined) noteServerHas(serverState, decoded)
+        if (serverState !== undefined) noteServerHas(serverState, event, decoded)
       } catch (error) {
         setAside++
         logger.error('a received event was set aside', { error: String(error) })
@@ -147,6 +155,10 @@ export function createInbox(options: InboxOptions): Inbox {
       newCursor === undefined ? {} : { [META_CURSOR]: newCursor },
     )
     if (newCursor !== undefined) cursor = newCursor
+    for (const { address, members } of updates) {
+      // Rights that came (back): what was refused for lack of them can go now.
+      if (members?.list.some((member) => member.pubkey === options.pubkey)) outbox.retryRefused(address)
+    }
   }
 
   async function finishReplay(hints: readonly string[]): Promise<void> {
@@ -155,7 +167,7 @@ export function createInbox(options: InboxOptions): Inbox {
       // Another database, or this one from a backup. The old cursor stays on disk until what the server lacks
       // is queued: a crash in between begins the same again.
       logger.warn('the server does not know this cursor; everything is compared')
-      serverState = { documents: new Map(), eventIds: new Set() }
+      serverState = { documents: new Map(), membersStatedAt: new Map(), eventIds: new Set() }
       options.onReset()
       return
     }
@@ -170,9 +182,11 @@ export function createInbox(options: InboxOptions): Inbox {
 
   /** Queues everything that the server lacks. Content is compared, so nothing is doubled. */
   async function queueMissing(state: ServerState): Promise<void> {
-    for (const { address } of documents.list()) {
+    for (const { address, members, membersStatedAt } of documents.list()) {
       const serverDoc = state.documents.get(address) ?? new Y.Doc()
-      const missing = await documents.read(address, (doc) => missingFrom(doc, serverDoc))
+      const missing =
+        (await documents.read(address, (doc) => missingFrom(doc, serverDoc))) ??
+        (lacksStatement(state, address, members, membersStatedAt) ? EMPTY_UPDATE : undefined)
       if (missing === undefined) continue
       outbox.dropPending(address)
       documents.sendAgain(address, missing)
@@ -182,6 +196,17 @@ export function createInbox(options: InboxOptions): Inbox {
       if (!state.eventIds.has(id)) outbox.restage(entry)
     }
     await documents.journal.flush()
+  }
+
+  /** Whether this account's statement of who may read a chat got lost with the server's data. */
+  function lacksStatement(
+    state: ServerState,
+    address: string,
+    members: readonly Member[],
+    statedAt: number,
+  ): boolean {
+    const isOwn = parseAddress(address)?.owner === options.pubkey
+    return isOwn && members.length > 0 && (state.membersStatedAt.get(address) ?? -1) < statedAt
   }
 
   return {
@@ -204,10 +229,13 @@ export function createInbox(options: InboxOptions): Inbox {
   }
 }
 
-function noteServerHas(state: ServerState, decoded: DecodedUpdateEvent): void {
+function noteServerHas(state: ServerState, event: NostrEvent, decoded: DecodedUpdateEvent): void {
   const address = formatAddress(decoded.address)
   Y.applyUpdate(
     getOrCreate(state.documents, address, () => new Y.Doc()),
     decoded.framed.update,
   )
+  if (decoded.members === undefined) return
+  const statedAt = state.membersStatedAt.get(address) ?? -1
+  state.membersStatedAt.set(address, Math.max(statedAt, event.created_at))
 }

@@ -60,8 +60,8 @@ export interface Outbox {
   stop(): void
   /** The server's answer to an event. Unknown ids are ignored. */
   answered(eventId: string, accepted: boolean, reason: string): void
-  /** Tries again what was refused. */
-  retryRefused(): void
+  /** Tries again what was refused, in one lane or in all. */
+  retryRefused(lane?: string): void
   /** Forgets pending entries of a document whose content was queued anew as a whole. */
   dropPending(lane: string): void
   /** Sends an event of no document again that the server turns out to lack. */
@@ -120,6 +120,12 @@ export function createOutbox(options: OutboxOptions): Outbox {
 
   function remove(lane: Lane, ids: readonly string[]): void {
     lane.entries = lane.entries.filter((entry) => !ids.includes(entry.id))
+  }
+
+  function restage(entry: OutboxEntry): void {
+    const staged: OutboxEntry = { ...entry, state: 'staged', reason: '' }
+    documents.journal.add({ outboxPut: [staged] })
+    put(staged)
   }
 
   function pump(name: string): void {
@@ -361,14 +367,10 @@ export function createOutbox(options: OutboxOptions): Outbox {
       options.onChange()
     },
 
-    retryRefused() {
+    retryRefused(only) {
       for (const [name, lane] of lanes) {
-        for (const entry of lane.entries) {
-          if (entry.state !== 'refused') continue
-          const staged: OutboxEntry = { ...entry, state: 'staged', reason: '' }
-          documents.journal.add({ outboxPut: [staged] })
-          put(staged)
-        }
+        if (only !== undefined && only !== name) continue
+        for (const entry of lane.entries) if (entry.state === 'refused') restage(entry)
         pump(name)
       }
       documents.journal.flush().catch(() => {})
@@ -382,11 +384,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
       remove(lane, ids)
     },
 
-    restage(entry) {
-      const staged: OutboxEntry = { ...entry, state: 'staged', reason: '' }
-      documents.journal.add({ outboxPut: [staged] })
-      put(staged)
-    },
+    restage,
   }
 }
 

@@ -1,0 +1,177 @@
+import type { SyncStatus } from '@onyx-sync/client'
+import {
+  DEFAULT_LIMITS,
+  decodeUpdateEvent,
+  formatAddress,
+  isDocumentKind,
+  KIND,
+  type NostrEvent,
+  parseAddress,
+} from '@onyx-sync/shared'
+import * as Y from 'yjs'
+import type { FoundMessage, ReferenceModel } from './model.js'
+import type { World, WorldDevice } from './world.js'
+
+/** Looks on while a history runs. */
+export interface Watch {
+  world: World | undefined
+  readonly problems: string[]
+  delivered(device: WorldDevice, text: string): void
+  status(device: WorldDevice, status: SyncStatus): void
+}
+
+/** Checks what must hold at every moment: nobody is sent what isn't theirs. */
+export function createWatch(): Watch {
+  const problems: string[] = []
+  /** Who may read a document: its owner, and whoever an event of the owner named at any time. */
+  const readers = new Map<string, Set<string>>()
+
+  function noteReaders(event: NostrEvent): void {
+    const { address, members } = decodeUpdateEvent(event, DEFAULT_LIMITS)
+    const key = formatAddress(address)
+    const allowed = readers.get(key) ?? new Set([address.owner])
+    readers.set(key, allowed)
+    for (const member of members ?? []) allowed.add(member.pubkey)
+  }
+
+  return {
+    world: undefined,
+    problems,
+    delivered(device, text) {
+      const message = JSON.parse(text) as unknown[]
+      if (message[0] !== 'EVENT') return
+      const event = message[2] as NostrEvent
+      if (!isDocumentKind(event.kind)) return
+      noteReaders(event)
+      const aTag = event.tags.find((tag) => tag[0] === 'a')?.[1]
+      const owner = (aTag === undefined ? undefined : parseAddress(aTag)?.owner) ?? event.pubkey
+      const address = `${event.kind}:${owner}:${event.kind === KIND.settings ? '' : event.tags.find((tag) => tag[0] === 'd')?.[1]}`
+      if (!readers.get(address)?.has(device.pubkey))
+        problems.push(`${device.name} was sent an event of ${address}`)
+    },
+    status() {},
+  }
+}
+
+/** Checks a world at rest against every promise. @returns what is broken */
+export async function checkWorld(world: World, model: ReferenceModel): Promise<string[]> {
+  const server = await readServer(world)
+  const problems = [...server.problems]
+  for (const device of world.devices) problems.push(...(await checkDevice(device, server, model)))
+  for (const [address, doc] of server.documents) {
+    if (parseAddress(address)?.kind === KIND.chat)
+      problems.push(...model.checkChat(address, readMessages(doc)))
+  }
+  problems.push(...(await checkCursors(world)))
+  return problems
+}
+
+interface ServerContents {
+  readonly documents: ReadonlyMap<string, Y.Doc>
+  readonly problems: readonly string[]
+}
+
+/** What the server's log says, put together without any of the server's code. */
+async function readServer(world: World): Promise<ServerContents> {
+  const documents = new Map<string, Y.Doc>()
+  const problems: string[] = []
+  const contents = new Map<string, string>()
+  const log = world.serverDisk.contents
+  for (let seq = 1; seq <= log.head; seq++) {
+    const [json] = await log.load([seq])
+    if (json === undefined) {
+      problems.push(`the log has a hole at ${seq}`)
+      continue
+    }
+    const event = JSON.parse(json) as NostrEvent
+    const { address, framed } = decodeUpdateEvent(event, DEFAULT_LIMITS)
+    const key = formatAddress(address)
+    const doc = documents.get(key) ?? new Y.Doc()
+    documents.set(key, doc)
+    Y.applyUpdate(doc, framed.update)
+    // A resend is the very same event: other bytes with the same content were signed twice.
+    const content = `${key} ${event.content}`
+    const twin = contents.get(content)
+    if (twin !== undefined && framed.update.byteLength > 2)
+      problems.push(`events ${twin} and ${event.id} carry the same edit`)
+    contents.set(content, event.id)
+  }
+  return { documents, problems }
+}
+
+async function checkDevice(
+  device: WorldDevice,
+  server: ServerContents,
+  model: ReferenceModel,
+): Promise<string[]> {
+  const { client } = device
+  if (client === undefined) return [`${device.name} is not running`]
+  const problems: string[] = []
+  const rows = await device.disk.contents.loadRows('messages')
+  for (const { address } of await device.disk.contents.loadDocuments()) {
+    const serverDoc = server.documents.get(address) ?? new Y.Doc()
+    const doc = new Y.Doc()
+    for (const { update } of await device.disk.contents.loadUpdates(address)) Y.applyUpdate(doc, update)
+    if (doc.store.pendingStructs !== null)
+      problems.push(`${device.name} waits for missing updates of ${address}`)
+    if (fingerprint(doc) !== fingerprint(serverDoc))
+      problems.push(`${device.name} and the server differ in ${address}`)
+    if (parseAddress(address)?.kind === KIND.chat) {
+      const inRows = rows
+        .filter((row) => row.address === address)
+        .sort((a, b) => Number(a.position) - Number(b.position))
+        .map((row) => ({ id: String(row.message_id), content: String(row.content) }))
+      const inDocument = readMessages(doc)
+      if (JSON.stringify(inRows) !== JSON.stringify(inDocument)) {
+        problems.push(`${device.name}: the rows of ${address} are not what the document says`)
+      }
+    }
+  }
+  problems.push(...model.checkSettings(device.account, (await client.settings.read()).preferences))
+  const owned = [...server.documents.keys()].filter(
+    (address) => parseAddress(address)?.owner === device.pubkey,
+  )
+  const known = new Set((await device.disk.contents.loadDocuments()).map((document) => document.address))
+  for (const address of owned) if (!known.has(address)) problems.push(`${device.name} lacks ${address}`)
+  return problems
+}
+
+/** A cursor is exact when asking with it again brings nothing. */
+async function checkCursors(world: World): Promise<string[]> {
+  const problems: string[] = []
+  for (const device of world.devices) {
+    const before = (await device.disk.contents.lastSeq()) as number
+    device.client?.disconnect()
+    await world.advance(2_000)
+    device.client?.connect()
+    await world.advance(60_000)
+    if (!device.client?.status.isCaughtUp)
+      problems.push(`${device.name} does not catch up when nothing changed`)
+    if ((await device.disk.contents.lastSeq()) !== before)
+      problems.push(`${device.name} stored something though nothing changed`)
+  }
+  return problems
+}
+
+/** Equal for two documents that hold the same: state vector and deletions. */
+function fingerprint(doc: Y.Doc): string {
+  const snapshot = Y.snapshot(doc)
+  const vector = [...snapshot.sv].sort(([a], [b]) => a - b)
+  const deleted = [...snapshot.ds.clients]
+    .sort(([a], [b]) => a - b)
+    .map(([client, ranges]) => [client, ranges.map(({ clock, len }) => [clock, len])])
+  return JSON.stringify([
+    vector,
+    deleted,
+    readMessages(doc),
+    doc.getMap('metadata').toJSON(),
+    doc.getMap('preferences').toJSON(),
+  ])
+}
+
+function readMessages(doc: Y.Doc): FoundMessage[] {
+  return doc
+    .getArray<Y.Map<unknown>>('messages')
+    .toArray()
+    .map((item) => ({ id: String(item.get('id')), content: String(item.get('content')) }))
+}

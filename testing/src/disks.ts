@@ -1,0 +1,163 @@
+import { createMemoryStore, type SyncStore } from '@onyx-sync/client'
+import { type Commit, createMemoryLog, type EventLog } from '@onyx-sync/server'
+import { SyncError } from '@onyx-sync/shared'
+import type { SeededRandom } from './seeded-random.js'
+import type { VirtualClock } from './virtual-clock.js'
+
+/** How a disk misbehaves. Probabilities per write, 0 to 1. */
+export interface DiskFaults {
+  /** The write is refused and nothing of it is there: the disk is full or broken. */
+  refuse: number
+}
+
+/** What is common to both kinds of disk: writes take time, and a crash catches them in the middle. */
+interface Disk {
+  readonly faults: DiskFaults
+  /** The machine stops: writes under way are there as a whole or not at all, and nobody hears of it. */
+  crash(): void
+}
+
+/** A device's disk. */
+export interface DeviceDisk extends Disk {
+  /** The store as a newly started process sees it. Ends with the next crash. */
+  open(): SyncStore
+  /** What is on the disk, for checks. */
+  readonly contents: SyncStore
+}
+
+/** The server's disk. */
+export interface ServerDisk extends Disk {
+  open(): EventLog
+  /** What is on the disk, for checks. */
+  readonly contents: EventLog
+  /** Commits that are on the disk, oldest first. */
+  readonly commits: readonly Commit[]
+  /** Replaces the disk by a backup that holds the first `count` commits. */
+  restore(count: number): Promise<void>
+  /** Replaces the disk by an empty one, with another database id. */
+  replace(): void
+}
+
+const MAX_WRITE_MS = 12
+
+/** A promise that never settles: what a process that was killed is waiting for. */
+function never<T>(): Promise<T> {
+  return new Promise(() => {})
+}
+
+/** Runs writes with a delay, and settles those that a crash catches by a toss: written, or not at all. */
+function createWriter(clock: VirtualClock, random: SeededRandom, faults: DiskFaults) {
+  let generation = 0
+  const underWay = new Set<() => Promise<void>>()
+  return {
+    get generation() {
+      return generation
+    },
+    async write(apply: () => Promise<void>): Promise<void> {
+      const startedIn = generation
+      underWay.add(apply)
+      await new Promise<void>((resolve) => clock.setTimeout(resolve, 1 + random.below(MAX_WRITE_MS)))
+      if (startedIn !== generation) return never()
+      underWay.delete(apply)
+      if (random.chance(faults.refuse))
+        throw new SyncError('STORE_FAILED', 'no space left on the simulated disk')
+      await apply()
+    },
+    crash() {
+      generation++
+      for (const apply of underWay) if (random.chance(0.5)) void apply()
+      underWay.clear()
+    },
+  }
+}
+
+/** A disk for one device. */
+export function createDeviceDisk(clock: VirtualClock, random: SeededRandom): DeviceDisk {
+  const faults: DiskFaults = { refuse: 0 }
+  const writer = createWriter(clock, random, faults)
+  const contents = createMemoryStore()
+  return {
+    faults,
+    contents,
+    crash: writer.crash,
+    open() {
+      const openedIn = writer.generation
+      const alive = <A extends unknown[], T>(method: (...args: A) => Promise<T>) => {
+        return (...args: A): Promise<T> => (openedIn === writer.generation ? method(...args) : never<T>())
+      }
+      return {
+        loadMeta: alive(() => contents.loadMeta()),
+        lastSeq: alive(() => contents.lastSeq()),
+        loadDocuments: alive(() => contents.loadDocuments()),
+        loadUpdates: alive((address) => contents.loadUpdates(address)),
+        loadUpdateRange: alive((address, from, through) => contents.loadUpdateRange(address, from, through)),
+        loadOutbox: alive(() => contents.loadOutbox()),
+        loadRows: alive((table, where) => contents.loadRows(table, where)),
+        commit: alive((batch) => writer.write(() => contents.commit(batch))),
+        close: alive(async () => {}),
+      }
+    },
+  }
+}
+
+/** A disk for the server. */
+export function createServerDisk(clock: VirtualClock, random: SeededRandom): ServerDisk {
+  const faults: DiskFaults = { refuse: 0 }
+  const writer = createWriter(clock, random, faults)
+  let names = 0
+  const newLog = (databaseId = `db${++names}`) => createMemoryLog({ databaseId })
+  let contents = newLog()
+  let commits: Commit[] = []
+
+  async function apply(commit: Commit): Promise<void> {
+    await contents.commit(commit)
+    commits.push(commit)
+  }
+
+  return {
+    faults,
+    get contents() {
+      return contents
+    },
+    get commits() {
+      return commits
+    },
+    crash: writer.crash,
+    async restore(count) {
+      const kept = commits.slice(0, count)
+      contents = newLog(contents.databaseId)
+      commits = []
+      for (const commit of kept) await apply(commit)
+    },
+    replace() {
+      contents = newLog()
+      commits = []
+    },
+    open() {
+      const openedIn = writer.generation
+      const log = contents
+      const isAlive = () => openedIn === writer.generation
+      const alive = <A extends unknown[], T>(method: (...args: A) => Promise<T>) => {
+        return (...args: A): Promise<T> => (isAlive() ? method(...args) : never<T>())
+      }
+      return {
+        databaseId: log.databaseId,
+        serverSecretKey: log.serverSecretKey,
+        get head() {
+          return log.head
+        },
+        has: alive((ids) => log.has(ids)),
+        documents: alive((addresses) => log.documents(addresses)),
+        commit: alive((commit) => writer.write(() => apply(commit))),
+        load: alive((seqs) => log.load(seqs)),
+        locate: alive((ids) => log.locate(ids)),
+        feed: (reader, after, through) => log.feed(reader, after, through),
+        grants: alive((reader, after, through) => log.grants(reader, after, through)),
+        documentLog: (address, through) => log.documentLog(address, through),
+        ownerLog: (owner, kind, since, until) => log.ownerLog(owner, kind, since, until),
+        sharedWith: alive((reader) => log.sharedWith(reader)),
+        close: alive(async () => {}),
+      }
+    },
+  }
+}

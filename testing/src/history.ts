@@ -1,0 +1,133 @@
+import type { SeededRandom } from './seeded-random.js'
+
+/** One thing that happens in a history. Each is complete in itself, so that any may be left out. */
+export type Action =
+  | {
+      readonly type: 'new-chat' | 'send' | 'insert' | 'delete' | 'rename' | 'set'
+      readonly device: string
+      readonly draw: number
+    }
+  | { readonly type: 'share'; readonly device: string; readonly draw: number }
+  | { readonly type: 'crash' | 'offline' | 'online' | 'cut' | 'half-open' | 'wake'; readonly device: string }
+  | { readonly type: 'skew'; readonly device: string; readonly ms: number }
+  | { readonly type: 'signer'; readonly device: string; readonly isBroken: boolean }
+  | { readonly type: 'disk'; readonly device: string | 'server'; readonly refuse: number }
+  | { readonly type: 'crash-server' | 'start-server' | 'replace-server' }
+  | { readonly type: 'restore-server'; readonly draw: number }
+  | { readonly type: 'wait'; readonly ms: number }
+
+/** Who takes part: device names by account. */
+export type Cast = Readonly<Record<string, readonly string[]>>
+
+/** The cast of the standard history: one person with three devices, another with one, chats shared between them. */
+export const STANDARD_CAST: Cast = { ada: ['phone', 'laptop', 'tablet'], ben: ['desk'] }
+
+const YEAR_MS = 365 * 24 * 3_600_000
+const HOUR_MS = 3_600_000
+
+/** What may happen, with how often it does. */
+export interface HistoryWeights {
+  readonly edits: number
+  readonly network: number
+  readonly crashes: number
+  readonly disks: number
+  readonly clocks: number
+  /** A server that is set back or replaced. */
+  readonly resets: number
+}
+
+/** Everything, in proportions that let histories get somewhere between two disasters. */
+export const STANDARD_WEIGHTS: HistoryWeights = {
+  edits: 60,
+  network: 18,
+  crashes: 8,
+  disks: 4,
+  clocks: 4,
+  resets: 1,
+}
+
+/** A history from a source of randomness: `length` actions with pauses between them. */
+export function createHistory(
+  random: SeededRandom,
+  length: number,
+  cast: Cast = STANDARD_CAST,
+  weights: HistoryWeights = STANDARD_WEIGHTS,
+): Action[] {
+  const devices = Object.values(cast).flat()
+  const makers: readonly (readonly [number, () => Action])[] = [
+    [weights.edits, () => createEdit(random, random.pick(devices))],
+    [
+      weights.network,
+      () => ({
+        type: random.pick(['offline', 'online', 'online', 'cut', 'half-open', 'wake'] as const),
+        device: random.pick(devices),
+      }),
+    ],
+    [weights.crashes, () => createCrash(random, random.pick(devices))],
+    [
+      weights.disks,
+      () => ({
+        type: 'disk',
+        device: random.pick([...devices, 'server']),
+        refuse: random.pick([0, 0, 0.3, 1]),
+      }),
+    ],
+    [weights.clocks, () => createClockAction(random, random.pick(devices))],
+    [
+      weights.resets,
+      () =>
+        random.chance(0.5) ? { type: 'replace-server' } : { type: 'restore-server', draw: random.next() },
+    ],
+  ]
+  const total = makers.reduce((sum, [weight]) => sum + weight, 0)
+  const actions: Action[] = []
+  while (actions.length < length) {
+    let draw = random.next() * total
+    const maker = makers.find(([weight]) => {
+      draw -= weight
+      return draw < 0
+    })
+    actions.push(maker?.[1]() ?? { type: 'wait', ms: 0 })
+    if (random.chance(0.6))
+      actions.push({ type: 'wait', ms: random.below(random.chance(0.2) ? 20_000 : 400) })
+  }
+  return actions
+}
+
+function createEdit(random: SeededRandom, device: string): Action {
+  const type = random.pick([
+    'new-chat',
+    'send',
+    'send',
+    'send',
+    'send',
+    'insert',
+    'insert',
+    'insert',
+    'delete',
+    'rename',
+    'set',
+    'set',
+    'share',
+  ] as const)
+  return { type, device, draw: random.next() }
+}
+
+function createCrash(random: SeededRandom, device: string): Action {
+  if (random.chance(0.6)) return { type: 'crash', device }
+  return { type: random.chance(0.4) ? 'crash-server' : 'start-server' }
+}
+
+function createClockAction(random: SeededRandom, device: string): Action {
+  if (random.chance(0.3)) return { type: 'signer', device, isBroken: random.chance(0.5) }
+  return { type: 'skew', device, ms: random.pick([0, 0, HOUR_MS, -YEAR_MS, -60_000, 300_000]) }
+}
+
+/** An action as one line of a trace. */
+export function formatAction(action: Action): string {
+  const { type, ...rest } = action
+  const details = Object.entries(rest).map(
+    ([key, value]) => `${key}=${typeof value === 'number' ? Number(value.toFixed(4)) : value}`,
+  )
+  return [type, ...details].join(' ')
+}

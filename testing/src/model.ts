@@ -1,0 +1,166 @@
+/**
+ * The dumb reference model: what a history's user did, and what must therefore be there in the end. It knows
+ * nothing of Yjs, events or networks.
+ *
+ * Every piece of text is unique, so that losing and doubling can be told apart. A call that has not returned
+ * (the device was killed meanwhile) may have happened or not; one that has returned must have happened.
+ */
+export interface ReferenceModel {
+  /** A message is being sent.  */
+  sending(chat: string, messageId: string, token: string): Attempt
+  /** A piece of text is being put into a message. */
+  inserting(chat: string, messageId: string, token: string): Attempt
+  deleting(chat: string, messageId: string): Attempt
+  setting(account: string, key: string, value: string): Attempt
+  /** Messages that may be edited or deleted: sent, by calls that have returned. */
+  messagesOf(chat: string): string[]
+  /** What is wrong with the messages found at the end; empty when nothing is. */
+  checkChat(chat: string, found: readonly FoundMessage[]): string[]
+  checkSettings(account: string, found: Readonly<Record<string, unknown>>): string[]
+}
+
+/** How a call ended. If neither is called, it may have happened or not. */
+export interface Attempt {
+  /** It has returned: it happened. */
+  returned(): void
+  /** It said that there was nothing to change: it did not happen. */
+  declined(): void
+}
+
+/** A message as the world has it at the end. */
+export interface FoundMessage {
+  readonly id: string
+  readonly content: string
+}
+
+type Certainty = 'attempted' | 'certain'
+
+interface ModelMessage {
+  sent: Certainty
+  deleted: Certainty | undefined
+  readonly tokens: Map<string, Certainty>
+}
+
+/** What separates pieces of text; no piece contains it. */
+const TOKEN = /<[^<>]*>/g
+
+export function createReferenceModel(): ReferenceModel {
+  const chats = new Map<string, Map<string, ModelMessage>>()
+  const settings = new Map<string, Map<string, Map<string, Certainty>>>()
+
+  function messages(chat: string): Map<string, ModelMessage> {
+    let found = chats.get(chat)
+    if (found === undefined) {
+      found = new Map()
+      chats.set(chat, found)
+    }
+    return found
+  }
+
+  function checkMessage(message: ModelMessage, id: string, copies: readonly FoundMessage[]): string[] {
+    const problems: string[] = []
+    if (copies.length > 1) problems.push(`message ${id} is there ${copies.length} times`)
+    if (copies.length > 0 && message.deleted === 'certain')
+      problems.push(`message ${id} was deleted and is there`)
+    if (copies.length === 0 && message.deleted === undefined && message.sent === 'certain') {
+      problems.push(`message ${id} is lost`)
+    }
+    const content = copies[0]?.content
+    if (content === undefined) return problems
+    const counts = new Map<string, number>()
+    for (const [token] of content.matchAll(TOKEN)) counts.set(token, (counts.get(token) ?? 0) + 1)
+    for (const [token, certainty] of message.tokens) {
+      const count = counts.get(token) ?? 0
+      if (count > 1) problems.push(`text ${token} of message ${id} is there ${count} times`)
+      if (count === 0 && certainty === 'certain') problems.push(`text ${token} of message ${id} is lost`)
+      counts.delete(token)
+    }
+    for (const token of counts.keys()) problems.push(`text ${token} of message ${id} was never written`)
+    if (content.replace(TOKEN, '') !== '') problems.push(`message ${id} holds broken text: ${content}`)
+    return problems
+  }
+
+  return {
+    sending(chat, messageId, token) {
+      const message: ModelMessage = {
+        sent: 'attempted',
+        deleted: undefined,
+        tokens: new Map([[token, 'certain']]),
+      }
+      messages(chat).set(messageId, message)
+      return {
+        returned() {
+          message.sent = 'certain'
+        },
+        declined() {
+          messages(chat).delete(messageId)
+        },
+      }
+    },
+    inserting(chat, messageId, token) {
+      const tokens = messages(chat).get(messageId)?.tokens
+      return attempt(tokens, token)
+    },
+    deleting(chat, messageId) {
+      const message = messages(chat).get(messageId)
+      const before = message?.deleted
+      if (message !== undefined) message.deleted ??= 'attempted'
+      return {
+        returned() {
+          if (message !== undefined) message.deleted = 'certain'
+        },
+        declined() {
+          if (message !== undefined && message.deleted === 'attempted') message.deleted = before
+        },
+      }
+    },
+    setting(account, key, value) {
+      const keys = settings.get(account) ?? new Map<string, Map<string, Certainty>>()
+      settings.set(account, keys)
+      const values = keys.get(key) ?? new Map<string, Certainty>()
+      keys.set(key, values)
+      return attempt(values, value)
+    },
+    messagesOf: (chat) =>
+      [...messages(chat)].filter(([, message]) => message.sent === 'certain').map(([id]) => id),
+    checkChat(chat, found) {
+      const known = messages(chat)
+      const problems: string[] = []
+      for (const [id, message] of known) {
+        problems.push(
+          ...checkMessage(
+            message,
+            id,
+            found.filter((candidate) => candidate.id === id),
+          ),
+        )
+      }
+      for (const { id } of found) if (!known.has(id)) problems.push(`message ${id} was never sent`)
+      return problems.map((problem) => `${chat}: ${problem}`)
+    },
+    checkSettings(account, found) {
+      const problems: string[] = []
+      for (const [key, values] of settings.get(account) ?? []) {
+        const value = found[key]
+        if (value === undefined) {
+          if ([...values.values()].includes('certain')) problems.push(`setting ${key} of ${account} is lost`)
+        } else if (!values.has(String(value))) {
+          problems.push(`setting ${key} of ${account} has a value that nobody set: ${String(value)}`)
+        }
+      }
+      return problems
+    },
+  }
+}
+
+function attempt(certainties: Map<string, Certainty> | undefined, key: string): Attempt {
+  certainties?.set(key, 'attempted')
+  return {
+    returned() {
+      certainties?.set(key, 'certain')
+    },
+    declined() {
+      certainties?.delete(key)
+    },
+  }
+}

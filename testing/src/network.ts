@@ -1,0 +1,212 @@
+import type { ConnectionHandlers, Transport } from '@onyx-sync/client'
+import { SyncError } from '@onyx-sync/shared'
+import type { SeededRandom } from './seeded-random.js'
+import type { VirtualClock } from './virtual-clock.js'
+
+/** One accepted connection, as the server sees it. */
+export interface ServerEnd {
+  receive(text: string): void
+  closed(): void
+}
+
+/** Where connections arrive. Undefined while the server is down. */
+export type Accept = (peer: {
+  send(text: string): void
+  close(code: number, reason: string): void
+  readonly queuedBytes: number
+  drained(): Promise<void>
+}) => ServerEnd
+
+/** How messages travel. Delays are milliseconds of virtual time. */
+export interface NetworkOptions {
+  readonly clock: VirtualClock
+  readonly random: SeededRandom
+  /** The server at this moment, if it is up. */
+  accept(): Accept | undefined
+  /** The NIP-11 document. */
+  info(): unknown
+  /** Called with every message that a server hands to the network, and for whom. */
+  onDelivered?(device: string, text: string): void
+}
+
+/** A network that delays, cuts and deceives, but keeps the order within one connection, as TCP does. */
+export interface Network {
+  transportOf(device: string): Transport
+  /** Whether a device has a network at all. Taking it away cuts its connections. */
+  setOnline(device: string, isOnline: boolean): void
+  /** Cuts a device's connections; both ends are told. */
+  cut(device: string): void
+  /** Lets a device's connections look open while nothing passes any more. */
+  halfOpen(device: string): void
+  /** The device's process is gone: nothing more comes from it or reaches it; the server may hear of it late. */
+  deviceGone(device: string): void
+  /** The server is gone: its connections break, some of them without a word. */
+  serverGone(): void
+  /** Messages handed over since the start, both ways. */
+  readonly messages: number
+}
+
+interface Link {
+  readonly device: string
+  readonly handlers: ConnectionHandlers
+  server: ServerEnd | undefined
+  /** Nothing passes any more, and neither end is told. */
+  isDead: boolean
+  isClosed: boolean
+  /** Earliest time of the next delivery, per direction: what was sent first arrives first. */
+  toServerAtMs: number
+  toDeviceAtMs: number
+}
+
+const MAX_DELAY_MS = 120
+
+export function createNetwork(options: NetworkOptions): Network {
+  const { clock, random } = options
+  const links = new Set<Link>()
+  const offline = new Set<string>()
+  let messages = 0
+
+  const delayMs = () => 1 + random.below(random.chance(0.05) ? MAX_DELAY_MS * 10 : MAX_DELAY_MS)
+
+  function toServer(link: Link, deliver: () => void): void {
+    link.toServerAtMs = Math.max(link.toServerAtMs, clock.now() + delayMs())
+    clock.setTimeout(deliver, link.toServerAtMs - clock.now())
+  }
+
+  function toDevice(link: Link, deliver: () => void): void {
+    link.toDeviceAtMs = Math.max(link.toDeviceAtMs, clock.now() + delayMs())
+    clock.setTimeout(deliver, link.toDeviceAtMs - clock.now())
+  }
+
+  function open(link: Link): void {
+    const accept = options.accept()
+    if (link.isClosed || link.isDead) return
+    if (accept === undefined || offline.has(link.device)) {
+      closeDevice(link, 1006, '')
+      return
+    }
+    toDevice(link, () => {
+      if (!link.isClosed && !link.isDead) link.handlers.onOpen()
+    })
+    link.server = accept({
+      queuedBytes: 0,
+      drained: () => Promise.resolve(),
+      send(text) {
+        if (link.isClosed) return
+        options.onDelivered?.(link.device, text)
+        messages++
+        toDevice(link, () => {
+          if (!link.isClosed && !link.isDead) link.handlers.onMessage(text)
+        })
+      },
+      close(code, reason) {
+        link.server = undefined
+        toDevice(link, () => closeDevice(link, code, reason))
+      },
+    })
+  }
+
+  function closeDevice(link: Link, code: number, reason: string): void {
+    if (link.isClosed || link.isDead) return
+    link.isClosed = true
+    links.delete(link)
+    link.handlers.onClose(code, reason)
+  }
+
+  function closeServer(link: Link): void {
+    const { server } = link
+    link.server = undefined
+    server?.closed()
+  }
+
+  function breakLink(link: Link): void {
+    toServer(link, () => closeServer(link))
+    toDevice(link, () => closeDevice(link, 1006, ''))
+  }
+
+  function linksOf(device: string): Link[] {
+    return [...links].filter((link) => link.device === device)
+  }
+
+  return {
+    transportOf: (device) => ({
+      dial(_url, handlers) {
+        const link: Link = {
+          device,
+          handlers,
+          server: undefined,
+          isDead: false,
+          isClosed: false,
+          toServerAtMs: 0,
+          toDeviceAtMs: 0,
+        }
+        links.add(link)
+        toServer(link, () => open(link))
+        return {
+          send(text) {
+            if (link.isClosed) return
+            messages++
+            toServer(link, () => {
+              if (!link.isDead) link.server?.receive(text)
+            })
+          },
+          close() {
+            link.isClosed = true
+            links.delete(link)
+            toServer(link, () => {
+              if (!link.isDead) closeServer(link)
+            })
+          },
+        }
+      },
+      async fetchInfo() {
+        await new Promise<void>((resolve) => clock.setTimeout(resolve, delayMs()))
+        if (options.accept() === undefined || offline.has(device)) {
+          throw new SyncError('CONNECTION_FAILED', 'the server can not be reached')
+        }
+        return options.info()
+      },
+    }),
+
+    setOnline(device, isOnline) {
+      if (isOnline) offline.delete(device)
+      else {
+        offline.add(device)
+        for (const link of linksOf(device)) breakLink(link)
+      }
+    },
+
+    cut(device) {
+      for (const link of linksOf(device)) breakLink(link)
+    },
+
+    halfOpen(device) {
+      for (const link of linksOf(device)) {
+        link.isDead = true
+        // The server's own pings find it out, later than anything else happens.
+        clock.setTimeout(() => closeServer(link), 60_000)
+      }
+    },
+
+    deviceGone(device) {
+      for (const link of linksOf(device)) {
+        link.isClosed = true
+        links.delete(link)
+        if (random.chance(0.2)) clock.setTimeout(() => closeServer(link), 60_000)
+        else toServer(link, () => closeServer(link))
+      }
+    },
+
+    serverGone() {
+      for (const link of links) {
+        link.server = undefined
+        if (random.chance(0.2)) link.isDead = true
+        else toDevice(link, () => closeDevice(link, 1006, ''))
+      }
+    },
+
+    get messages() {
+      return messages
+    },
+  }
+}

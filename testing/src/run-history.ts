@@ -1,0 +1,242 @@
+import type { SyncClient } from '@onyx-sync/client'
+import { SyncError } from '@onyx-sync/shared'
+import * as Y from 'yjs'
+import { checkWorld, createWatch } from './checks.js'
+import { type Action, type Cast, formatAction, STANDARD_CAST } from './history.js'
+import { type Attempt, createReferenceModel, type ReferenceModel } from './model.js'
+import { createWorld, type World, type WorldDevice, type WorldFault } from './world.js'
+
+/** How a history ended. */
+export interface HistoryResult {
+  /** What broke a promise; empty when nothing did. */
+  readonly problems: readonly string[]
+  /** Timers fired and messages carried: how much happened. */
+  readonly events: number
+  /** Virtual time that passed, milliseconds. */
+  readonly virtualMs: number
+}
+
+export interface HistoryOptions {
+  readonly seed: string
+  readonly actions: readonly Action[]
+  readonly cast?: Cast
+  readonly fault?: WorldFault
+  /** Called with a line for each thing that happens. */
+  trace?(line: string): void
+}
+
+/** Longest that a healthy world may need to come to rest: backoffs, dead connections and all. Milliseconds. */
+const REST_MS = 15 * 60_000
+
+/** Runs a history, lets the world come to rest with everything healthy, and checks every promise. */
+export async function runHistory(options: HistoryOptions): Promise<HistoryResult> {
+  const watch = createWatch()
+  const world = createWorld({
+    seed: options.seed,
+    onDelivered: watch.delivered,
+    onStatus: watch.status,
+    ...(options.fault === undefined ? {} : { fault: options.fault }),
+  })
+  watch.world = world
+  for (const [account, names] of Object.entries(options.cast ?? STANDARD_CAST)) {
+    for (const name of names) world.addDevice(name, account)
+  }
+  const model = createReferenceModel()
+  const stage: Stage = { world, model, chats: [], tokens: 0 }
+  world.startServer()
+  for (const device of world.devices) device.start()
+  await world.advance(1_000)
+  for (const action of options.actions) {
+    options.trace?.(`${String(world.clock.now()).slice(-9)}  ${formatAction(action)}`)
+    await perform(action, stage)
+    await world.clock.settle()
+  }
+  const stuck = await comeToRest(world)
+  options.trace?.(`${String(world.clock.now()).slice(-9)}  at rest`)
+  const problems = [...watch.problems, ...world.errors, ...stuck]
+  if (stuck.length === 0) problems.push(...(await checkWorld(world, model)))
+  return { problems, events: world.clock.fired + world.network.messages, virtualMs: world.clock.now() }
+}
+
+interface Stage {
+  readonly world: World
+  readonly model: ReferenceModel
+  /** Chats that exist, by the account that owns them. */
+  readonly chats: { readonly id: string; readonly account: string }[]
+  tokens: number
+}
+
+async function perform(action: Action, stage: Stage): Promise<void> {
+  const { world } = stage
+  const device =
+    'device' in action ? world.devices.find((candidate) => candidate.name === action.device) : undefined
+  switch (action.type) {
+    case 'wait':
+      return world.advance(action.ms)
+    case 'crash-server':
+      return world.crashServer()
+    case 'start-server':
+      return world.startServer()
+    case 'replace-server':
+      world.crashServer()
+      world.serverDisk.replace()
+      return world.startServer()
+    case 'restore-server':
+      world.crashServer()
+      await world.serverDisk.restore(Math.floor(world.serverDisk.commits.length * action.draw))
+      return world.startServer()
+    case 'disk': {
+      const disk = action.device === 'server' ? world.serverDisk : device?.disk
+      if (disk !== undefined) disk.faults.refuse = action.refuse
+      return
+    }
+  }
+  if (device === undefined) return
+  switch (action.type) {
+    case 'crash':
+      device.crash()
+      // Somebody starts the app again, sooner or later.
+      world.clock.setTimeout(() => device.start(), 500 + world.random.below(5_000))
+      return
+    case 'offline':
+    case 'online':
+      world.network.setOnline(device.name, action.type === 'online')
+      if (action.type === 'online') device.client?.wake()
+      return
+    case 'cut':
+      return world.network.cut(device.name)
+    case 'half-open':
+      return world.network.halfOpen(device.name)
+    case 'wake':
+      return device.client?.wake()
+    case 'skew':
+      device.skewMs = action.ms
+      return
+    case 'signer':
+      device.isSignerBroken = action.isBroken
+      return
+    default:
+      if (device.client !== undefined) edit(action.type, action.draw, device, device.client, stage)
+  }
+}
+
+/** Begins an edit and does not wait for it: what happens next may hit it in the middle. */
+function edit(
+  type: Action['type'],
+  draw: number,
+  device: WorldDevice,
+  client: SyncClient,
+  stage: Stage,
+): void {
+  const { model, world } = stage
+  const token = `<${++stage.tokens}>`
+  if (type === 'new-chat') {
+    const id = `chat${stage.chats.length}`
+    stage.chats.push({ id, account: device.account })
+    follow(client.chats.create({ id, title: token }))
+    return
+  }
+  if (type === 'set') {
+    const key = `key${Math.floor(draw * 4)}`
+    follow(client.settings.set(key, token), model.setting(device.account, key, token))
+    return
+  }
+  const chat = stage.chats[Math.floor(draw * stage.chats.length)]
+  if (chat === undefined) return
+  const owner = world.devices.find((candidate) => candidate.account === chat.account) as WorldDevice
+  const address = `30001:${owner.pubkey}:${chat.id}`
+  if (type === 'rename') follow(client.chats.rename(address, token))
+  if (type === 'share' && chat.account === device.account) {
+    const others = world.devices.filter((other) => other.account !== device.account)
+    follow(
+      client.chats.setMembers(
+        address,
+        others.map((other) => other.pubkey),
+      ),
+    )
+  }
+  if (type === 'send') {
+    const id = `m${stage.tokens}`
+    follow(client.chats.send(address, token, { id }), model.sending(address, id, token))
+  }
+  const candidates = model.messagesOf(address)
+  const messageId = candidates[Math.floor(draw * 7919) % Math.max(1, candidates.length)]
+  if (messageId === undefined) return
+  if (type === 'delete')
+    follow(client.chats.deleteMessage(address, messageId), model.deleting(address, messageId))
+  if (type === 'insert') {
+    follow(insertToken(client, address, messageId, token, draw), model.inserting(address, messageId, token))
+  }
+}
+
+/** Errors that say: nothing was there to change, and nothing was changed. */
+const DECLINED = ['DOCUMENT_NOT_FOUND', 'MESSAGE_NOT_FOUND', 'VALUE_INVALID']
+
+function follow(call: Promise<unknown>, attempt?: Attempt): void {
+  call.then(
+    () => attempt?.returned(),
+    (error: unknown) => {
+      if (DECLINED.includes((error as { code?: string }).code ?? '')) attempt?.declined()
+    },
+  )
+}
+
+/** Puts a piece of text between two others, as an app does that holds the `Y.Doc`. */
+async function insertToken(
+  client: SyncClient,
+  chat: string,
+  messageId: string,
+  token: string,
+  draw: number,
+): Promise<void> {
+  const { doc, release } = await client.chats.open(chat)
+  try {
+    const map = doc
+      .getArray<Y.Map<unknown>>('messages')
+      .toArray()
+      .find((item) => item.get('id') === messageId)
+    const text = map?.get('content')
+    if (!(text instanceof Y.Text))
+      throw new SyncError('MESSAGE_NOT_FOUND', 'the message is not on this device')
+    const ends = [0, ...[...text.toString().matchAll(/>/g)].map((match) => (match.index as number) + 1)]
+    text.insert(ends[Math.floor(draw * 104_729) % ends.length] as number, token)
+    await client.flush()
+  } finally {
+    release()
+  }
+}
+
+/** Makes everything healthy and waits until nothing is left to do. @returns what kept the world from resting */
+async function comeToRest(world: World): Promise<string[]> {
+  world.startServer()
+  world.serverDisk.faults.refuse = 0
+  for (const device of world.devices) {
+    device.disk.faults.refuse = 0
+    device.skewMs = 0
+    device.isSignerBroken = false
+    world.network.setOnline(device.name, true)
+    device.start()
+  }
+  const untilMs = world.clock.now() + REST_MS
+  while (world.clock.now() < untilMs) {
+    await world.advance(5_000)
+    for (const { client } of world.devices) {
+      client?.retryRefused()
+      client?.wake()
+    }
+    await world.advance(5_000)
+    if (world.devices.every((device) => isAtRest(device))) return []
+  }
+  return world.devices
+    .filter((device) => !isAtRest(device))
+    .map((device) => {
+      const status = device.client?.status
+      return `${device.name} does not come to rest: ${JSON.stringify(status ?? 'not running')}`
+    })
+}
+
+function isAtRest({ client }: WorldDevice): boolean {
+  if (client === undefined) return false
+  const { isCaughtUp, unsent, refused } = client.status
+  return isCaughtUp && unsent === 0 && refused === 0
+}

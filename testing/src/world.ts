@@ -1,0 +1,190 @@
+import { createSyncClient, type SyncClient, type SyncStatus } from '@onyx-sync/client'
+import { createRelay, type Relay } from '@onyx-sync/server'
+import { createDeviceDisk, createServerDisk, type DeviceDisk, type ServerDisk } from './disks.js'
+import { type Accept, createNetwork, type Network } from './network.js'
+import { createQuickKey, quickVerifier } from './quick-keys.js'
+import { createSeededRandom, type SeededRandom } from './seeded-random.js'
+import { createOwnedClock, createVirtualClock, type VirtualClock } from './virtual-clock.js'
+
+/** The address that all devices of a world dial. */
+const WORLD_URL = 'ws://server.test/sync'
+/** A fixed day, so that a history doesn't depend on when it runs. */
+const START_MS = Date.UTC(2026, 0, 1)
+
+/** One device of the world. Its client comes and goes, its disk stays. */
+export interface WorldDevice {
+  readonly name: string
+  /** The account's name; devices of one account share its key. */
+  readonly account: string
+  readonly pubkey: string
+  readonly disk: DeviceDisk
+  /** The running client; undefined while the device is off or starting. */
+  readonly client: SyncClient | undefined
+  /** How far its clock is off, milliseconds. */
+  skewMs: number
+  /** Whether its signer fails for now. */
+  isSignerBroken: boolean
+  /** Starts the client and connects. Does nothing while it runs. */
+  start(): void
+  /** Kills the client in the middle of whatever it does. */
+  crash(): void
+}
+
+/** A server and devices in one process, on virtual time. The same seed and the same calls give the same history. */
+export interface World {
+  readonly clock: VirtualClock
+  readonly random: SeededRandom
+  readonly network: Network
+  readonly serverDisk: ServerDisk
+  readonly devices: readonly WorldDevice[]
+  readonly isServerUp: boolean
+  addDevice(name: string, account: string): WorldDevice
+  startServer(): void
+  /** Kills the server in the middle of whatever it does. */
+  crashServer(): void
+  /** Lets virtual time pass, milliseconds. */
+  advance(ms: number): Promise<void>
+  /** What went wrong inside a client that should never go wrong. */
+  readonly errors: readonly string[]
+}
+
+/** Hooks for checks and for known faults. */
+export interface WorldOptions {
+  readonly seed: string
+  /** Called with every message that the server sends to a device. */
+  onDelivered?(device: WorldDevice, text: string): void
+  onStatus?(device: WorldDevice, status: SyncStatus): void
+  /** Lets a test break the world on purpose, to prove that the checks see it. */
+  readonly fault?: WorldFault
+}
+
+/** Wrappers around the parts of the world; each may replace what it is given. */
+export interface WorldFault {
+  readonly name: string
+  wrapStore?(store: ReturnType<DeviceDisk['open']>, world: World): ReturnType<DeviceDisk['open']>
+  wrapLog?(log: ReturnType<ServerDisk['open']>, world: World): ReturnType<ServerDisk['open']>
+  wrapTransport?(
+    transport: ReturnType<Network['transportOf']>,
+    device: WorldDevice,
+  ): ReturnType<Network['transportOf']>
+}
+
+export function createWorld(options: WorldOptions): World {
+  const random = createSeededRandom(options.seed)
+  const clock = createVirtualClock(START_MS)
+  const serverDisk = createServerDisk(clock, random.fork('server disk'))
+  const devices: WorldDevice[] = []
+  const errors: string[] = []
+  let relay: Relay | undefined
+  let isRelayAlive = () => false
+  let serverStarts = 0
+
+  const network = createNetwork({
+    clock,
+    random: random.fork('network'),
+    accept: (): Accept | undefined =>
+      relay === undefined ? undefined : (peer) => (relay as Relay).connect(peer),
+    info: () => ({ yjs_sync: 1 }),
+    onDelivered(name, text) {
+      const device = devices.find((candidate) => candidate.name === name)
+      if (device !== undefined) options.onDelivered?.(device, text)
+    },
+  })
+
+  function addDevice(name: string, account: string): WorldDevice {
+    let client: SyncClient | undefined
+    let starts = 0
+    let isRunning = false
+    const disk = createDeviceDisk(clock, random.fork(`disk of ${name}`))
+    const key = createQuickKey(account, () => {
+      if (device.isSignerBroken) throw new Error('the signer of this device is broken for now')
+    })
+
+    async function open(startedAs: number): Promise<void> {
+      const isAlive = () => isRunning && starts === startedAs
+      const transport = network.transportOf(name)
+      const store = disk.open()
+      const opened = await createSyncClient({
+        url: WORLD_URL,
+        store: options.fault?.wrapStore?.(store, world) ?? store,
+        signer: key.signer,
+        verifier: quickVerifier,
+        transport: options.fault?.wrapTransport?.(transport, device) ?? transport,
+        clock: createOwnedClock(clock, () => device.skewMs, isAlive),
+        random: random.fork(`device ${name} start ${startedAs}`),
+      })
+      if (!isAlive()) return
+      client = opened
+      opened.onStatus((status) => {
+        if (isAlive()) options.onStatus?.(device, status)
+      })
+      opened.connect()
+    }
+
+    const device: WorldDevice = {
+      name,
+      account,
+      pubkey: key.pubkey,
+      disk,
+      get client() {
+        return client
+      },
+      skewMs: 0,
+      isSignerBroken: false,
+      start() {
+        if (isRunning) return
+        isRunning = true
+        const startedAs = ++starts
+        open(startedAs).catch((error: unknown) => {
+          // A full disk at the start: the app would show it, and the user start again.
+          if (starts === startedAs) isRunning = false
+          if ((error as { code?: string }).code !== 'STORE_FAILED')
+            errors.push(`${name} can't start: ${String(error)}`)
+        })
+      },
+      crash() {
+        if (!isRunning) return
+        isRunning = false
+        client = undefined
+        disk.crash()
+        network.deviceGone(name)
+      },
+    }
+    devices.push(device)
+    return device
+  }
+
+  const world: World = {
+    clock,
+    random,
+    network,
+    serverDisk,
+    devices,
+    errors,
+    get isServerUp() {
+      return relay !== undefined
+    },
+    addDevice,
+    startServer() {
+      if (relay !== undefined) return
+      const startedAs = ++serverStarts
+      isRelayAlive = () => relay !== undefined && serverStarts === startedAs
+      const log = serverDisk.open()
+      relay = createRelay({
+        log: options.fault?.wrapLog?.(log, world) ?? log,
+        urls: [WORLD_URL],
+        clock: createOwnedClock(clock, () => 0, isRelayAlive),
+        random: random.fork(`server start ${startedAs}`),
+        verifier: quickVerifier,
+      })
+    },
+    crashServer() {
+      if (relay === undefined) return
+      relay = undefined
+      serverDisk.crash()
+      network.serverGone()
+    },
+    advance: (ms) => clock.advance(ms),
+  }
+  return world
+}
