@@ -65,6 +65,14 @@ function cacheSize(database: WatermelonDatabase, table: string): number {
   return (database.get(table)._cache as unknown as { map: Map<string, Model> }).map.size
 }
 
+/** The ids that the adapter takes to be in the collection's cache. */
+function adapterCache(database: WatermelonDatabase, table: string): Set<string> | undefined {
+  const adapter = database.adapter.underlyingAdapter as unknown as {
+    _driver?: { cachedRecords: Map<string, Set<string>> }
+  }
+  return adapter._driver?.cachedRecords.get(table) ?? driverOf(database).cachedRecords[table]
+}
+
 /** Every emission of the messages of the chat, as `position content`. */
 function watchMessages(database: WatermelonDatabase, columns = ['position', 'content']): string[][] {
   const emissions: string[][] = []
@@ -145,6 +153,12 @@ for (const [name, open] of [
       expect(record?._getRaw('content')).toBe('again')
       expect(counts).toEqual([0, 1, 0, 1])
       subscription.unsubscribe()
+      // What the adapter answers with a bare id is what the collection has, or queries would throw.
+      watchMessages(database)
+      await store.commit(putMessages(messageRow('m1'), messageRow('m2'), messageRow('m3')))
+      await store.commit({ rows: [{ table: 'messages', put: [], delete: [messageRow('m2').id] }] })
+      expect(adapterCache(database, 'messages')).toEqual(new Set([messageRow('m1').id, messageRow('m3').id]))
+      expect(cacheSize(database, 'messages')).toBe(2)
     })
 
     it('[STO18] nothing of the log or the outbox stays in the record caches', async () => {

@@ -53,11 +53,11 @@ export const QUERY_COLUMNS: Readonly<Record<QueryTable, readonly QueryColumn[]>>
 export const QUERY_TABLES = Object.keys(QUERY_COLUMNS) as readonly QueryTable[]
 
 /**
- * The row as every adapter keeps it: all columns present, in order, strings well-formed UTF-16, and no number
- * that isn't finite (documents of others may hold `Infinity`; it becomes `null` or 0, as in WatermelonDB,
- * because a strange value must not keep the log itself from being written).
- * Throws `VALUE_INVALID` for a column that doesn't exist, a missing one or a value of another type: the
- * databases would turn those into `''` or `0` without a word.
+ * The row as every adapter keeps it: all columns present, in order, strings well-formed UTF-16.
+ * A value of another type than its column becomes `null`, or else `''`, 0 or `false`, as WatermelonDB has it,
+ * and so does a number that isn't finite: documents of others may hold anything, and a strange value in a
+ * derived row must not keep the log itself from being written.
+ * Throws `VALUE_INVALID` for a column that doesn't exist or is missing: that is a mistake in a program.
  */
 export function normalizeRow(table: QueryTable, row: QueryRow): QueryRow {
   const columns = QUERY_COLUMNS[table]
@@ -65,26 +65,30 @@ export function normalizeRow(table: QueryTable, row: QueryRow): QueryRow {
   if (typeof row.id !== 'string') throw new SyncError('VALUE_INVALID', `a row of ${table} has no id`)
   const normalized: Record<string, string | number | boolean | null> = {}
   let given = 0
-  for (const { name, type, isOptional } of columns) {
-    const value = row[name]
+  for (const column of columns) {
+    const { name, isOptional } = column
     if (Object.hasOwn(row, name)) given++
-    if (isOptional === true && (value === null || value === undefined)) {
-      normalized[name] = null
-    } else if (typeof value !== type) {
-      const found = value === null ? 'null' : typeof value
-      throw new SyncError('VALUE_INVALID', `column ${table}.${name} takes a ${type}, not ${found}`)
-    } else if (typeof value === 'number') {
-      // `|| 0` also turns -0 into 0, which SQLite can't tell apart.
-      normalized[name] = Number.isFinite(value) ? value || 0 : isOptional === true ? null : 0
-    } else {
-      normalized[name] = typeof value === 'string' ? wellFormed(value) : (value as boolean)
+    else if (isOptional !== true) {
+      throw new SyncError('VALUE_INVALID', `column ${table}.${name} is missing`)
     }
+    normalized[name] = toColumnValue(column, row[name])
   }
   if (given + 1 !== Object.keys(row).length) {
     const unknown = Object.keys(row).find((key) => key !== 'id' && columns.every(({ name }) => name !== key))
     throw new SyncError('VALUE_INVALID', `there is no column ${table}.${unknown}`)
   }
   return { ...normalized, id: wellFormed(row.id) }
+}
+
+function toColumnValue({ type, isOptional }: QueryColumn, value: unknown): string | number | boolean | null {
+  if (typeof value === type) {
+    if (typeof value === 'string') return wellFormed(value)
+    if (typeof value === 'boolean') return value
+    // `|| 0` also turns -0 into 0, which SQLite can't tell apart.
+    if (Number.isFinite(value)) return (value as number) || 0
+  }
+  if (isOptional === true) return null
+  return type === 'string' ? '' : type === 'number' ? 0 : false
 }
 
 /** Throws `VALUE_INVALID` unless rows of the table can be looked up by this column: `id` or a string. */
