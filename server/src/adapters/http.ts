@@ -1,0 +1,111 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Metric } from '../ports/metrics.js'
+
+/** The one path on which WebSockets are accepted and the NIP-11 document is served. */
+export const SYNC_PATH = '/sync'
+
+/** What the HTTP side tells about the server. */
+export interface HttpHandlerOptions {
+  /** The NIP-11 document. */
+  info(): Record<string, unknown>
+  metrics(): readonly Metric[]
+  /** Whether events can be taken now. */
+  isReady(): boolean
+  /** Shown on the plain page. */
+  publicUrl(): string
+}
+
+type Handler = (request: IncomingMessage, response: ServerResponse) => void
+
+const CORS_HEADERS = {
+  'Access-Control-Allow-Origin': '*',
+  'Access-Control-Allow-Headers': '*',
+  'Access-Control-Allow-Methods': 'GET, HEAD, OPTIONS',
+}
+const NIP_11_TYPE = 'application/nostr+json'
+
+/** The path of a request, without query. */
+export function requestPath(request: IncomingMessage): string {
+  const url = request.url ?? '/'
+  const end = url.search(/[?#]/)
+  return end < 0 ? url : url.slice(0, end)
+}
+
+/** Answers plain HTTP on every path of a port of our own. Source: NIP-11, SPEC INFO1–INFO4. */
+export function createHttpHandler(options: HttpHandlerOptions): Handler {
+  const handlers: Record<string, Handler> = {
+    [SYNC_PATH]: (request, response) => serveSync(request, response, options),
+    '/': (_, response) => sendText(response, 200, plainPage(options.publicUrl()), 'text/html'),
+    '/healthz': (_, response) => sendText(response, 200, 'ok\n'),
+    '/readyz': (_, response) =>
+      options.isReady() ? sendText(response, 200, 'ready\n') : sendText(response, 503, 'not ready\n'),
+    '/metrics': (_, response) =>
+      sendText(response, 200, formatMetrics(options.metrics()), 'text/plain; version=0.0.4'),
+  }
+  return (request, response) => {
+    const path = requestPath(request)
+    const handler = Object.hasOwn(handlers, path) ? handlers[path] : undefined
+    if (handler === undefined) {
+      sendText(response, 404, `nothing here; the sync endpoint is ${SYNC_PATH}\n`)
+    } else if (request.method === 'OPTIONS') {
+      response.writeHead(204, CORS_HEADERS).end()
+    } else if (request.method !== 'GET' && request.method !== 'HEAD') {
+      response.setHeader('Allow', 'GET, HEAD, OPTIONS')
+      sendText(response, 405, 'only GET, HEAD and OPTIONS are answered here\n')
+    } else {
+      handler(request, response)
+    }
+  }
+}
+
+function serveSync(request: IncomingMessage, response: ServerResponse, options: HttpHandlerOptions): void {
+  // One URL, two answers: a cache must not give one for the other.
+  response.setHeader('Vary', 'Accept')
+  if (request.headers.accept?.includes(NIP_11_TYPE) === true) {
+    sendText(response, 200, JSON.stringify(options.info()), NIP_11_TYPE)
+    return
+  }
+  response.setHeader('Upgrade', 'websocket')
+  sendText(
+    response,
+    426,
+    `this is a WebSocket endpoint (Nostr with sync); ask with "Accept: ${NIP_11_TYPE}" for its description\n`,
+  )
+}
+
+function sendText(response: ServerResponse, status: number, text: string, type = 'text/plain'): void {
+  const charset = type === NIP_11_TYPE ? '' : '; charset=utf-8'
+  response.writeHead(status, {
+    ...CORS_HEADERS,
+    'Content-Type': `${type}${charset}`,
+    'Content-Length': Buffer.byteLength(text),
+    'X-Content-Type-Options': 'nosniff',
+  })
+  // Node leaves the body out by itself where the request was a HEAD.
+  response.end(text)
+}
+
+/** Prometheus' text format, version 0.0.4. */
+function formatMetrics(metrics: readonly Metric[]): string {
+  return metrics
+    .map(
+      ({ name, help, type, value }) =>
+        `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${name} ${Number.isFinite(value) ? value : 'NaN'}\n`,
+    )
+    .join('')
+}
+
+function plainPage(publicUrl: string): string {
+  const escaped = publicUrl.replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`)
+  return `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>onyx-sync</title>
+<style>body { font: 1rem/1.5 system-ui, sans-serif; max-width: 40rem; margin: 3rem auto; padding: 0 1rem; color-scheme: light dark }</style>
+<h1>onyx-sync</h1>
+<p>This server keeps the chats and settings of offline-first apps: Yjs documents that travel as signed Nostr events.</p>
+<p>Devices connect to <code>${escaped}</code>. See also <a href="/healthz">health</a>, <a href="/readyz">readiness</a> and <a href="/metrics">metrics</a>.</p>
+</html>
+`
+}

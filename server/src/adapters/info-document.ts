@@ -1,0 +1,40 @@
+import { KIND, type Limits } from '@onyx-sync/shared'
+
+/** What the NIP-11 document is made of. */
+export interface InfoDocumentInput {
+  readonly version: string
+  /** The server's own public key, 64 lower-case hex characters. */
+  readonly publicKey: string
+  readonly limits: Limits
+  readonly name: string
+  readonly description: string
+}
+
+/**
+ * The relay information document. `yjs_sync` tells a client that every update event is kept, so that it may
+ * send increments. `limitation` says what is really enforced, and nothing else. Source: NIP-11, SPEC INFO1.
+ */
+export function createInfoDocument(input: InfoDocumentInput): Record<string, unknown> {
+  const { limits } = input
+  return {
+    name: input.name,
+    description: input.description,
+    self: input.publicKey,
+    software: 'onyx-sync',
+    version: input.version,
+    supported_nips: [1, 11, 42, 45, 67, 70],
+    yjs_sync: 1,
+    limitation: {
+      max_message_length: limits.maxMessageBytes,
+      max_subscriptions: limits.maxSubscriptions,
+      max_subid_length: limits.maxSubscriptionIdLength,
+      max_event_tags: limits.maxTags,
+      max_content_length: limits.maxEventBytes,
+      auth_required: true,
+      payment_required: false,
+      restricted_writes: true,
+      created_at_lower_limit: 0,
+    },
+    retention: [{ kinds: [KIND.chat, KIND.settings, KIND.training], time: null }],
+  }
+}

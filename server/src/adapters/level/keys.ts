@@ -1,0 +1,183 @@
+import type { IndexEntry } from '../../ports/event-log.js'
+
+/**
+ * How the log's indexes lie in LevelDB: a first byte names the index, numbers are big-endian so that keys sort
+ * as they count, hex is kept as bytes, and an address is preceded by its length so that none is a prefix of
+ * another. All keys and values are bytes.
+ *
+ * | prefix | rest of the key | value |
+ * |---|---|---|
+ * | `m` | name | meta: format version, database id, server secret key |
+ * | `e` | seq | the event's JSON |
+ * | `i` | id | seq |
+ * | `f` | reader, seq | {@link FEED_EVENT} |
+ * | `g` | reader, seq, address | nothing |
+ * | `d` | address, seq | created_at, id |
+ * | `o` | owner, kind, created_at inverted, id | seq |
+ * | `r` | address | the document's record as JSON |
+ * | `s` | reader, address | nothing |
+ */
+const PREFIX = {
+  meta: 0x6d,
+  event: 0x65,
+  id: 0x69,
+  feed: 0x66,
+  grant: 0x67,
+  documentLog: 0x64,
+  ownerLog: 0x6f,
+  record: 0x72,
+  shared: 0x73,
+} as const
+
+const SEQ_BYTES = 8
+const HASH_BYTES = 32
+/** Value of a feed entry: what stands at that position. Other marks are left for later formats. */
+export const FEED_EVENT = Uint8Array.of(1)
+/** Value where the key says everything. */
+export const EMPTY = new Uint8Array(0)
+
+/** Bounds of a range of keys, both inclusive. */
+export interface KeyRange {
+  readonly gte: Uint8Array
+  readonly lte: Uint8Array
+}
+
+function join(prefix: number, ...parts: readonly Uint8Array[]): Uint8Array {
+  const key = Buffer.allocUnsafe(1 + parts.reduce((sum, part) => sum + part.byteLength, 0))
+  key[0] = prefix
+  let offset = 1
+  for (const part of parts) {
+    key.set(part, offset)
+    offset += part.byteLength
+  }
+  return key
+}
+
+function uint64(value: number): Uint8Array {
+  const bytes = Buffer.allocUnsafe(SEQ_BYTES)
+  bytes.writeUInt32BE(Math.floor(value / 2 ** 32), 0)
+  bytes.writeUInt32BE(value >>> 0, 4)
+  return bytes
+}
+
+function uint16(value: number): Uint8Array {
+  return Uint8Array.of(value >> 8, value & 0xff)
+}
+
+function hex(text: string): Uint8Array {
+  return Buffer.from(text, 'hex')
+}
+
+function sized(text: string): Uint8Array {
+  const bytes = Buffer.from(text, 'utf8')
+  return Buffer.concat([uint16(bytes.byteLength), bytes])
+}
+
+function view(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
+
+function uint64At(bytes: Uint8Array, offset: number): number {
+  const data = view(bytes)
+  return data.getUint32(offset) * 2 ** 32 + data.getUint32(offset + 4)
+}
+
+function hexAt(bytes: Uint8Array, offset: number): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset + offset, HASH_BYTES).toString('hex')
+}
+
+function textAt(bytes: Uint8Array, offset: number): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset + offset, bytes.byteLength - offset).toString('utf8')
+}
+
+/** Keys of every index. `seq` is a position, `reader` and `owner` are public keys as hex. */
+export const keyOf = {
+  meta: (name: string): Uint8Array => join(PREFIX.meta, Buffer.from(name, 'utf8')),
+  event: (seq: number): Uint8Array => join(PREFIX.event, uint64(seq)),
+  id: (id: string): Uint8Array => join(PREFIX.id, hex(id)),
+  feed: (reader: string, seq: number): Uint8Array => join(PREFIX.feed, hex(reader), uint64(seq)),
+  grant: (reader: string, seq: number, address: string): Uint8Array =>
+    join(PREFIX.grant, hex(reader), uint64(seq), Buffer.from(address, 'utf8')),
+  documentLog: (address: string, seq: number): Uint8Array =>
+    join(PREFIX.documentLog, sized(address), uint64(seq)),
+  ownerLog: (owner: string, kind: number, createdAt: number, id: string): Uint8Array =>
+    join(PREFIX.ownerLog, hex(owner), uint16(kind), uint64(Number.MAX_SAFE_INTEGER - createdAt), hex(id)),
+  record: (address: string): Uint8Array => join(PREFIX.record, sized(address)),
+  shared: (reader: string, address: string): Uint8Array =>
+    join(PREFIX.shared, hex(reader), Buffer.from(address, 'utf8')),
+} as const
+
+const LOWEST_ID = '00'.repeat(HASH_BYTES)
+const HIGHEST_ID = 'ff'.repeat(HASH_BYTES)
+/** Above every byte of UTF-8. */
+const AFTER_TEXT = Uint8Array.of(0xff)
+
+/** Ranges of keys; `after` is exclusive, `through`, `since` and `until` are inclusive. */
+export const rangeOf = {
+  events: (): KeyRange => ({ gte: keyOf.event(0), lte: keyOf.event(Number.MAX_SAFE_INTEGER) }),
+  feed: (reader: string, after: number, through: number): KeyRange => ({
+    gte: keyOf.feed(reader, after + 1),
+    lte: keyOf.feed(reader, through),
+  }),
+  grants: (reader: string, after: number, through: number): KeyRange => ({
+    gte: keyOf.grant(reader, after + 1, ''),
+    lte: Buffer.concat([keyOf.grant(reader, through, ''), AFTER_TEXT]),
+  }),
+  documentLog: (address: string, through: number): KeyRange => ({
+    gte: keyOf.documentLog(address, 0),
+    lte: keyOf.documentLog(address, through),
+  }),
+  ownerLog: (owner: string, kind: number, since: number, until: number): KeyRange => ({
+    gte: keyOf.ownerLog(owner, kind, until, LOWEST_ID),
+    lte: keyOf.ownerLog(owner, kind, since, HIGHEST_ID),
+  }),
+  shared: (reader: string): KeyRange => ({
+    gte: keyOf.shared(reader, ''),
+    lte: Buffer.concat([keyOf.shared(reader, ''), AFTER_TEXT]),
+  }),
+} as const
+
+/** A position as a value. */
+export function encodeSeq(seq: number): Uint8Array {
+  return uint64(seq)
+}
+
+/** The position in a value of the `i` and `o` indexes. */
+export function decodeSeq(value: Uint8Array): number {
+  return uint64At(value, 0)
+}
+
+/** The value of a `d` entry. */
+export function encodePlace(createdAt: number, id: string): Uint8Array {
+  return Buffer.concat([uint64(createdAt), hex(id)])
+}
+
+/** The position at the end of an `e`, `f` or `d` key. */
+export function seqOfKey(key: Uint8Array): number {
+  return uint64At(key, key.byteLength - SEQ_BYTES)
+}
+
+/** Position and address of a `g` key. */
+export function grantOfKey(key: Uint8Array): { readonly seq: number; readonly address: string } {
+  return { seq: uint64At(key, 1 + HASH_BYTES), address: textAt(key, 1 + HASH_BYTES + SEQ_BYTES) }
+}
+
+/** The address of an `s` key. */
+export function addressOfSharedKey(key: Uint8Array): string {
+  return textAt(key, 1 + HASH_BYTES)
+}
+
+/** An entry of the `d` index. */
+export function entryOfDocumentLog(key: Uint8Array, value: Uint8Array): IndexEntry {
+  return { seq: seqOfKey(key), id: hexAt(value, SEQ_BYTES), created_at: uint64At(value, 0) }
+}
+
+/** An entry of the `o` index. */
+export function entryOfOwnerLog(key: Uint8Array, value: Uint8Array): IndexEntry {
+  const timeOffset = 1 + HASH_BYTES + 2
+  return {
+    seq: decodeSeq(value),
+    id: hexAt(key, timeOffset + SEQ_BYTES),
+    created_at: Number.MAX_SAFE_INTEGER - uint64At(key, timeOffset),
+  }
+}

@@ -1,0 +1,267 @@
+import { randomBytes, randomUUID } from 'node:crypto'
+import { mkdirSync } from 'node:fs'
+import { statfs } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Logger, SyncError, silentLogger, toSyncError } from '@onyx-sync/shared'
+import { Level } from 'level'
+import type { Commit, DocumentRecord, EventLog } from '../../ports/event-log.js'
+import {
+  addressOfSharedKey,
+  decodeSeq,
+  EMPTY,
+  encodePlace,
+  encodeSeq,
+  entryOfDocumentLog,
+  entryOfOwnerLog,
+  FEED_EVENT,
+  grantOfKey,
+  type KeyRange,
+  keyOf,
+  rangeOf,
+  seqOfKey,
+} from './keys.js'
+
+/** Version of the layout that this code reads and writes. */
+export const LEVEL_FORMAT_VERSION = 1
+
+/** Free space below which opening the database again is not tried: it writes up to a memtable (4 MiB) and more. */
+const MIN_FREE_BYTES = 16 * 1024 * 1024
+/** Entries fetched from LevelDB at a time. */
+const FETCH_ENTRIES = 256
+
+type Database = Level<Uint8Array, Uint8Array>
+
+/**
+ * Opens the event log in `<directory>/log`, making both if they are missing (the data directory readable by
+ * its owner only: it holds a secret key and people's chats). One process at a time. Throws `DATA_LOCKED` when
+ * another has it open, `DATA_FORMAT` when a newer version wrote it, `STORE_FAILED` when it can't be opened.
+ */
+export async function openLevelLog(directory: string, logger: Logger = silentLogger): Promise<EventLog> {
+  let db: Database
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    db = new Level(join(directory, 'log'), { keyEncoding: 'view', valueEncoding: 'view' })
+    await db.open()
+  } catch (error) {
+    throw openingError(error, directory)
+  }
+  try {
+    const meta = await readMeta(db, directory)
+    return createLevelLog(db, meta, await readHead(db), logger)
+  } catch (error) {
+    await db.close()
+    throw error
+  }
+}
+
+function openingError(error: unknown, directory: string): SyncError {
+  const cause = (error as { cause?: { code?: string } }).cause
+  if (cause?.code === 'LEVEL_LOCKED') {
+    return new SyncError(
+      'DATA_LOCKED',
+      `${directory} is in use by another process: stop it, or choose another data directory`,
+      { cause: error },
+    )
+  }
+  return toSyncError(cause ?? error, 'STORE_FAILED', `cannot open ${directory}`)
+}
+
+interface Meta {
+  readonly databaseId: string
+  readonly serverSecretKey: Uint8Array
+}
+
+async function readMeta(db: Database, directory: string): Promise<Meta> {
+  const [format, id, secretKey] = await db.getMany(['format', 'database-id', 'server-key'].map(keyOf.meta))
+  if (format === undefined || id === undefined || secretKey === undefined) {
+    const meta = { databaseId: randomUUID(), serverSecretKey: new Uint8Array(randomBytes(32)) }
+    await db.batch(
+      [
+        { type: 'put', key: keyOf.meta('format'), value: encodeSeq(LEVEL_FORMAT_VERSION) },
+        { type: 'put', key: keyOf.meta('database-id'), value: Buffer.from(meta.databaseId, 'utf8') },
+        { type: 'put', key: keyOf.meta('server-key'), value: meta.serverSecretKey },
+      ],
+      { sync: true },
+    )
+    return meta
+  }
+  const version = decodeSeq(format)
+  if (version > LEVEL_FORMAT_VERSION) {
+    throw new SyncError(
+      'DATA_FORMAT',
+      `${directory} was written by a newer version (format ${version}, this one knows ${LEVEL_FORMAT_VERSION}): update onyx-sync`,
+    )
+  }
+  return { databaseId: Buffer.from(id).toString('utf8'), serverSecretKey: new Uint8Array(secretKey) }
+}
+
+async function readHead(db: Database): Promise<number> {
+  const [last] = await db.keys({ ...rangeOf.events(), reverse: true, limit: 1 }).all()
+  return last === undefined ? 0 : seqOfKey(last)
+}
+
+function createLevelLog(db: Database, meta: Meta, initialHead: number, logger: Logger): EventLog {
+  let head = initialHead
+  let isSuspect = false
+  let isClosed = false
+  let healing: Promise<void> | undefined
+  /** The commit under way, or the last one. */
+  let writing: Promise<void> = Promise.resolve()
+
+  /**
+   * A write that failed may have left half a record in LevelDB's journal; what is written behind it could be
+   * lost at the next start, although it was synced. So nothing is written before the database was opened
+   * anew, which also tells whether the failed write reached the disk after all (trap S4). Readers that are
+   * under way meanwhile fail, and ask again.
+   */
+  async function reopen(): Promise<void> {
+    const { bavail, bsize } = await statfs(db.location)
+    if (bavail * bsize < MIN_FREE_BYTES) {
+      // Opening needs room to write; as long as there is none, the open database still serves its readers.
+      throw new SyncError('STORE_FAILED', 'the disk is full')
+    }
+    logger.warn('opening the event log again after a failed write')
+    await db.close()
+    await db.open()
+    head = await readHead(db)
+    isSuspect = false
+  }
+
+  /** Everything that a write is based on waits for this first. */
+  async function heal(): Promise<void> {
+    if (!isSuspect || isClosed) return
+    healing ??= reopen().finally(() => {
+      healing = undefined
+    })
+    await healing
+  }
+
+  async function write(commit: Commit): Promise<void> {
+    await heal()
+    assertFollows(commit, head)
+    const batch = db.batch()
+    try {
+      putAll(commit, (key, value) => batch.put(key, value))
+      for (const { reader, address } of commit.revocations) batch.del(keyOf.shared(reader, address))
+      for (const { reader, address } of commit.grants) batch.put(keyOf.shared(reader, address), EMPTY)
+    } catch (error) {
+      await batch.close()
+      throw error
+    }
+    try {
+      await batch.write({ sync: true })
+    } catch (error) {
+      isSuspect = true
+      throw error
+    }
+    head += commit.events.length
+  }
+
+  async function* entries(range: KeyRange): AsyncGenerator<[Uint8Array, Uint8Array]> {
+    const iterator = db.iterator(range)
+    try {
+      for (;;) {
+        const page = await iterator.nextv(FETCH_ENTRIES)
+        if (page.length === 0) return
+        yield* page
+      }
+    } finally {
+      await iterator.close()
+    }
+  }
+
+  async function* keys(range: KeyRange): AsyncGenerator<Uint8Array> {
+    const iterator = db.keys(range)
+    try {
+      for (;;) {
+        const page = await iterator.nextv(FETCH_ENTRIES)
+        if (page.length === 0) return
+        yield* page
+      }
+    } finally {
+      await iterator.close()
+    }
+  }
+
+  return {
+    databaseId: meta.databaseId,
+    serverSecretKey: meta.serverSecretKey,
+    get head() {
+      return head
+    },
+    async has(ids) {
+      await heal()
+      return (await db.getMany(ids.map(keyOf.id))).map((value) => value !== undefined)
+    },
+    async documents(addresses) {
+      const values = await db.getMany<Uint8Array, string>(addresses.map(keyOf.record), {
+        valueEncoding: 'utf8',
+      })
+      return values.map((json) => (json === undefined ? undefined : (JSON.parse(json) as DocumentRecord)))
+    },
+    commit(commit) {
+      if (isClosed) return Promise.reject(new SyncError('STORE_FAILED', 'the event log is closed'))
+      const written = write(commit)
+      writing = written.catch(() => {})
+      return written
+    },
+    load: (seqs) => db.getMany<Uint8Array, string>(seqs.map(keyOf.event), { valueEncoding: 'utf8' }),
+    async locate(ids) {
+      return (await db.getMany(ids.map(keyOf.id))).map((value) =>
+        value === undefined ? undefined : decodeSeq(value),
+      )
+    },
+    async *feed(reader, after, through) {
+      if (after >= through) return
+      for await (const key of keys(rangeOf.feed(reader, after, through))) yield seqOfKey(key)
+    },
+    async grants(reader, after, through) {
+      if (after >= through) return []
+      const found = await db.keys(rangeOf.grants(reader, after, through)).all()
+      return found.map((key) => ({ reader, ...grantOfKey(key) }))
+    },
+    async *documentLog(address, through) {
+      for await (const [key, value] of entries(rangeOf.documentLog(address, through))) {
+        yield entryOfDocumentLog(key, value)
+      }
+    },
+    async *ownerLog(owner, kind, since, until) {
+      if (since > until) return
+      for await (const [key, value] of entries(rangeOf.ownerLog(owner, kind, since, until))) {
+        yield entryOfOwnerLog(key, value)
+      }
+    },
+    async sharedWith(reader) {
+      return (await db.keys(rangeOf.shared(reader)).all()).map(addressOfSharedKey)
+    },
+    async close() {
+      isClosed = true
+      await writing
+      await db.close()
+    },
+  }
+}
+
+function assertFollows(commit: Commit, head: number): void {
+  for (const [index, { seq }] of commit.events.entries()) {
+    if (seq !== head + index + 1) {
+      throw new SyncError('STORE_FAILED', `position ${seq} does not follow ${head + index}`)
+    }
+  }
+}
+
+function putAll(commit: Commit, put: (key: Uint8Array, value: Uint8Array) => void): void {
+  for (const event of commit.events) {
+    const { seq, id, address, createdAt } = event
+    const position = encodeSeq(seq)
+    put(keyOf.event(seq), Buffer.from(event.json, 'utf8'))
+    put(keyOf.id(id), position)
+    put(keyOf.ownerLog(event.owner, event.kind, createdAt, id), position)
+    if (address !== undefined) put(keyOf.documentLog(address, seq), encodePlace(createdAt, id))
+    for (const reader of event.readers) put(keyOf.feed(reader, seq), FEED_EVENT)
+  }
+  for (const record of commit.documents) {
+    put(keyOf.record(record.address), Buffer.from(JSON.stringify(record), 'utf8'))
+  }
+  for (const { reader, address, seq } of commit.grants) put(keyOf.grant(reader, seq, address), EMPTY)
+}

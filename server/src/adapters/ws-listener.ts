@@ -1,0 +1,166 @@
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+import type { Clock, Limits, Logger, TimerHandle } from '@onyx-sync/shared'
+import { type RawData, type WebSocket, WebSocketServer } from 'ws'
+import type { Peer } from '../ports/peer.js'
+
+/** What a connection is handed to: the part of a session that a socket needs. */
+export interface SocketHandler {
+  receive(text: string): void
+  notice(text: string): void
+  end(): void
+}
+
+/** Turns HTTP upgrades into connections. Knows nothing of what is said on them. */
+export interface WebSocketListener {
+  /** Answers an upgrade that is for this server. */
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
+  /** Closes all connections with a code that means "come back later", and waits until they are gone. */
+  close(): Promise<void>
+}
+
+export interface WebSocketListenerOptions {
+  readonly limits: Limits
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Called for every new connection. */
+  accept(peer: Peer): SocketHandler
+}
+
+/** RFC 6455 and its registry: the server restarts; the other end should try again later. */
+const CLOSE_SERVICE_RESTART = 1012
+const CLOSE_TRY_AGAIN_LATER = 1013
+const CLOSE_INTERNAL_ERROR = 1011
+/** Below this a socket counts as drained. */
+const LOW_WATER_BYTES = 64 * 1024
+/** How often a silent peer is pinged; one that missed the whole interval is gone. Milliseconds. */
+const PING_INTERVAL_MS = 30_000
+/** How long a peer may take to read and answer a close before its socket is cut. Milliseconds. */
+const CLOSE_GRACE_MS = 2_000
+
+interface Connection {
+  readonly socket: WebSocket
+  isAlive: boolean
+}
+
+export function createWebSocketListener(options: WebSocketListenerOptions): WebSocketListener {
+  const { limits, clock, logger } = options
+  const server = new WebSocketServer({
+    noServer: true,
+    maxPayload: limits.maxMessageBytes,
+    // 155–200 µs a message for a third of the bytes; contents are deflated before they are signed.
+    perMessageDeflate: false,
+    clientTracking: false,
+  })
+  const connections = new Set<Connection>()
+  let isClosing = false
+  let pingTimer: TimerHandle = clock.setTimeout(pingAll, PING_INTERVAL_MS)
+
+  function pingAll(): void {
+    for (const connection of connections) {
+      if (!connection.isAlive) {
+        connection.socket.terminate()
+        continue
+      }
+      connection.isAlive = false
+      connection.socket.ping()
+    }
+    pingTimer = clock.setTimeout(pingAll, PING_INTERVAL_MS)
+  }
+
+  function connect(socket: WebSocket): void {
+    const connection: Connection = { socket, isAlive: true }
+    connections.add(connection)
+    const peer = createPeer(socket, limits, clock)
+    // Before the session says anything: an error event without a listener would end the process.
+    socket.on('error', (error) => logger.debug('a connection failed', { error: String(error) }))
+    const handler = options.accept(peer)
+    socket.on('message', (data: RawData, isBinary: boolean) => {
+      connection.isAlive = true
+      try {
+        if (isBinary) handler.notice('invalid: messages are text, not binary')
+        else handler.receive(data.toString())
+      } catch (error) {
+        logger.error('a connection is closed because its handler failed', { error: String(error) })
+        socket.close(CLOSE_INTERNAL_ERROR, 'internal error')
+      }
+    })
+    socket.on('pong', () => {
+      connection.isAlive = true
+    })
+    socket.on('close', () => {
+      connections.delete(connection)
+      handler.end()
+    })
+  }
+
+  return {
+    handleUpgrade(request, socket, head) {
+      if (isClosing) {
+        refuseUpgrade(socket, '503 Service Unavailable', 'the server is going down')
+        return
+      }
+      server.handleUpgrade(request, socket, head, connect)
+    },
+
+    async close() {
+      isClosing = true
+      clock.clearTimeout(pingTimer)
+      const sockets = [...connections].map(({ socket }) => socket)
+      const gone = sockets.map(
+        (socket) => new Promise<void>((resolve) => socket.once('close', () => resolve())),
+      )
+      for (const socket of sockets) socket.close(CLOSE_SERVICE_RESTART, 'the server restarts')
+      // Real time, not the injected clock: a process that ends must not wait for a virtual one.
+      const grace = setTimeout(() => {
+        for (const socket of sockets) socket.terminate()
+      }, CLOSE_GRACE_MS)
+      await Promise.all(gone)
+      clearTimeout(grace)
+    },
+  }
+}
+
+/** Answers an upgrade that is not taken, with a plain HTTP response. `status` such as `404 Not Found`. */
+export function refuseUpgrade(socket: Duplex, status: string, text: string): void {
+  socket.on('error', () => {})
+  socket.end(
+    `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n` +
+      `Content-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
+  )
+}
+
+function createPeer(socket: WebSocket, limits: Limits, clock: Clock): Peer {
+  let waiting: (() => void)[] = []
+  const isOpen = (): boolean => socket.readyState === socket.OPEN
+
+  function wake(): void {
+    if (isOpen() && socket.bufferedAmount > LOW_WATER_BYTES) return
+    const woken = waiting
+    waiting = []
+    for (const resolve of woken) resolve()
+  }
+
+  socket.on('close', wake)
+  return {
+    send(text) {
+      if (!isOpen()) return
+      socket.send(text, wake)
+      if (socket.bufferedAmount <= limits.maxQueuedBytes) return
+      socket.close(CLOSE_TRY_AGAIN_LATER, 'too slow; come back with your cursor')
+      // The close frame waits behind all that is queued; a peer that reads nothing would never get there.
+      const cut = clock.setTimeout(() => socket.terminate(), CLOSE_GRACE_MS)
+      socket.once('close', () => clock.clearTimeout(cut))
+    },
+    get queuedBytes() {
+      return socket.bufferedAmount
+    },
+    drained() {
+      if (!isOpen() || socket.bufferedAmount <= LOW_WATER_BYTES) return Promise.resolve()
+      return new Promise((resolve) => waiting.push(resolve))
+    },
+    close(code, reason) {
+      socket.close(code, reason)
+    },
+  }
+}

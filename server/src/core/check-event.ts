@@ -1,0 +1,77 @@
+import {
+  decodeUpdateEvent,
+  type EventVerifier,
+  formatAddress,
+  isDocumentKind,
+  KIND,
+  type Limits,
+  type Member,
+  type NostrEvent,
+  parseEvent,
+  SyncError,
+  stringifyEvent,
+} from '@onyx-sync/shared'
+
+/** An event that is what its author signed and says something this server can keep. */
+export interface CheckedEvent {
+  readonly event: NostrEvent
+  /** Canonical JSON: what is stored and forwarded. */
+  readonly json: string
+  /** Address of its document; undefined for events of no document. */
+  readonly address: string | undefined
+  /** Whose it is: the document's owner, else the author. */
+  readonly owner: string
+  /** Members that an owner's event states; undefined on all others. */
+  readonly statedMembers: readonly Member[] | undefined
+}
+
+/** What an event is checked with. */
+export interface EventChecks {
+  /** Keys that have authenticated on the connection. */
+  readonly keys: ReadonlySet<string>
+  readonly verifier: EventVerifier
+  readonly limits: Limits
+}
+
+/** A lone half of a surrogate pair: UTF-8 can't tell two of them apart, so two documents would share a log. */
+const LONE_SURROGATE = /\p{Surrogate}/u
+
+/**
+ * Everything that can be said of an event without looking at what is stored, cheapest first: shape and size,
+ * some key authenticated, kind, id and signature, author authenticated, tags, Yjs content. Throws a
+ * `SyncError` whose reason is the answer. Source: SPEC ING1.
+ */
+export function checkEvent(value: unknown, { keys, verifier, limits }: EventChecks): CheckedEvent {
+  const event = parseEvent(value, limits)
+  const json = stringifyEvent(event)
+  checkSize(json, limits.maxEventBytes)
+  // Before the signature: a stranger must not make this server work for him.
+  if (keys.size === 0) throw new SyncError('AUTH_REQUIRED', 'authenticate (NIP-42) before you publish')
+  if (event.kind !== KIND.training && !isDocumentKind(event.kind)) {
+    throw new SyncError('KIND_NOT_ACCEPTED', `kind ${event.kind} is not accepted here`)
+  }
+  verifier.verify(event)
+  if (!keys.has(event.pubkey)) {
+    throw new SyncError(
+      'WRITE_RESTRICTED',
+      'events are taken from their author only; authenticate this key too',
+    )
+  }
+  if (!isDocumentKind(event.kind)) {
+    return { event, json, address: undefined, owner: event.pubkey, statedMembers: undefined }
+  }
+  const { address, members } = decodeUpdateEvent(event, limits)
+  if (LONE_SURROGATE.test(address.identifier)) {
+    throw new SyncError('EVENT_TAGS_INVALID', 'the d tag must be well-formed Unicode')
+  }
+  return { event, json, address: formatAddress(address), owner: address.owner, statedMembers: members }
+}
+
+function checkSize(json: string, maxBytes: number): void {
+  // A character of UTF-16 takes at most three bytes of UTF-8: only long texts need to be measured.
+  if (json.length * 3 <= maxBytes) return
+  const byteCount = new TextEncoder().encode(json).byteLength
+  if (byteCount > maxBytes) {
+    throw new SyncError('TOO_LARGE', `the event has ${byteCount} bytes, at most ${maxBytes} are allowed`)
+  }
+}

@@ -1,0 +1,30 @@
+/** What the core counts since the start. Plain numbers, so that counting costs nothing. */
+export interface Counters {
+  /** Connections open now. */
+  connections: number
+  /** Subscriptions open now. */
+  subscriptions: number
+  /** Events stored. */
+  eventsStored: number
+  /** Events answered as already known. */
+  eventsDuplicate: number
+  /** Events refused, whatever the reason. */
+  eventsRefused: number
+  /** Commits to the log that failed. */
+  commitsFailed: number
+  /** Events sent to subscriptions, stored and live. */
+  eventsSent: number
+}
+
+/** All zero. */
+export function createCounters(): Counters {
+  return {
+    connections: 0,
+    subscriptions: 0,
+    eventsStored: 0,
+    eventsDuplicate: 0,
+    eventsRefused: 0,
+    commitsFailed: 0,
+    eventsSent: 0,
+  }
+}

@@ -1,0 +1,87 @@
+import type { Logger, NostrEvent } from '@onyx-sync/shared'
+import type { LoggedEvent } from '../ports/event-log.js'
+import type { PublishedCommit } from './ingest.js'
+
+/** An event that has just become durable. */
+export interface LiveEvent {
+  readonly logged: LoggedEvent
+  readonly event: NostrEvent
+}
+
+/** Somebody who wants to hear of commits. */
+export interface Subscriber {
+  /** Keys whose events concern it. Must not change while it is joined. */
+  readonly keys: readonly string[]
+  /** Some of the keys lost documents. Called before `deliver` of the same commit. */
+  revoked(): void
+  /** Events that its keys may read, in log order; `hasGrants` when one of them gained a document. */
+  deliver(events: readonly LiveEvent[], hasGrants: boolean): void
+}
+
+/** Knows who is subscribed, and tells them of each commit. */
+export interface Hub {
+  join(subscriber: Subscriber): void
+  leave(subscriber: Subscriber): void
+  /** Tells everybody concerned, at once. A subscriber that throws is logged and harms nobody (trap S8). */
+  publish(commit: PublishedCommit): void
+}
+
+/** Subscribers are found by key, so an event costs what its readers cost, however many are connected. */
+export function createHub(logger: Logger): Hub {
+  const subscribersByKey = new Map<string, Set<Subscriber>>()
+
+  function guarded(call: () => void): void {
+    try {
+      call()
+    } catch (error) {
+      logger.error('a subscriber failed', { error: String(error) })
+    }
+  }
+
+  function subscribersOf(keys: Iterable<string>): Set<Subscriber> {
+    const found = new Set<Subscriber>()
+    for (const key of keys) for (const subscriber of subscribersByKey.get(key) ?? []) found.add(subscriber)
+    return found
+  }
+
+  return {
+    join(subscriber) {
+      for (const key of subscriber.keys) {
+        const subscribers = subscribersByKey.get(key)
+        if (subscribers === undefined) subscribersByKey.set(key, new Set([subscriber]))
+        else subscribers.add(subscriber)
+      }
+    },
+
+    leave(subscriber) {
+      for (const key of subscriber.keys) {
+        const subscribers = subscribersByKey.get(key)
+        subscribers?.delete(subscriber)
+        if (subscribers?.size === 0) subscribersByKey.delete(key)
+      }
+    },
+
+    publish({ events, grants, revocations }) {
+      const lost = new Set(revocations.map(({ reader, address }) => `${reader} ${address}`))
+      for (const subscriber of subscribersOf(revocations.map(({ reader }) => reader))) {
+        guarded(() => subscriber.revoked())
+      }
+      const deliveries = new Map<Subscriber, LiveEvent[]>()
+      for (const live of events) {
+        const { readers, address } = live.logged
+        // Whoever a later event of this commit removed has no right to the earlier ones any more (trap S9).
+        const current = lost.size === 0 ? readers : readers.filter((key) => !lost.has(`${key} ${address}`))
+        for (const subscriber of subscribersOf(current)) {
+          const list = deliveries.get(subscriber)
+          if (list === undefined) deliveries.set(subscriber, [live])
+          else list.push(live)
+        }
+      }
+      const gained = subscribersOf(grants.map(({ reader }) => reader))
+      for (const subscriber of gained) if (!deliveries.has(subscriber)) deliveries.set(subscriber, [])
+      for (const [subscriber, list] of deliveries) {
+        guarded(() => subscriber.deliver(list, gained.has(subscriber)))
+      }
+    },
+  }
+}

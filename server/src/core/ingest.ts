@@ -1,0 +1,203 @@
+import { type Logger, type NostrEvent, SyncError } from '@onyx-sync/shared'
+import type { Commit, DocumentRecord, EventLog, LoggedEvent } from '../ports/event-log.js'
+import type { CheckedEvent } from './check-event.js'
+import type { Counters } from './counters.js'
+import { applyToDocument, mayWrite } from './roster.js'
+
+/** How an event fared: stored now, known before, or refused. */
+export type IngestOutcome = 'stored' | 'duplicate' | SyncError
+
+/** A commit that is on disk, as the hub passes it on. */
+export interface PublishedCommit {
+  /** In log order. */
+  readonly events: readonly { readonly logged: LoggedEvent; readonly event: NostrEvent }[]
+  readonly grants: Commit['grants']
+  readonly revocations: Commit['revocations']
+}
+
+/** The one writer of the log. */
+export interface Ingest {
+  /**
+   * Queues an event. `settle` is called once, when the event is durable, known to be durable already, or
+   * refused; events submitted one after another are settled in that order. Source: SPEC ING1–ING4.
+   */
+  submit(checked: CheckedEvent, settle: (outcome: IngestOutcome) => void): void
+  /** Refuses what comes from now on with `SHUTTING_DOWN`; resolves when all that was queued is settled. */
+  stop(): Promise<void>
+}
+
+export interface IngestOptions {
+  readonly log: EventLog
+  readonly logger: Logger
+  readonly counters: Counters
+  /** Called after every settlement of the commit's own submitters. Must not throw; if it does, it is logged. */
+  publish(commit: PublishedCommit): void
+}
+
+interface Submission {
+  readonly checked: CheckedEvent
+  settle(outcome: IngestOutcome): void
+}
+
+/** Events of one commit: enough for one fsync to serve a crowd, few enough to keep the wait short. */
+const MAX_BATCH_EVENTS = 512
+/** Characters of JSON in one commit, so that large events don't add up to a huge write. */
+const MAX_BATCH_LENGTH = 8 * 1024 * 1024
+
+export function createIngest({ log, logger, counters, publish }: IngestOptions): Ingest {
+  let queue: Submission[] = []
+  let isStopped = false
+  let running: Promise<void> | undefined
+
+  /**
+   * One batch at a time, and each takes whatever has queued up while the disk was busy with the one before:
+   * the busier it gets, the more events share an fsync.
+   */
+  async function run(): Promise<void> {
+    while (queue.length > 0) {
+      const batch = takeBatch()
+      try {
+        await write(batch)
+      } catch (cause) {
+        // Also those that were to be refused or called known: that may have hung on events of this batch,
+        // none of which is stored. The next batch starts from what the log holds (trap S4).
+        counters.commitsFailed++
+        logger.error('a commit failed', { events: batch.length, error: String(cause) })
+        const failure = new SyncError('STORE_FAILED', 'the event could not be stored; send it again', {
+          cause,
+        })
+        for (const submission of batch) settle(submission, failure)
+      }
+    }
+  }
+
+  function takeBatch(): Submission[] {
+    let length = 0
+    let count = 0
+    while (count < queue.length && count < MAX_BATCH_EVENTS && length < MAX_BATCH_LENGTH) {
+      length += (queue[count] as Submission).checked.json.length
+      count++
+    }
+    const batch = queue.slice(0, count)
+    queue = queue.slice(count)
+    return batch
+  }
+
+  async function write(batch: readonly Submission[]): Promise<void> {
+    const addresses = [...new Set(batch.flatMap(({ checked }) => checked.address ?? []))]
+    const known = await log.has(batch.map(({ checked }) => checked.event.id))
+    const records = await log.documents(addresses)
+    // Only now: a log that recovers from a failed write may find, while it answers, that it has grown by it.
+    const draft = createDraft(log.head)
+    for (const record of records) if (record !== undefined) draft.records.set(record.address, record)
+    const outcomes = batch.map(({ checked }, index) => {
+      if (known[index] === true || draft.ids.has(checked.event.id)) return 'duplicate'
+      return draft.add(checked)
+    })
+    const commit = draft.toCommit()
+    if (commit.events.length > 0) await log.commit(commit)
+    // From here to the end in one tick: the submitters hear OK first, then everybody gets the events, and
+    // nobody can ask in between.
+    for (const [index, submission] of batch.entries()) settle(submission, outcomes[index] as IngestOutcome)
+    if (commit.events.length === 0) return
+    try {
+      publish({
+        events: commit.events.map((logged, index) => ({ logged, event: draft.events[index] as NostrEvent })),
+        grants: commit.grants,
+        revocations: commit.revocations,
+      })
+    } catch (error) {
+      logger.error('publishing a commit failed', { error: String(error) })
+    }
+  }
+
+  function settle(submission: Submission, outcome: IngestOutcome): void {
+    if (outcome === 'stored') counters.eventsStored++
+    else if (outcome === 'duplicate') counters.eventsDuplicate++
+    try {
+      submission.settle(outcome)
+    } catch (error) {
+      logger.error('answering an event failed', { error: String(error) })
+    }
+  }
+
+  return {
+    submit(checked, settleSubmission) {
+      if (isStopped) {
+        settleSubmission(new SyncError('SHUTTING_DOWN', 'the server is going down; send it again later'))
+        return
+      }
+      queue.push({ checked, settle: settleSubmission })
+      // Starts after this tick, so that what one read of the socket brought goes into one batch.
+      running ??= Promise.resolve()
+        .then(run)
+        .finally(() => {
+          running = undefined
+        })
+    },
+    async stop() {
+      isStopped = true
+      while (running !== undefined) await running
+    },
+  }
+}
+
+/** A commit in the making: each event is decided on what the events before it in the batch did. */
+function createDraft(head: number) {
+  const records = new Map<string, DocumentRecord>()
+  const touched = new Set<string>()
+  const ids = new Set<string>()
+  const logged: LoggedEvent[] = []
+  const events: NostrEvent[] = []
+  /** What the batch did to each key's membership in the end, by reader and address. */
+  const changes = new Map<string, { reader: string; address: string; grantedAt: number | undefined }>()
+
+  function note(reader: string, address: string, grantedAt: number | undefined): void {
+    changes.set(`${reader} ${address}`, { reader, address, grantedAt })
+  }
+
+  function add(checked: CheckedEvent): IngestOutcome {
+    const { event, json, address, owner } = checked
+    const seq = head + logged.length + 1
+    let readers: readonly string[] = [owner]
+    if (address !== undefined) {
+      const previous = records.get(address)
+      if (!mayWrite(event.pubkey, owner, previous)) {
+        return new SyncError('WRITE_RESTRICTED', `you are not a member of ${address}`)
+      }
+      const { record, joined, left } = applyToDocument(previous, { ...checked, address }, seq)
+      records.set(address, record)
+      touched.add(address)
+      for (const reader of joined) note(reader, address, seq)
+      for (const reader of left) note(reader, address, undefined)
+      readers = [owner, ...record.members.map((member) => member.pubkey)]
+    }
+    ids.add(event.id)
+    events.push(event)
+    logged.push({
+      seq,
+      id: event.id,
+      pubkey: event.pubkey,
+      kind: event.kind,
+      createdAt: event.created_at,
+      json,
+      address,
+      owner,
+      readers,
+    })
+    return 'stored'
+  }
+
+  function toCommit(): Commit {
+    const grants: Commit['grants'][number][] = []
+    const revocations: Commit['revocations'][number][] = []
+    for (const { reader, address, grantedAt } of changes.values()) {
+      if (grantedAt === undefined) revocations.push({ reader, address })
+      else grants.push({ reader, address, seq: grantedAt })
+    }
+    const documents = [...touched].map((address) => records.get(address) as DocumentRecord)
+    return { events: logged, documents, grants, revocations }
+  }
+
+  return { records, ids, events, add, toCommit }
+}

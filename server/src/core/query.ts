@@ -1,0 +1,219 @@
+import {
+  compareNewestFirst,
+  type Filter,
+  formatAddress,
+  isDocumentKind,
+  KIND,
+  type Logger,
+  matchFilter,
+  parseAddress,
+  SETTINGS_IDENTIFIER,
+  settingsAddress,
+} from '@onyx-sync/shared'
+import type { EventLog, IndexEntry } from '../ports/event-log.js'
+import { grantedDocuments } from './news.js'
+import {
+  isReadable,
+  loadEvents,
+  loadInPages,
+  ownerOfAddress,
+  readableAmong,
+  type StoredEvent,
+} from './stored-events.js'
+
+/** Whose eyes a query looks through, and how far. */
+export interface QueryScope {
+  readonly log: EventLog
+  readonly logger: Logger
+  readonly keys: ReadonlySet<string>
+  /** Only events up to this position; what comes later is the live part of a subscription. */
+  readonly through: number
+}
+
+const STORED_KINDS: readonly number[] = [KIND.chat, KIND.settings, KIND.training]
+
+/**
+ * Stored events that match any of the filters and that the keys may see, newest first, equal times by lowest
+ * id, each once. Every filter's `limit` counts that filter's own events. Returns whether a limit kept
+ * something back that no other filter brought. Source: NIP-01, NIP-67, SPEC REQ1–REQ6.
+ */
+export async function* queryEvents(
+  scope: QueryScope,
+  filters: readonly Filter[],
+): AsyncGenerator<StoredEvent, boolean> {
+  const streams = filters.map((filter) => ({
+    events: matchingEvents(scope, filter),
+    left: filter.limit ?? Number.POSITIVE_INFINITY,
+    next: undefined as StoredEvent | undefined,
+  }))
+  const advance = async (stream: (typeof streams)[number]): Promise<void> => {
+    const result = await stream.events.next()
+    stream.next = result.done === true ? undefined : result.value
+  }
+  // Only needed to tell what one filter's limit kept back from what another one sent.
+  const sent =
+    filters.length > 1 && filters.some(({ limit }) => limit !== undefined) ? new Set<number>() : undefined
+  try {
+    for (const stream of streams) await advance(stream)
+    for (;;) {
+      let best: StoredEvent | undefined
+      for (const { next, left } of streams) {
+        if (next === undefined || left === 0) continue
+        if (best === undefined || compareNewestFirst(next.event, best.event) < 0) best = next
+      }
+      if (best === undefined) break
+      sent?.add(best.seq)
+      yield best
+      for (const stream of streams) {
+        if (stream.left === 0 || stream.next?.seq !== best.seq) continue
+        stream.left--
+        await advance(stream)
+      }
+    }
+    for (const stream of streams) {
+      for (; stream.next !== undefined; await advance(stream)) {
+        if (sent?.has(stream.next.seq) !== true) return true
+      }
+    }
+    return false
+  } finally {
+    for (const stream of streams) await stream.events.return(undefined)
+  }
+}
+
+/** How many stored events match any of the filters; `limit` doesn't count. Source: NIP-45. */
+export async function countEvents(scope: QueryScope, filters: readonly Filter[]): Promise<number> {
+  let count = 0
+  const unlimited = filters.map(({ limit: _, ...filter }) => filter)
+  for await (const _ of queryEvents(scope, unlimited)) count++
+  return count
+}
+
+/** All events of one filter's set, newest first. */
+async function* matchingEvents(scope: QueryScope, filter: Filter): AsyncGenerator<StoredEvent, undefined> {
+  const { log, logger, keys, through } = scope
+  const load = async (entries: readonly { readonly seq: number }[]): Promise<StoredEvent[]> => {
+    const seqs = entries.map(({ seq }) => seq)
+    const events = (await loadEvents(log, logger, seqs)).filter(({ event }) => matchFilter(filter, event))
+    const readable = await readableAmong(
+      log,
+      keys,
+      events.map(({ address }) => address),
+    )
+    // A document that became readable after `through` comes as a whole with the live part.
+    if (log.head > through) {
+      for (const address of (await grantedDocuments(log, [...keys], through, log.head)).keys()) {
+        readable.delete(address)
+      }
+    }
+    return events.filter((stored) => isReadable(stored, keys, readable))
+  }
+  if (filter.ids !== undefined) {
+    const seqs = await log.locate([...new Set(filter.ids)])
+    const found = seqs.flatMap((seq) => (seq !== undefined && seq <= through ? { seq } : []))
+    yield* (await load(found)).sort((a, b) => compareNewestFirst(a.event, b.event))
+    return
+  }
+  for await (const page of loadInPages(candidates(scope, filter), load)) yield* page
+}
+
+/** Index entries of everything that may be in a filter's set, newest first, each once. */
+async function* candidates(scope: QueryScope, filter: Filter): AsyncGenerator<IndexEntry> {
+  const { log, keys, through } = scope
+  const since = filter.since ?? 0
+  const until = filter.until ?? Number.MAX_SAFE_INTEGER
+  const kinds = [...new Set(filter.kinds ?? STORED_KINDS)].filter((kind) => STORED_KINDS.includes(kind))
+  const sources: AsyncIterable<IndexEntry>[] = []
+  const shared = kinds.includes(KIND.chat) ? await sharedDocuments(scope) : []
+  const named = namedDocuments(filter, keys, shared)
+  const documents = named?.filter((address) => kinds.includes(parseAddress(address)?.kind ?? -1)) ?? shared
+  if (documents.length > 0) sources.push(documentEntries(scope, documents, since, until))
+  for (const kind of kinds) {
+    if (named !== undefined && isDocumentKind(kind)) continue
+    for (const key of keys) sources.push(log.ownerLog(key, kind, since, until))
+  }
+  for await (const entry of mergeNewestFirst(sources)) if (entry.seq <= through) yield entry
+}
+
+/** Addresses of others' documents that the keys may read. */
+async function sharedDocuments({ log, keys }: QueryScope): Promise<string[]> {
+  const addresses = new Set<string>()
+  for (const key of keys) {
+    for (const address of await log.sharedWith(key)) {
+      if (!keys.has(ownerOfAddress(address))) addresses.add(address)
+    }
+  }
+  return [...addresses]
+}
+
+/** Documents that a filter names by `#a` or `#d`, as far as the keys may read them; undefined if it names none. */
+function namedDocuments(
+  filter: Filter,
+  keys: ReadonlySet<string>,
+  shared: readonly string[],
+): string[] | undefined {
+  const named = new Set<string>()
+  const readableForeign = new Set(shared)
+  const byAddress = filter.tags.get('a')
+  if (byAddress !== undefined) {
+    for (const address of byAddress) {
+      const owner = parseAddress(address)?.owner
+      if (owner !== undefined && (keys.has(owner) || readableForeign.has(address))) named.add(address)
+    }
+    return [...named]
+  }
+  const byIdentifier = filter.tags.get('d')
+  if (byIdentifier === undefined) return undefined
+  const wanted = new Set(byIdentifier)
+  for (const address of shared) if (wanted.has(parseAddress(address)?.identifier ?? '')) named.add(address)
+  for (const key of keys) {
+    if (wanted.has(SETTINGS_IDENTIFIER)) named.add(formatAddress(settingsAddress(key)))
+    for (const identifier of wanted) {
+      named.add(formatAddress({ kind: KIND.chat, owner: key, identifier }))
+    }
+  }
+  return [...named]
+}
+
+/** Entries of whole documents. Their logs are in order of arrival, so they are gathered and sorted here. */
+async function* documentEntries(
+  { log, through }: QueryScope,
+  addresses: readonly string[],
+  since: number,
+  until: number,
+): AsyncGenerator<IndexEntry> {
+  const entries: IndexEntry[] = []
+  for (const record of await log.documents(addresses)) {
+    if (record === undefined) continue
+    for await (const entry of log.documentLog(record.address, through)) {
+      if (entry.created_at >= since && entry.created_at <= until) entries.push(entry)
+    }
+  }
+  yield* entries.sort(compareNewestFirst)
+}
+
+/** Several sequences, each newest first, as one. No event is in two of them. */
+async function* mergeNewestFirst(sources: readonly AsyncIterable<IndexEntry>[]): AsyncGenerator<IndexEntry> {
+  const iterators = sources.map((source) => source[Symbol.asyncIterator]())
+  try {
+    const heads: (IndexEntry | undefined)[] = []
+    const advance = async (index: number): Promise<void> => {
+      const result = await (iterators[index] as AsyncIterator<IndexEntry>).next()
+      heads[index] = result.done === true ? undefined : result.value
+    }
+    for (const index of iterators.keys()) await advance(index)
+    for (;;) {
+      let best = -1
+      for (const [index, head] of heads.entries()) {
+        if (head !== undefined && (best < 0 || compareNewestFirst(head, heads[best] as IndexEntry) < 0)) {
+          best = index
+        }
+      }
+      if (best < 0) return
+      yield heads[best] as IndexEntry
+      await advance(best)
+    }
+  } finally {
+    await Promise.all(iterators.map((iterator) => iterator.return?.()))
+  }
+}

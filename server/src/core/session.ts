@@ -1,0 +1,275 @@
+import {
+  bytesToHex,
+  type ClientMessage,
+  type Clock,
+  checkAuthEvent,
+  type EventVerifier,
+  encodeRelay,
+  type Filter,
+  type Limits,
+  type Logger,
+  parseClientMessage,
+  parseEvent,
+  parseFilter,
+  type Random,
+  SyncError,
+  toSyncError,
+} from '@onyx-sync/shared'
+import type { EventLog } from '../ports/event-log.js'
+import type { Peer } from '../ports/peer.js'
+import { checkEvent } from './check-event.js'
+import type { Counters } from './counters.js'
+import { createCursorCodec } from './cursor.js'
+import type { Hub } from './hub.js'
+import type { Ingest } from './ingest.js'
+import { countEvents } from './query.js'
+import { createSubscription, type Subscription } from './subscription.js'
+
+/** What all sessions of a server share. */
+export interface SessionContext {
+  readonly log: EventLog
+  readonly ingest: Ingest
+  readonly hub: Hub
+  readonly verifier: EventVerifier
+  readonly limits: Limits
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+  readonly counters: Counters
+  /** Public URLs of this server, any of which an AUTH event may name. */
+  relayUrls(): readonly string[]
+}
+
+/** One connection, from its first message to its end. Nothing it is given makes it throw. */
+export interface Session {
+  /** One text message from the other end. */
+  receive(text: string): void
+  /** Says something that answers no message in particular. */
+  notice(text: string): void
+  /** The connection is gone: everything it held is let go. Idempotent. */
+  end(): void
+}
+
+/** RFC 6455: "policy violation". Outside 4400–4499, so a client may try again. */
+const CLOSE_UNAUTHENTICATED = 1008
+const CHALLENGE_BYTES = 16
+
+/** Greets the other end with its challenge, and serves it. Source: NIP-01, NIP-42, SPEC AUTH1–AUTH6. */
+export function createSession(peer: Peer, context: SessionContext): Session {
+  const { log, limits, clock, logger, counters } = context
+  const challenge = bytesToHex(context.random.bytes(CHALLENGE_BYTES))
+  const keys = new Set<string>()
+  const subscriptions = new Map<string, Subscription>()
+  let countsUnderWay = 0
+  let isOpen = true
+
+  const authTimer = clock.setTimeout(() => {
+    if (isOpen && keys.size === 0) {
+      peer.close(CLOSE_UNAUTHENTICATED, `no AUTH within ${limits.maxUnauthenticatedSeconds} s`)
+    }
+  }, limits.maxUnauthenticatedSeconds * 1000)
+
+  function dispatch(message: ClientMessage): void {
+    switch (message.type) {
+      case 'AUTH':
+        answering(message.event, () => authenticate(message.event))
+        break
+      case 'EVENT':
+        answering(message.event, () => publish(message.event))
+        break
+      case 'REQ':
+        closing(message.subscriptionId, () => subscribe(message.subscriptionId, message.filters))
+        break
+      case 'COUNT':
+        closing(message.subscriptionId, () => count(message.subscriptionId, message.filters))
+        break
+      case 'CLOSE':
+        endSubscription(message.subscriptionId)
+        break
+      case 'NEG':
+        refuseNegentropy(message.subscriptionId)
+        break
+    }
+  }
+
+  function refuseNegentropy(subscriptionId: string): void {
+    const error =
+      keys.size === 0
+        ? authRequired('read')
+        : new SyncError('UNSUPPORTED', 'NIP-77 is not spoken here; use "after"')
+    peer.send(encodeRelay.negErr(subscriptionId, error.reason))
+  }
+
+  /** Turns what a handler of `EVENT` or `AUTH` throws into its `OK … false`. */
+  function answering(event: unknown, handler: () => void): void {
+    try {
+      handler()
+    } catch (error) {
+      refuse(event, error)
+    }
+  }
+
+  function refuse(event: unknown, error: unknown): void {
+    const id = (event as { readonly id?: unknown } | null | undefined)?.id
+    peer.send(encodeRelay.ok(typeof id === 'string' ? id.slice(0, 64) : '', false, report(error).reason))
+  }
+
+  /** Turns what a handler of `REQ` or `COUNT` throws into its `CLOSED`. */
+  function closing(subscriptionId: string, handler: () => void): void {
+    try {
+      handler()
+    } catch (error) {
+      peer.send(encodeRelay.closed(subscriptionId, report(error).reason))
+    }
+  }
+
+  /** An error as the other end may see it; the details of our own faults go to the log only. */
+  function report(error: unknown): SyncError {
+    if (error instanceof SyncError) return error
+    logger.error('a handler failed', { error: error instanceof Error ? String(error.stack) : String(error) })
+    return new SyncError('INTERNAL', 'the server failed to handle this', { cause: error })
+  }
+
+  function authRequired(what: string): SyncError {
+    return new SyncError('AUTH_REQUIRED', `authenticate (NIP-42) before you ${what}`)
+  }
+
+  function authenticate(value: unknown): void {
+    const event = parseEvent(value, limits)
+    const expected = { challenge, relayUrls: context.relayUrls(), nowMs: clock.now() }
+    const key = checkAuthEvent(event, expected, context.verifier, limits)
+    if (!keys.has(key) && keys.size >= limits.maxKeysPerConnection) {
+      throw new SyncError('AUTH_INVALID', `at most ${limits.maxKeysPerConnection} keys per connection`)
+    }
+    keys.add(key)
+    clock.clearTimeout(authTimer)
+    peer.send(encodeRelay.ok(event.id, true, ''))
+  }
+
+  function publish(value: unknown): void {
+    let checked: ReturnType<typeof checkEvent>
+    try {
+      checked = checkEvent(value, { keys, verifier: context.verifier, limits })
+    } catch (error) {
+      counters.eventsRefused++
+      throw error
+    }
+    const { id } = checked.event
+    context.ingest.submit(checked, (outcome) => {
+      if (outcome === 'stored') {
+        peer.send(encodeRelay.ok(id, true, ''))
+      } else if (outcome === 'duplicate') {
+        peer.send(encodeRelay.ok(id, true, 'duplicate: already have this event'))
+      } else {
+        counters.eventsRefused++
+        peer.send(encodeRelay.ok(id, false, outcome.reason))
+      }
+    })
+  }
+
+  function parseFilters(values: readonly unknown[]): Filter[] {
+    if (values.length === 0) throw new SyncError('FILTER_INVALID', 'at least one filter is needed')
+    if (values.length > limits.maxFilters) {
+      throw new SyncError(
+        'FILTER_INVALID',
+        `${values.length} filters, at most ${limits.maxFilters} are allowed`,
+      )
+    }
+    return values.map((value) => parseFilter(value, limits))
+  }
+
+  function checkSlots(): void {
+    if (subscriptions.size + countsUnderWay < limits.maxSubscriptions) return
+    throw new SyncError('TOO_MANY_SUBSCRIPTIONS', `at most ${limits.maxSubscriptions} at a time; close one`)
+  }
+
+  function subscribe(subscriptionId: string, values: readonly unknown[]): void {
+    if (keys.size === 0) throw authRequired('read')
+    // NIP-01: a new REQ replaces the one of the same id, also when it turns out to be wrong.
+    endSubscription(subscriptionId)
+    const filters = parseFilters(values)
+    checkSlots()
+    const sortedKeys = [...keys].sort()
+    const subscription = createSubscription({
+      id: subscriptionId,
+      filters,
+      keys: sortedKeys,
+      ...syncOptions(filters, sortedKeys),
+      log,
+      hub: context.hub,
+      peer,
+      logger,
+      counters,
+      onFailed(error) {
+        if (subscriptions.get(subscriptionId) !== subscription) return
+        subscriptions.delete(subscriptionId)
+        logger.error('a subscription failed', { error: String(error) })
+        const failure = new SyncError('STORE_FAILED', 'reading failed; ask again', { cause: error })
+        peer.send(encodeRelay.closed(subscriptionId, failure.reason))
+      },
+    })
+    subscriptions.set(subscriptionId, subscription)
+  }
+
+  function syncOptions(filters: readonly Filter[], sortedKeys: readonly string[]) {
+    const cursors = new Set(filters.map(({ after }) => after))
+    if (cursors.size > 1) {
+      throw new SyncError('FILTER_INVALID', 'all filters of one REQ carry the same "after", or none does')
+    }
+    const [after] = cursors
+    if (after === undefined) return {}
+    const codec = createCursorCodec(log.databaseId, sortedKeys)
+    const { seq, isReset } = codec.parse(after, log.head)
+    return { sync: { codec, after: seq, isReset } }
+  }
+
+  function count(subscriptionId: string, values: readonly unknown[]): void {
+    if (keys.size === 0) throw authRequired('count')
+    const filters = parseFilters(values)
+    if (filters.some(({ after }) => after !== undefined)) {
+      throw new SyncError('FILTER_INVALID', '"after" brings changes; they are not counted')
+    }
+    checkSlots()
+    countsUnderWay++
+    countEvents({ log, logger, keys: new Set(keys), through: log.head }, filters)
+      .then((total) => peer.send(encodeRelay.count(subscriptionId, total)))
+      .catch((error: unknown) => {
+        if (!isOpen) return
+        const failure = toSyncError(error, 'STORE_FAILED', 'counting failed')
+        peer.send(encodeRelay.closed(subscriptionId, failure.reason))
+      })
+      .finally(() => {
+        countsUnderWay--
+      })
+  }
+
+  function endSubscription(subscriptionId: string): void {
+    subscriptions.get(subscriptionId)?.close()
+    subscriptions.delete(subscriptionId)
+  }
+
+  counters.connections++
+  peer.send(encodeRelay.auth(challenge))
+
+  return {
+    receive(text) {
+      if (!isOpen) return
+      try {
+        dispatch(parseClientMessage(text, limits))
+      } catch (error) {
+        peer.send(encodeRelay.notice(report(error).reason))
+      }
+    },
+    notice(text) {
+      if (isOpen) peer.send(encodeRelay.notice(text))
+    },
+    end() {
+      if (!isOpen) return
+      isOpen = false
+      counters.connections--
+      clock.clearTimeout(authTimer)
+      for (const subscription of subscriptions.values()) subscription.close()
+      subscriptions.clear()
+    },
+  }
+}

@@ -1,0 +1,103 @@
+import { formatAddress, isDocumentKind, KIND, type Logger, type NostrEvent } from '@onyx-sync/shared'
+import type { EventLog } from '../ports/event-log.js'
+
+/** An event as it comes out of the log. */
+export interface StoredEvent {
+  readonly seq: number
+  readonly event: NostrEvent
+  readonly json: string
+  /** Address of its document; undefined for events of no document. */
+  readonly address: string | undefined
+}
+
+/** The owner named in an address: 64 lower-case hex characters. */
+export function ownerOfAddress(address: string): string {
+  return address.slice(address.indexOf(':') + 1, address.lastIndexOf(':', address.indexOf(':') + 65))
+}
+
+/**
+ * Address of the document of an event that was checked when it was stored. Unlike `parseUpdateHeader` it
+ * refuses nothing: limits may have been tightened since.
+ */
+export function addressOfEvent(event: NostrEvent): string | undefined {
+  const { kind, pubkey: owner, tags } = event
+  if (!isDocumentKind(kind)) return undefined
+  const aTag = tags.find((tag) => tag[0] === 'a' && tag[1] !== undefined)
+  if (aTag !== undefined) return aTag[1]
+  const identifier = kind === KIND.settings ? '' : (tags.find((tag) => tag[0] === 'd')?.[1] ?? '')
+  return formatAddress({ kind, owner, identifier })
+}
+
+/** Events by position, in the order asked for. What is missing or can't be read is reported and left out. */
+export async function loadEvents(
+  log: EventLog,
+  logger: Logger,
+  seqs: readonly number[],
+): Promise<StoredEvent[]> {
+  const texts = await log.load(seqs)
+  const events: StoredEvent[] = []
+  for (const [index, json] of texts.entries()) {
+    const seq = seqs[index] as number
+    try {
+      if (json === undefined) throw new Error('no such event')
+      const event = JSON.parse(json) as NostrEvent
+      events.push({ seq, event, json, address: addressOfEvent(event) })
+    } catch (error) {
+      logger.error('a stored event is unreadable; it is left out', { seq, error: String(error) })
+    }
+  }
+  return events
+}
+
+/** Which of these documents some of the keys may read now. One's own are known without a look. */
+export async function readableAmong(
+  log: EventLog,
+  keys: ReadonlySet<string>,
+  addresses: Iterable<string | undefined>,
+): Promise<Set<string>> {
+  const readable = new Set<string>()
+  const foreign = new Set<string>()
+  for (const address of addresses) {
+    if (address === undefined) continue
+    if (keys.has(ownerOfAddress(address))) readable.add(address)
+    else foreign.add(address)
+  }
+  if (foreign.size === 0) return readable
+  for (const record of await log.documents([...foreign])) {
+    if (record?.members.some((member) => keys.has(member.pubkey))) readable.add(record.address)
+  }
+  return readable
+}
+
+/** Whether keys may read an event, given the documents they may read. */
+export function isReadable(
+  stored: StoredEvent,
+  keys: ReadonlySet<string>,
+  readable: ReadonlySet<string>,
+): boolean {
+  return stored.address === undefined ? keys.has(stored.event.pubkey) : readable.has(stored.address)
+}
+
+const MIN_PAGE = 16
+const MAX_PAGE = 256
+/** Characters of JSON a page may have before the next one is made smaller: bounds what a reader holds. */
+const PAGE_LENGTH = 1024 * 1024
+
+/** Cuts a sequence into pages that `load` turns into events; pages shrink where events are large. */
+export async function* loadInPages<T, E extends { readonly json: string }>(
+  source: AsyncIterable<T>,
+  load: (page: readonly T[]) => Promise<E[]>,
+): AsyncGenerator<E[]> {
+  let size = MIN_PAGE
+  let page: T[] = []
+  for await (const item of source) {
+    page.push(item)
+    if (page.length < size) continue
+    const events = await load(page)
+    const length = events.reduce((sum, { json }) => sum + json.length, 0)
+    size = length > PAGE_LENGTH ? Math.max(1, size >> 2) : Math.min(MAX_PAGE, size * 2)
+    page = []
+    yield events
+  }
+  if (page.length > 0) yield await load(page)
+}

@@ -1,0 +1,214 @@
+import {
+  cursorHint,
+  EOSE_FINISH,
+  EOSE_MORE,
+  EOSE_RESET,
+  encodeRelay,
+  type Filter,
+  type Logger,
+  matchFilter,
+} from '@onyx-sync/shared'
+import type { EventLog } from '../ports/event-log.js'
+import type { Peer } from '../ports/peer.js'
+import type { Counters } from './counters.js'
+import type { CursorCodec } from './cursor.js'
+import type { Hub, LiveEvent, Subscriber } from './hub.js'
+import { grantedDocuments, readNews } from './news.js'
+import { queryEvents } from './query.js'
+import { isReadable, loadEvents, loadInPages, readableAmong, type StoredEvent } from './stored-events.js'
+
+/** One `REQ` that is being answered. */
+export interface Subscription {
+  /** Sends nothing more. */
+  close(): void
+}
+
+export interface SubscriptionOptions {
+  readonly id: string
+  readonly filters: readonly Filter[]
+  /**
+   * Keys it reads for: those authenticated when it was asked for. A key that authenticates later doesn't
+   * change it, because what that key could see before would be missing under a cursor that claims to cover it.
+   */
+  readonly keys: readonly string[]
+  /** With it: bring up to date from this position. Without: stored events by NIP-01's rules. */
+  readonly sync?: { readonly codec: CursorCodec; readonly after: number; readonly isReset: boolean }
+  readonly log: EventLog
+  readonly hub: Hub
+  readonly peer: Peer
+  readonly logger: Logger
+  readonly counters: Counters
+  /** Reading the log failed: nothing more will be sent. */
+  onFailed(error: unknown): void
+}
+
+/** Bytes in a socket above which no more is read for it until it has drained. */
+const HIGH_WATER_BYTES = 1024 * 1024
+/** Stored events sent between two looks at what may be read. */
+const STORED_PAGE = 64
+
+/**
+ * Answers one `REQ`: what is stored, `EOSE`, what comes. Source: SPEC REQ1–REQ6, REP1–REP6.
+ *
+ * It joins the hub before it reads, so nothing falls between the two (trap S3). Live events that come while
+ * it reads are not kept: the log is the buffer. `position` says up to where everything was sent, and reading
+ * goes on until it is the head of the log; only then, in that very tick, do live events go out directly. The
+ * same reading is used again when a key gains a document, and when the socket is too full for live events,
+ * so a slow reader costs no memory.
+ */
+export function createSubscription(options: SubscriptionOptions): Subscription {
+  const { id, filters, keys, sync, log, hub, peer, logger, counters } = options
+  const keySet = new Set(keys)
+  let isOpen = true
+  let isReading = true
+  let isEoseSent = false
+  let position = sync?.after ?? log.head
+  /** Counts revocations, so that a permission looked up before one isn't used after it. */
+  let revocations = 0
+
+  const subscriber: Subscriber = {
+    keys,
+    revoked() {
+      revocations++
+    },
+    deliver(events, hasGrants) {
+      // While it reads, the end of the reading finds these in the log.
+      if (!isOpen || isReading) return
+      if (hasGrants || peer.queuedBytes > HIGH_WATER_BYTES) {
+        isReading = true
+        void guarded(follow)
+        return
+      }
+      for (const live of events) if (live.logged.seq > position) sendLive(live)
+      position = Math.max(position, events[events.length - 1]?.logged.seq ?? 0)
+    },
+  }
+
+  function sendLive({ logged, event }: LiveEvent): void {
+    if (!filters.some((filter) => matchFilter(filter, event))) return
+    counters.eventsSent++
+    peer.send(encodeRelay.event(id, logged.json, sync?.codec.format(logged.seq)))
+  }
+
+  async function guarded(read: () => Promise<void>): Promise<void> {
+    try {
+      await read()
+    } catch (error) {
+      // A closed database during shutdown is no news to a subscription that is closed too.
+      if (!isOpen) return
+      close()
+      options.onFailed(error)
+    }
+  }
+
+  async function start(): Promise<void> {
+    if (sync === undefined) await sendStored()
+    await follow()
+  }
+
+  async function sendStored(): Promise<void> {
+    const events = queryEvents({ log, logger, keys: keySet, through: position }, filters)
+    try {
+      for (;;) {
+        const page: StoredEvent[] = []
+        let result = await events.next()
+        for (let length = 0; result.done !== true; result = await events.next()) {
+          page.push(result.value)
+          length += result.value.json.length
+          if (page.length >= STORED_PAGE || length > HIGH_WATER_BYTES) break
+        }
+        await send(page, () => undefined)
+        if (!isOpen) return
+        if (result.done === true) {
+          sendEose([result.value ? EOSE_MORE : EOSE_FINISH])
+          return
+        }
+      }
+    } finally {
+      await events.return(false)
+    }
+  }
+
+  /** Reads on from `position` until there is nothing more; then the subscription is live. */
+  async function follow(): Promise<void> {
+    while (isOpen && position < log.head) {
+      const through = log.head
+      await sendNews(position, through)
+      position = through
+      finishCatchUp()
+    }
+    finishCatchUp()
+    isReading = false
+  }
+
+  function finishCatchUp(): void {
+    if (sync === undefined || isEoseSent || !isOpen) return
+    const hints = [EOSE_FINISH, cursorHint(sync.codec.format(position))]
+    sendEose(sync.isReset ? [...hints, EOSE_RESET] : hints)
+  }
+
+  function sendEose(hints: readonly string[]): void {
+    if (!isOpen) return
+    isEoseSent = true
+    peer.send(encodeRelay.eose(id, hints))
+  }
+
+  async function sendNews(after: number, through: number): Promise<void> {
+    const granted = await grantedDocuments(log, keys, after, through)
+    const load = async (page: readonly { seq: number; covered: number; isWhole: boolean }[]) => {
+      const items = new Map(page.map((item) => [item.seq, item]))
+      const seqs = page.map(({ seq }) => seq)
+      const events = await loadEvents(log, logger, seqs)
+      return events.flatMap((stored) => {
+        const { covered, isWhole } = items.get(stored.seq) as { covered: number; isWhole: boolean }
+        const grantedAt = stored.address === undefined ? undefined : granted.get(stored.address)
+        // Comes, or came, with the whole document.
+        if (!isWhole && grantedAt !== undefined && stored.seq <= grantedAt) return []
+        return filters.some((filter) => matchFilter(filter, stored.event)) ? [{ ...stored, covered }] : []
+      })
+    }
+    for await (const events of loadInPages(readNews(log, keys, after, through, granted), load)) {
+      await send(events, ({ covered }) => (isEoseSent ? sync?.codec.format(covered) : undefined))
+      if (!isOpen) return
+    }
+  }
+
+  /**
+   * Sends events as fast as the socket takes them. Whether each may be read is looked up after the last wait
+   * before it is sent, so a key that has lost a document gets nothing more of it (trap S9).
+   */
+  async function send<E extends StoredEvent>(
+    events: readonly E[],
+    cursorOf: (stored: E) => string | undefined,
+  ): Promise<void> {
+    let readable: ReadonlySet<string> = new Set()
+    let checkedAt = -1
+    for (const stored of events) {
+      if (peer.queuedBytes > HIGH_WATER_BYTES) await peer.drained()
+      while (isOpen && checkedAt !== revocations) {
+        checkedAt = revocations
+        readable = await readableAmong(
+          log,
+          keySet,
+          events.map(({ address }) => address),
+        )
+      }
+      if (!isOpen) return
+      if (!isReadable(stored, keySet, readable)) continue
+      counters.eventsSent++
+      peer.send(encodeRelay.event(id, stored.json, cursorOf(stored)))
+    }
+  }
+
+  function close(): void {
+    if (!isOpen) return
+    isOpen = false
+    counters.subscriptions--
+    hub.leave(subscriber)
+  }
+
+  counters.subscriptions++
+  hub.join(subscriber)
+  void guarded(start)
+  return { close }
+}

@@ -1,0 +1,6 @@
+export { openLevelLog } from './adapters/level/level-log.js'
+export { createMemoryLog, type MemoryLogOptions } from './adapters/memory-log.js'
+export type { Commit, DocumentRecord, EventLog, Grant, IndexEntry, LoggedEvent } from './ports/event-log.js'
+export type { Peer } from './ports/peer.js'
+export { createSyncServer, type SyncServer, type SyncServerOptions } from './server.js'
+export { VERSION } from './version.js'

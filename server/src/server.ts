@@ -1,0 +1,276 @@
+import { createServer, type Server as HttpServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import {
+  type Clock,
+  DEFAULT_LIMITS,
+  type EventVerifier,
+  type Limits,
+  type Logger,
+  normalizeRelayUrl,
+  pureVerifier,
+  type Random,
+  SyncError,
+  silentLogger,
+  systemClock,
+  systemRandom,
+} from '@onyx-sync/shared'
+import { getPublicKey } from 'nostr-tools/pure'
+import { attachToHttpServer } from './adapters/attach.js'
+import { createHttpHandler, SYNC_PATH } from './adapters/http.js'
+import { createInfoDocument } from './adapters/info-document.js'
+import { openLevelLog } from './adapters/level/level-log.js'
+import { createWebSocketListener } from './adapters/ws-listener.js'
+import { type Counters, createCounters } from './core/counters.js'
+import { createHub } from './core/hub.js'
+import { createIngest } from './core/ingest.js'
+import { createSession } from './core/session.js'
+import type { EventLog } from './ports/event-log.js'
+import type { Metric } from './ports/metrics.js'
+import { VERSION } from './version.js'
+
+/** How to run a server. Everything has a default but the place of the data. */
+export interface SyncServerOptions {
+  /** Directory of the LevelDB database; made if missing. Give this or `log`. */
+  readonly data?: string
+  /** An event log instead of the one on LevelDB. The server closes it when it closes. */
+  readonly log?: EventLog
+  /**
+   * Public URL that clients use, or several: what the `relay` tag of their AUTH events must name. Needed behind
+   * a proxy and wherever the host isn't the one clients dial.
+   * @default `ws://<host>:<port>/sync`
+   */
+  readonly url?: string | readonly string[]
+  /** Interface to listen on. Not used with `server`. @default '127.0.0.1' */
+  readonly host?: string
+  /** TCP port, 0 for a free one. Not used with `server`. @default 7447 */
+  readonly port?: number
+  /**
+   * An HTTP server to attach to instead of listening: requests and upgrades of `/sync` are answered here,
+   * everything else is left to its own listeners. It is neither started nor closed.
+   */
+  readonly server?: HttpServer
+  /** What the NIP-11 document calls this server. @default 'onyx-sync' */
+  readonly name?: string
+  /** Bounds to change; see {@link Limits}. @default DEFAULT_LIMITS */
+  readonly limits?: Partial<Limits>
+  /** @default the platform's */
+  readonly clock?: Clock
+  /** Source of challenges; must be unpredictable. @default the platform's */
+  readonly random?: Random
+  /** @default keeps quiet */
+  readonly logger?: Logger
+  /** Checks ids and signatures. @default noble's, in JavaScript */
+  readonly verifier?: EventVerifier
+}
+
+/** A running or not yet running server. */
+export interface SyncServer {
+  /**
+   * Opens the data and begins to serve. Throws `CONFIG_INVALID` (address unusable), `DATA_LOCKED`,
+   * `DATA_FORMAT` or `STORE_FAILED`; nothing is left open then. At most once per server.
+   */
+  listen(): Promise<void>
+  /** Its first public URL. Throws `CONFIG_INVALID` before `listen` where it depends on the port. */
+  readonly url: string
+  /** Where it listens; undefined when it doesn't. */
+  readonly address: { readonly host: string; readonly port: number } | undefined
+  /**
+   * Takes no new work, stores and answers what was queued, closes connections with 1012 ("come back later")
+   * and releases the data. Idempotent.
+   */
+  close(): Promise<void>
+}
+
+const DEFAULT_HOST = '127.0.0.1'
+const DEFAULT_PORT = 7447
+const DESCRIPTION = 'Keeps and merges Yjs documents that travel as signed Nostr events.'
+const ANY_ADDRESS = new Set(['0.0.0.0', '::', ''])
+
+/** A sync server on LevelDB and WebSockets: puts the parts together. */
+export function createSyncServer(options: SyncServerOptions): SyncServer {
+  const host = options.host ?? DEFAULT_HOST
+  const port = options.port ?? DEFAULT_PORT
+  checkOptions(options, port)
+  const httpServer = options.server ?? createServer()
+  const logger = options.logger ?? silentLogger
+  const publicUrls = options.url === undefined ? [] : [options.url].flat()
+  let parts: Parts | undefined
+  let starting: Promise<void> | undefined
+  let closing: Promise<void> | undefined
+
+  function listeningAddress(): { host: string; port: number } | undefined {
+    const address = httpServer.address() as AddressInfo | string | null
+    return address === null || typeof address === 'string'
+      ? undefined
+      : { host: options.server === undefined ? host : address.address, port: address.port }
+  }
+
+  function relayUrls(): readonly string[] {
+    if (publicUrls.length > 0) return publicUrls
+    const address = listeningAddress()
+    if (address === undefined)
+      throw new SyncError('CONFIG_INVALID', 'the URL is known once the server listens')
+    const name = ANY_ADDRESS.has(address.host) ? 'localhost' : address.host
+    return [`ws://${name.includes(':') ? `[${name}]` : name}:${address.port}${SYNC_PATH}`]
+  }
+
+  async function start(): Promise<void> {
+    const log = options.log ?? (await openLevelLog(options.data as string, logger))
+    try {
+      parts = assemble(options, log, httpServer, relayUrls)
+      if (options.server === undefined) await listenOn(httpServer, host, port, logger)
+    } catch (error) {
+      await parts?.close()
+      parts = undefined
+      await log.close()
+      throw error
+    }
+  }
+
+  async function stop(): Promise<void> {
+    await starting?.catch(() => {})
+    if (parts === undefined) return
+    const closed = options.server === undefined ? closeHttpServer(httpServer) : Promise.resolve()
+    await parts.close()
+    if (options.server === undefined) httpServer.closeAllConnections()
+    await closed
+    await parts.log.close()
+  }
+
+  return {
+    listen() {
+      if (starting !== undefined || closing !== undefined) {
+        return Promise.reject(new SyncError('CONFIG_INVALID', 'a server listens once; make another one'))
+      }
+      starting = start()
+      return starting
+    },
+    get url() {
+      return relayUrls()[0] as string
+    },
+    get address() {
+      return listeningAddress()
+    },
+    close() {
+      closing ??= stop()
+      return closing
+    },
+  }
+}
+
+function checkOptions(options: SyncServerOptions, port: number): void {
+  if ((options.data === undefined) === (options.log === undefined)) {
+    throw new SyncError('CONFIG_INVALID', 'give either a data directory or a log')
+  }
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) {
+    throw new SyncError('CONFIG_INVALID', `port must be a whole number from 0 to 65535, not ${port}`)
+  }
+  for (const url of [options.url ?? []].flat()) {
+    if (!/^wss?:\/\//.test(normalizeRelayUrl(url))) {
+      throw new SyncError('CONFIG_INVALID', `url must be ws://… or wss://…, not ${url}`)
+    }
+  }
+}
+
+interface Parts {
+  readonly log: EventLog
+  /** Finishes what is queued, then closes the connections. The log stays open. */
+  close(): Promise<void>
+}
+
+function assemble(
+  options: SyncServerOptions,
+  log: EventLog,
+  httpServer: HttpServer,
+  relayUrls: () => readonly string[],
+): Parts {
+  const logger = options.logger ?? silentLogger
+  const clock = options.clock ?? systemClock
+  const random = options.random ?? systemRandom
+  const verifier = options.verifier ?? pureVerifier
+  const limits: Limits = { ...DEFAULT_LIMITS, ...options.limits }
+  const counters = createCounters()
+  const hub = createHub(logger)
+  const ingest = createIngest({ log, logger, counters, publish: hub.publish })
+  const context = { log, ingest, hub, verifier, limits, clock, random, logger, counters, relayUrls }
+  let isClosing = false
+  const listener = createWebSocketListener({
+    limits,
+    clock,
+    logger,
+    accept: (peer) => createSession(peer, context),
+  })
+  const info = createInfoDocument({
+    version: VERSION,
+    publicKey: getPublicKey(log.serverSecretKey),
+    limits,
+    name: options.name ?? 'onyx-sync',
+    description: DESCRIPTION,
+  })
+  const detach = attachToHttpServer(httpServer, {
+    path: SYNC_PATH,
+    isShared: options.server !== undefined,
+    handleRequest: createHttpHandler({
+      info: () => info,
+      metrics: () => toMetrics(counters, log),
+      isReady: () => !isClosing,
+      publicUrl: () => relayUrls()[0] as string,
+    }),
+    handleUpgrade: listener.handleUpgrade,
+  })
+  return {
+    log,
+    async close() {
+      isClosing = true
+      await ingest.stop()
+      await listener.close()
+      detach()
+    },
+  }
+}
+
+function listenOn(server: HttpServer, host: string, port: number, logger: Logger): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const fail = (cause: NodeJS.ErrnoException): void => {
+      const reason =
+        cause.code === 'EADDRINUSE' ? 'is in use by another program' : `can't be used: ${cause.message}`
+      reject(new SyncError('CONFIG_INVALID', `port ${port} on ${host} ${reason}`, { cause }))
+    }
+    server.once('error', fail)
+    server.listen(port, host, () => {
+      server.off('error', fail)
+      // Such as too many open files when a connection is taken: that connection is lost, the server goes on.
+      server.on('error', (error) => logger.error('the HTTP server reports', { error: String(error) }))
+      resolve()
+    })
+  })
+}
+
+function closeHttpServer(server: HttpServer): Promise<void> {
+  // "Not running" is what was wanted.
+  return new Promise((resolve) => server.close(() => resolve()))
+}
+
+function toMetrics(counters: Counters, log: EventLog): Metric[] {
+  const gauge = (name: string, help: string, value: number): Metric => ({
+    name: `onyx_sync_${name}`,
+    help,
+    type: 'gauge',
+    value,
+  })
+  const counter = (name: string, help: string, value: number): Metric => ({
+    ...gauge(`${name}_total`, help, value),
+    type: 'counter',
+  })
+  return [
+    gauge('connections', 'WebSocket connections open now.', counters.connections),
+    gauge('subscriptions', 'Subscriptions open now.', counters.subscriptions),
+    gauge('log_head', 'Position of the newest durable event.', log.head),
+    gauge('resident_memory_bytes', 'Memory of the process.', process.memoryUsage.rss()),
+    counter('events_stored', 'Events stored since the start.', counters.eventsStored),
+    counter('events_duplicate', 'Events answered as already known.', counters.eventsDuplicate),
+    counter('events_refused', 'Events refused.', counters.eventsRefused),
+    counter('events_sent', 'Events sent to subscriptions.', counters.eventsSent),
+    counter('commits_failed', 'Writes to the log that failed.', counters.commitsFailed),
+  ]
+}
