@@ -178,6 +178,7 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
   if (url !== undefined) {
     session = createSession({
       url: checkUrl(url),
+      pubkey,
       signer,
       transport: options.transport ?? createWebSocketTransport(),
       clock,

@@ -20,10 +20,8 @@ import { createHttpHandler, SYNC_PATH } from './adapters/http.js'
 import { createInfoDocument } from './adapters/info-document.js'
 import { openLevelLog } from './adapters/level/level-log.js'
 import { createWebSocketListener } from './adapters/ws-listener.js'
-import { type Counters, createCounters } from './core/counters.js'
-import { createHub } from './core/hub.js'
-import { createIngest } from './core/ingest.js'
-import { createSession } from './core/session.js'
+import type { Counters } from './core/counters.js'
+import { createRelay } from './core/relay.js'
 import type { EventLog } from './ports/event-log.js'
 import type { Metric } from './ports/metrics.js'
 import { VERSION } from './version.js'
@@ -189,17 +187,10 @@ function assemble(
   const random = options.random ?? systemRandom
   const verifier = options.verifier ?? pureVerifier
   const limits: Limits = { ...DEFAULT_LIMITS, ...options.limits }
-  const counters = createCounters()
-  const hub = createHub(logger)
-  const ingest = createIngest({ log, logger, counters, publish: hub.publish })
-  const context = { log, ingest, hub, verifier, limits, clock, random, logger, counters, relayUrls }
+  const relay = createRelay({ log, verifier, limits, clock, random, logger, relayUrls })
+  const { counters } = relay
   let isClosing = false
-  const listener = createWebSocketListener({
-    limits,
-    clock,
-    logger,
-    accept: (peer) => createSession(peer, context),
-  })
+  const listener = createWebSocketListener({ limits, clock, logger, accept: relay.connect })
   const info = createInfoDocument({
     version: VERSION,
     publicKey: getPublicKey(log.serverSecretKey),
@@ -222,7 +213,7 @@ function assemble(
     log,
     async close() {
       isClosing = true
-      await ingest.stop()
+      await relay.stop()
       await listener.close()
       detach()
     },

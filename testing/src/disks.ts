@@ -32,6 +32,8 @@ export interface ServerDisk extends Disk {
   readonly contents: EventLog
   /** Commits that are on the disk, oldest first. */
   readonly commits: readonly Commit[]
+  /** How often it was replaced, by a backup or an empty one. */
+  readonly resets: number
   /** Replaces the disk by a backup that holds the first `count` commits. */
   restore(count: number): Promise<void>
   /** Replaces the disk by an empty one, with another database id. */
@@ -108,6 +110,7 @@ export function createServerDisk(clock: VirtualClock, random: SeededRandom): Ser
   const newLog = (databaseId = `db${++names}`) => createMemoryLog({ databaseId })
   let contents = newLog()
   let commits: Commit[] = []
+  let resets = 0
 
   async function apply(commit: Commit): Promise<void> {
     await contents.commit(commit)
@@ -123,13 +126,18 @@ export function createServerDisk(clock: VirtualClock, random: SeededRandom): Ser
       return commits
     },
     crash: writer.crash,
+    get resets() {
+      return resets
+    },
     async restore(count) {
+      resets++
       const kept = commits.slice(0, count)
       contents = newLog(contents.databaseId)
       commits = []
       for (const commit of kept) await apply(commit)
     },
     replace() {
+      resets++
       contents = newLog()
       commits = []
     },

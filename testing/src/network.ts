@@ -6,7 +6,7 @@ import type { VirtualClock } from './virtual-clock.js'
 /** One accepted connection, as the server sees it. */
 export interface ServerEnd {
   receive(text: string): void
-  closed(): void
+  end(): void
 }
 
 /** Where connections arrive. Undefined while the server is down. */
@@ -116,7 +116,7 @@ export function createNetwork(options: NetworkOptions): Network {
   function closeServer(link: Link): void {
     const { server } = link
     link.server = undefined
-    server?.closed()
+    server?.end()
   }
 
   function breakLink(link: Link): void {

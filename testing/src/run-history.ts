@@ -224,7 +224,8 @@ async function comeToRest(world: World): Promise<string[]> {
       client?.retryRefused()
       client?.wake()
     }
-    await world.advance(5_000)
+    // Long enough for a ping to find out a connection that only looks open.
+    await world.advance(25_000)
     if (world.devices.every((device) => isAtRest(device))) return []
   }
   return world.devices

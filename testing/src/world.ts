@@ -1,5 +1,6 @@
 import { createSyncClient, type SyncClient, type SyncStatus } from '@onyx-sync/client'
 import { createRelay, type Relay } from '@onyx-sync/server'
+import { DEFAULT_LIMITS, silentLogger } from '@onyx-sync/shared'
 import { createDeviceDisk, createServerDisk, type DeviceDisk, type ServerDisk } from './disks.js'
 import { type Accept, createNetwork, type Network } from './network.js'
 import { createQuickKey, quickVerifier } from './quick-keys.js'
@@ -172,7 +173,9 @@ export function createWorld(options: WorldOptions): World {
       const log = serverDisk.open()
       relay = createRelay({
         log: options.fault?.wrapLog?.(log, world) ?? log,
-        urls: [WORLD_URL],
+        relayUrls: () => [WORLD_URL],
+        limits: DEFAULT_LIMITS,
+        logger: silentLogger,
         clock: createOwnedClock(clock, () => 0, isRelayAlive),
         random: random.fork(`server start ${startedAs}`),
         verifier: quickVerifier,

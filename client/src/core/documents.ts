@@ -118,7 +118,7 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
     collectRows() {
       committing = [...loaded.values()].filter((entry) => entry.dirty)
       for (const entry of committing) entry.dirty = false
-      return committing.flatMap((entry) => entry.projection.take())
+      return committing.flatMap(takeRows)
     },
     committed(outboxPut) {
       committing = []
@@ -130,6 +130,16 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
       options.onFailed(error)
     },
   })
+
+  /** Rows are derived and can be rebuilt: a document that can't be projected must not hold up its edits. */
+  function takeRows({ doc, projection }: Loaded): readonly RowChange[] {
+    try {
+      return projection.take()
+    } catch (error) {
+      logger.error('a document could not be put into query tables', { doc: doc.guid, error: String(error) })
+      return []
+    }
+  }
 
   async function load(address: string): Promise<Loaded> {
     const existing = loaded.get(address)

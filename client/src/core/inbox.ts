@@ -135,7 +135,9 @@ export function createInbox(options: InboxOptions): Inbox {
         logger.error('a received event was set aside', { error: String(error) })
       }
     }
-    await store(updates, newCursor)
+    // After a reset no cursor is stored before what the server lacks is queued: a crash in between would
+    // leave a device that believes the server has it all.
+    await store(updates, serverState === undefined ? newCursor : undefined)
   }
 
   function toRemoteUpdate(event: NostrEvent, decoded: DecodedUpdateEvent): RemoteUpdate {

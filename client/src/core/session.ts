@@ -56,6 +56,8 @@ export interface Session {
 
 export interface SessionOptions {
   readonly url: string
+  /** The account: a signer that signs as another is not let near the server. */
+  readonly pubkey: string
   readonly signer: Signer
   readonly transport: Transport
   readonly clock: Clock
@@ -223,6 +225,11 @@ export function createSession(options: SessionOptions): Session {
     clock.clearTimeout(responseTimer)
     const event = await signer.signEvent(createAuthTemplate(url, challenge, clock.now()))
     if (current !== attempt) return
+    if (event.pubkey !== options.pubkey) {
+      const problem = `the signer signs as ${event.pubkey}, this device belongs to ${options.pubkey}`
+      giveUp(new SyncError('IDENTITY_MISMATCH', problem))
+      return
+    }
     expectResponse()
     authEventId = event.id
     connection?.send(encodeClient.auth(event))

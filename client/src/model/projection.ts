@@ -41,7 +41,7 @@ function createSettingsProjection(address: string, doc: Y.Doc, stale: boolean): 
         address,
         section,
         key,
-        value: JSON.stringify(value ?? null),
+        value: toJsonText(value),
       })),
     )
   }
@@ -161,7 +161,7 @@ function messageRow(address: string, map: Y.Map<unknown>, position: number): Que
     created_at: createdAt,
     edited_at: numberOrNull(editedAt),
     device: textOrEmpty(device),
-    data: JSON.stringify(rest),
+    data: toJsonText(rest),
   }
 }
 
@@ -189,6 +189,11 @@ function chatRow(address: string, metadata: Y.Map<unknown>, messages: Y.Array<un
     archived: metadata.get('archived') === true,
     deleted_at: numberOrNull(metadata.get('deletedAt')),
   }
+}
+
+/** JSON of what a document may hold: Yjs carries undefined and BigInt too, which JSON doesn't. */
+function toJsonText(value: unknown): string {
+  return JSON.stringify(value ?? null, (_key, item) => (typeof item === 'bigint' ? String(item) : item))
 }
 
 function textOrEmpty(value: unknown): string {

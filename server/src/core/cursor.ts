@@ -4,13 +4,22 @@ import { SyncError } from '@onyx-sync/shared'
 export interface CursorPosition {
   /** Everything up to this position of the log is covered. */
   readonly seq: number
+  /** What the log must hold at that position, see {@link CursorCodec.format}; empty for position 0. */
+  readonly mark: string
   /** Whether the cursor can't be continued: everything is sent from the beginning, and the client told so. */
   readonly isReset: boolean
 }
 
 /** Writes and reads the opaque cursors of one subscription. */
 export interface CursorCodec {
-  format(seq: number): string
+  /**
+   * `eventId` is that of the event at `seq`, empty for 0. The cursor carries a mark of it, because a position
+   * alone can't tell a log that was set back to a backup and has grown past that position since: it would hold
+   * other events there, and whoever continued would miss them for good.
+   */
+  format(seq: number, eventId: string): string
+  /** The mark of an event. */
+  mark(eventId: string): string
   /**
    * The position a cursor names; 0 for the empty one. `isReset` when it names another database, a position
    * this one hasn't reached (it was set back to a backup), or was given to other keys. Throws
@@ -19,7 +28,7 @@ export interface CursorCodec {
   parse(text: string, head: number): CursorPosition
 }
 
-const FORMAT = /^1\.([0-9a-z-]{1,64})\.([0-9a-z]{1,11})\.([0-9a-z]{1,13})$/
+const FORMAT = /^1\.([0-9a-z-]{1,64})\.([0-9a-z]{1,11})\.([0-9a-z]{1,13})\.([0-9a-z]{0,13})$/
 
 /**
  * A codec for one database and one set of keys. A cursor says "whoever holds this has seen all that these
@@ -28,17 +37,19 @@ const FORMAT = /^1\.([0-9a-z-]{1,64})\.([0-9a-z]{1,11})\.([0-9a-z]{1,13})$/
  */
 export function createCursorCodec(databaseId: string, sortedKeys: readonly string[]): CursorCodec {
   const keysHash = hashText(sortedKeys.join(','))
+  const mark = (eventId: string) => (eventId === '' ? '' : hashText(`${databaseId}/${eventId}`))
   return {
-    format: (seq) => `1.${databaseId}.${seq.toString(36)}.${keysHash}`,
+    mark,
+    format: (seq, eventId) => `1.${databaseId}.${seq.toString(36)}.${keysHash}.${mark(eventId)}`,
     parse(text, head) {
-      if (text === '') return { seq: 0, isReset: false }
+      if (text === '') return { seq: 0, mark: '', isReset: false }
       const parts = FORMAT.exec(text)
       if (parts === null) {
         throw new SyncError('CURSOR_INVALID', 'after is not a cursor of this server; send "" to start over')
       }
       const seq = Number.parseInt(parts[2] as string, 36)
       const isOurs = parts[1] === databaseId && parts[3] === keysHash && seq <= head
-      return isOurs ? { seq, isReset: false } : { seq: 0, isReset: true }
+      return isOurs ? { seq, mark: parts[4] as string, isReset: false } : { seq: 0, mark: '', isReset: true }
     },
   }
 }

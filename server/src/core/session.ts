@@ -219,8 +219,7 @@ export function createSession(peer: Peer, context: SessionContext): Session {
     const [after] = cursors
     if (after === undefined) return {}
     const codec = createCursorCodec(log.databaseId, sortedKeys)
-    const { seq, isReset } = codec.parse(after, log.head)
-    return { sync: { codec, after: seq, isReset } }
+    return { sync: { codec, from: codec.parse(after, log.head) } }
   }
 
   function count(subscriptionId: string, values: readonly unknown[]): void {

@@ -7,11 +7,12 @@ import {
   type Filter,
   type Logger,
   matchFilter,
+  type NostrEvent,
 } from '@onyx-sync/shared'
 import type { EventLog } from '../ports/event-log.js'
 import type { Peer } from '../ports/peer.js'
 import type { Counters } from './counters.js'
-import type { CursorCodec } from './cursor.js'
+import type { CursorCodec, CursorPosition } from './cursor.js'
 import type { Hub, LiveEvent, Subscriber } from './hub.js'
 import { grantedDocuments, readNews } from './news.js'
 import { queryEvents } from './query.js'
@@ -32,7 +33,7 @@ export interface SubscriptionOptions {
    */
   readonly keys: readonly string[]
   /** With it: bring up to date from this position. Without: stored events by NIP-01's rules. */
-  readonly sync?: { readonly codec: CursorCodec; readonly after: number; readonly isReset: boolean }
+  readonly sync?: { readonly codec: CursorCodec; readonly from: CursorPosition }
   readonly log: EventLog
   readonly hub: Hub
   readonly peer: Peer
@@ -62,7 +63,8 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
   let isOpen = true
   let isReading = true
   let isEoseSent = false
-  let position = sync?.after ?? log.head
+  let position = sync?.from.seq ?? log.head
+  let isReset = sync?.from.isReset ?? false
   /** Counts revocations, so that a permission looked up before one isn't used after it. */
   let revocations = 0
 
@@ -87,7 +89,7 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
   function sendLive({ logged, event }: LiveEvent): void {
     if (!filters.some((filter) => matchFilter(filter, event))) return
     counters.eventsSent++
-    peer.send(encodeRelay.event(id, logged.json, sync?.codec.format(logged.seq)))
+    peer.send(encodeRelay.event(id, logged.json, sync?.codec.format(logged.seq, logged.id)))
   }
 
   async function guarded(read: () => Promise<void>): Promise<void> {
@@ -103,7 +105,22 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
 
   async function start(): Promise<void> {
     if (sync === undefined) await sendStored()
+    else await checkCursor(sync)
     await follow()
+  }
+
+  /** Starts over where the log holds another event than the cursor was given for: it was set back since. */
+  async function checkCursor({ codec, from }: NonNullable<typeof sync>): Promise<void> {
+    if (codec.mark(await eventIdAt(from.seq)) === from.mark) return
+    position = 0
+    isReset = true
+  }
+
+  /** Id of the event at a position; empty for 0. */
+  async function eventIdAt(seq: number): Promise<string> {
+    if (seq === 0) return ''
+    const [json] = await log.load([seq])
+    return json === undefined ? '' : (JSON.parse(json) as NostrEvent).id
   }
 
   async function sendStored(): Promise<void> {
@@ -131,20 +148,18 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
 
   /** Reads on from `position` until there is nothing more; then the subscription is live. */
   async function follow(): Promise<void> {
-    while (isOpen && position < log.head) {
-      const through = log.head
-      await sendNews(position, through)
-      position = through
-      finishCatchUp()
+    for (;;) {
+      while (isOpen && position < log.head) {
+        const through = log.head
+        await sendNews(position, through)
+        position = through
+      }
+      if (sync === undefined || isEoseSent || !isOpen) break
+      // Looking up the event takes a moment, in which the log may grow: then it is read on.
+      const hints = [EOSE_FINISH, cursorHint(sync.codec.format(position, await eventIdAt(position)))]
+      sendEose(isReset ? [...hints, EOSE_RESET] : hints)
     }
-    finishCatchUp()
     isReading = false
-  }
-
-  function finishCatchUp(): void {
-    if (sync === undefined || isEoseSent || !isOpen) return
-    const hints = [EOSE_FINISH, cursorHint(sync.codec.format(position))]
-    sendEose(sync.isReset ? [...hints, EOSE_RESET] : hints)
   }
 
   function sendEose(hints: readonly string[]): void {
@@ -168,7 +183,10 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
       })
     }
     for await (const events of loadInPages(readNews(log, keys, after, through, granted), load)) {
-      await send(events, ({ covered }) => (isEoseSent ? sync?.codec.format(covered) : undefined))
+      await send(events, ({ seq, covered, event }) =>
+        // Within a whole document there is no place to continue from: whoever stops there gets it all again.
+        isEoseSent && covered === seq ? sync?.codec.format(seq, event.id) : undefined,
+      )
       if (!isOpen) return
     }
   }

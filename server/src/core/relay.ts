@@ -1,0 +1,41 @@
+import type { Clock, EventVerifier, Limits, Logger, Random } from '@onyx-sync/shared'
+import type { EventLog } from '../ports/event-log.js'
+import type { Peer } from '../ports/peer.js'
+import { type Counters, createCounters } from './counters.js'
+import { createHub } from './hub.js'
+import { createIngest } from './ingest.js'
+import { createSession, type Session } from './session.js'
+
+/** What a relay is made of. */
+export interface RelayOptions {
+  readonly log: EventLog
+  readonly verifier: EventVerifier
+  readonly limits: Limits
+  readonly clock: Clock
+  /** Source of challenges; must be unpredictable. */
+  readonly random: Random
+  readonly logger: Logger
+  /** Public URLs, any of which an AUTH event may name. */
+  relayUrls(): readonly string[]
+}
+
+/** The server without its sockets and its HTTP: connections in, events on disk, events out. */
+export interface Relay {
+  readonly counters: Counters
+  /** Serves one connection. */
+  connect(peer: Peer): Session
+  /** Takes no new events; resolves when all that was queued is stored and answered. The log stays open. */
+  stop(): Promise<void>
+}
+
+export function createRelay(options: RelayOptions): Relay {
+  const counters = createCounters()
+  const hub = createHub(options.logger)
+  const ingest = createIngest({ log: options.log, logger: options.logger, counters, publish: hub.publish })
+  const context = { ...options, ingest, hub, counters, relayUrls: () => options.relayUrls() }
+  return {
+    counters,
+    connect: (peer) => createSession(peer, context),
+    stop: () => ingest.stop(),
+  }
+}

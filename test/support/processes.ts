@@ -1,0 +1,117 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterEach } from 'vitest'
+
+const SERVER_BIN = fileURLToPath(new URL('../../server/bin/onyx-sync-server.js', import.meta.url))
+const DEVICE_BIN = fileURLToPath(new URL('../../client/bin/onyx-sync.js', import.meta.url))
+
+const directories: string[] = []
+const processes = new Set<ChildProcess>()
+
+afterEach(async () => {
+  for (const child of processes)
+    if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL')
+  processes.clear()
+  for (const directory of directories.splice(0)) rmSync(directory, { recursive: true, force: true })
+})
+
+/** A directory of its own for a test, removed after it. */
+export function temporaryDirectory(): string {
+  const directory = mkdtempSync(join(tmpdir(), 'onyx-sync-'))
+  directories.push(directory)
+  return directory
+}
+
+/** A real server process. */
+export interface ServerProcess {
+  readonly url: string
+  readonly port: number
+  readonly child: ChildProcess
+  /** What it wrote to stdout so far. */
+  stdout(): string
+  /** Sends a signal and waits for the end. @returns the exit code, or the signal that ended it */
+  stop(signal: NodeJS.Signals): Promise<number | NodeJS.Signals>
+}
+
+/** Starts the built server and waits for its line. `port` 0 picks a free one. */
+export function startServer(data: string, port = 0, extra: readonly string[] = []): Promise<ServerProcess> {
+  const child = spawn(process.execPath, [SERVER_BIN, '--data', data, '--port', String(port), ...extra], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  processes.add(child)
+  let stdout = ''
+  let stderr = ''
+  child.stderr.on('data', (chunk) => {
+    stderr += chunk
+  })
+  const ended = new Promise<number | NodeJS.Signals>((resolve) => {
+    child.once('exit', (code, signal) => {
+      processes.delete(child)
+      resolve(code ?? (signal as NodeJS.Signals))
+    })
+  })
+  return new Promise((resolve, reject) => {
+    child.stdout.on('data', (chunk) => {
+      stdout += chunk
+      const match = /^onyx-sync listening on (ws:\/\/.*:(\d+)\/sync)$/m.exec(stdout)
+      if (match === null) return
+      resolve({
+        url: match[1] as string,
+        port: Number(match[2]),
+        child,
+        stdout: () => stdout,
+        stop(signal) {
+          child.kill(signal)
+          return ended
+        },
+      })
+    })
+    ended.then((code) => reject(new Error(`the server ended with ${code} before it was ready: ${stderr}`)))
+  })
+}
+
+/** How a command of the terminal device ended. */
+export interface DeviceResult {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+  /** The parsed stdout of a command with `--json`. */
+  readonly json: never
+}
+
+/** Starts a command of the built terminal device. */
+export function spawnDevice(args: readonly string[]): ChildProcess {
+  const child = spawn(process.execPath, [DEVICE_BIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  processes.add(child)
+  child.once('exit', () => processes.delete(child))
+  return child
+}
+
+/** Runs a command of the built terminal device to its end, whatever its exit code. */
+export function runDevice(...args: readonly string[]): Promise<DeviceResult> {
+  return new Promise((resolve) => {
+    const child = execFile(process.execPath, [DEVICE_BIN, ...args], (_error, stdout, stderr) => {
+      resolve({
+        code: child.exitCode,
+        stdout,
+        stderr,
+        get json(): never {
+          return JSON.parse(stdout) as never
+        },
+      })
+    })
+  })
+}
+
+/** A terminal device on a database: commands that must succeed, and the JSON they print. */
+export function terminalDevice(db: string) {
+  return async <T>(...args: readonly string[]): Promise<T> => {
+    const result = await runDevice(...args, '--db', db, '--json')
+    if (result.code !== 0)
+      throw new Error(`onyx-sync ${args.join(' ')} ended with ${result.code}: ${result.stderr}`)
+    return result.json
+  }
+}

@@ -1,0 +1,15 @@
+export { checkWorld } from './checks.js'
+export {
+  type Action,
+  type Cast,
+  createHistory,
+  formatAction,
+  type HistoryWeights,
+  STANDARD_CAST,
+  STANDARD_WEIGHTS,
+} from './history.js'
+export { createReferenceModel, type ReferenceModel } from './model.js'
+export { type HistoryOptions, type HistoryResult, runHistory } from './run-history.js'
+export { createSeededRandom, type SeededRandom } from './seeded-random.js'
+export { createVirtualClock, type VirtualClock } from './virtual-clock.js'
+export { createWorld, type World, type WorldDevice, type WorldFault, type WorldOptions } from './world.js'
