@@ -1,0 +1,228 @@
+import type { Commit, DocumentRecord, EventLog, LoggedEvent } from '@onyx-sync/server'
+import { describe, expect, it } from 'vitest'
+
+const hex = (n: number, prefix = '00') => prefix + n.toString(16).padStart(62, '0')
+const alice = hex(1, 'aa')
+const bob = hex(2, 'bb')
+const chat = (name: string) => `30001:${alice}:${name}`
+
+interface EventInput {
+  readonly seq: number
+  readonly createdAt?: number
+  readonly kind?: number
+  readonly owner?: string
+  readonly address?: string | undefined
+  readonly readers?: readonly string[]
+  readonly id?: string
+  readonly json?: string
+}
+
+function logged(input: EventInput): LoggedEvent {
+  const { seq, owner = alice, kind = 30001, createdAt = 1000 + seq } = input
+  const id = input.id ?? hex(seq)
+  return {
+    seq,
+    id,
+    pubkey: owner,
+    kind,
+    createdAt,
+    json: input.json ?? JSON.stringify({ id, seq }),
+    address: 'address' in input ? input.address : chat('one'),
+    owner,
+    readers: input.readers ?? [owner],
+  }
+}
+
+function recordOf(address: string, change: Partial<DocumentRecord> = {}): DocumentRecord {
+  return {
+    address,
+    owner: alice,
+    members: [],
+    membersStatedAt: 1,
+    headSeq: 1,
+    eventCount: 1,
+    byteCount: 10,
+    ...change,
+  }
+}
+
+function commitOf(events: readonly LoggedEvent[], change: Partial<Commit> = {}): Commit {
+  return { events, documents: [], grants: [], revocations: [], ...change }
+}
+
+async function collect<T>(source: AsyncIterable<T>): Promise<T[]> {
+  const items: T[] = []
+  for await (const item of source) items.push(item)
+  return items
+}
+
+/** A log under test. `reopen` is left out where nothing outlives the process. */
+export interface EventLogFixture {
+  open(): Promise<EventLog>
+  /** Closes the log and opens the same data again. */
+  readonly reopen?: (log: EventLog) => Promise<EventLog>
+}
+
+/** What every event log must do, whatever it is made of. */
+export function describeEventLog(name: string, fixture: EventLogFixture): void {
+  describe(`event log: ${name}`, () => {
+    it('[ING5] is empty at first, and has an identity', async () => {
+      const log = await fixture.open()
+      expect(log.head).toBe(0)
+      expect(log.databaseId).toMatch(/^[0-9a-z-]{1,64}$/)
+      expect(log.serverSecretKey).toHaveLength(32)
+      expect(await log.has([hex(1)])).toEqual([false])
+      expect(await log.locate([hex(1)])).toEqual([undefined])
+      expect(await log.load([1])).toEqual([undefined])
+      expect(await log.documents([chat('one')])).toEqual([undefined])
+      expect(await collect(log.feed(alice, 0, 100))).toEqual([])
+      expect(await log.grants(alice, 0, 100)).toEqual([])
+      expect(await log.sharedWith(alice)).toEqual([])
+      await log.close()
+    })
+
+    it('[ING5] finds committed events by id, position, document, owner and reader', async () => {
+      const log = await fixture.open()
+      const json = JSON.stringify({ text: 'ünï ☃ 🧊' })
+      await log.commit(
+        commitOf([logged({ seq: 1, json }), logged({ seq: 2, readers: [alice, bob] })], {
+          documents: [recordOf(chat('one'), { members: [{ pubkey: bob, extra: ['wss://x'] }], headSeq: 2 })],
+        }),
+      )
+      await log.commit(commitOf([logged({ seq: 3, kind: 1, owner: bob, address: undefined })]))
+      expect(log.head).toBe(3)
+      expect(await log.has([hex(3), hex(9), hex(1)])).toEqual([true, false, true])
+      expect(await log.locate([hex(2), hex(9)])).toEqual([2, undefined])
+      expect((await log.load([2, 9, 1])).map((text) => text === undefined)).toEqual([false, true, false])
+      expect((await log.load([1]))[0]).toBe(json)
+      expect(await log.documents([chat('two'), chat('one')])).toEqual([
+        undefined,
+        recordOf(chat('one'), { members: [{ pubkey: bob, extra: ['wss://x'] }], headSeq: 2 }),
+      ])
+      expect(await collect(log.feed(alice, 0, 9))).toEqual([1, 2])
+      expect(await collect(log.feed(bob, 0, 9))).toEqual([2, 3])
+      expect(await collect(log.ownerLog(bob, 1, 0, 9999))).toEqual([{ seq: 3, id: hex(3), created_at: 1003 }])
+      await log.close()
+    })
+
+    it('[ING5] bounds feeds and document logs: after is exclusive, through inclusive', async () => {
+      const log = await fixture.open()
+      await log.commit(commitOf([1, 2, 3, 4, 5].map((seq) => logged({ seq }))))
+      expect(await collect(log.feed(alice, 1, 4))).toEqual([2, 3, 4])
+      expect(await collect(log.feed(alice, 5, 5))).toEqual([])
+      expect((await collect(log.documentLog(chat('one'), 3))).map(({ seq }) => seq)).toEqual([1, 2, 3])
+      expect(await collect(log.documentLog(chat('none'), 9))).toEqual([])
+      await log.close()
+    })
+
+    it('[ING5] keeps documents apart whose names begin alike or hold odd characters', async () => {
+      const log = await fixture.open()
+      const names = ['a', 'ab', 'a\u0000', 'a:b', '☃', '']
+      await log.commit(
+        commitOf(
+          names.map((name, index) => logged({ seq: index + 1, address: chat(name) })),
+          {
+            documents: names.map((name, index) => recordOf(chat(name), { headSeq: index + 1 })),
+            grants: names.map((name, index) => ({ reader: bob, address: chat(name), seq: index + 1 })),
+          },
+        ),
+      )
+      for (const [index, name] of names.entries()) {
+        expect((await collect(log.documentLog(chat(name), 99))).map(({ seq }) => seq)).toEqual([index + 1])
+        expect((await log.documents([chat(name)]))[0]?.headSeq).toBe(index + 1)
+      }
+      expect((await log.sharedWith(bob)).sort()).toEqual(names.map(chat).sort())
+      expect(await log.grants(bob, 1, 3)).toEqual([
+        { reader: bob, address: chat('ab'), seq: 2 },
+        { reader: bob, address: chat('a\u0000'), seq: 3 },
+      ])
+      await log.close()
+    })
+
+    it('[REQ2] lists an owner’s kind newest first, equal times by lowest id, bounds inclusive', async () => {
+      const log = await fixture.open()
+      const times = [500, 700, 0, 700, Number.MAX_SAFE_INTEGER, 600]
+      const ids = [hex(9), hex(8), hex(7), hex(1), hex(5), hex(6)]
+      await log.commit(
+        commitOf([
+          ...times.map((createdAt, index) => logged({ seq: index + 1, createdAt, id: ids[index] as string })),
+          logged({ seq: 7, kind: 10001, address: `10001:${alice}:` }),
+        ]),
+      )
+      const seqs = async (since: number, until: number) =>
+        (await collect(log.ownerLog(alice, 30001, since, until))).map(({ seq }) => seq)
+      expect(await seqs(0, Number.MAX_SAFE_INTEGER)).toEqual([5, 4, 2, 6, 1, 3])
+      expect(await seqs(500, 700)).toEqual([4, 2, 6, 1])
+      expect(await seqs(701, 700)).toEqual([])
+      expect((await collect(log.ownerLog(alice, 30001, 700, 700)))[0]).toEqual({
+        seq: 4,
+        id: hex(1),
+        created_at: 700,
+      })
+      await log.close()
+    })
+
+    it('[PERM2] knows what is shared with a key, and forgets it on a revocation', async () => {
+      const log = await fixture.open()
+      const grants = [{ reader: bob, address: chat('one'), seq: 1 }]
+      await log.commit(commitOf([logged({ seq: 1, readers: [alice, bob] })], { grants }))
+      expect(await log.sharedWith(bob)).toEqual([chat('one')])
+      const revocations = [{ reader: bob, address: chat('one') }]
+      await log.commit(commitOf([logged({ seq: 2 })], { revocations }))
+      expect(await log.sharedWith(bob)).toEqual([])
+      expect(await log.grants(bob, 0, 9)).toEqual(grants)
+      await log.close()
+    })
+
+    it('[ING5] refuses a commit that does not follow the head, and nothing of it is visible', async () => {
+      const log = await fixture.open()
+      await log.commit(commitOf([logged({ seq: 1 })]))
+      await expect(log.commit(commitOf([logged({ seq: 3 })]))).rejects.toMatchObject({ code: 'STORE_FAILED' })
+      await expect(log.commit(commitOf([logged({ seq: 2 }), logged({ seq: 4 })]))).rejects.toThrow()
+      expect(log.head).toBe(1)
+      expect(await log.has([hex(2), hex(3)])).toEqual([false, false])
+      await log.commit(commitOf([logged({ seq: 2 })]))
+      expect(log.head).toBe(2)
+      await log.close()
+    })
+
+    it('[ING5] reads more than one fetch holds, in order', async () => {
+      const log = await fixture.open()
+      const seqs = Array.from({ length: 1200 }, (_, index) => index + 1)
+      await log.commit(commitOf(seqs.map((seq) => logged({ seq, createdAt: 5 }))))
+      expect(await collect(log.feed(alice, 0, 1200))).toEqual(seqs)
+      expect((await collect(log.documentLog(chat('one'), 1200))).map(({ seq }) => seq)).toEqual(seqs)
+      expect((await collect(log.ownerLog(alice, 30001, 0, 9))).map(({ seq }) => seq)).toEqual(seqs)
+      await log.close()
+    })
+
+    it('[ING5] rejects commits after it was closed', async () => {
+      const log = await fixture.open()
+      await log.close()
+      await expect(log.commit(commitOf([logged({ seq: 1 })]))).rejects.toMatchObject({ code: 'STORE_FAILED' })
+    })
+
+    const { reopen } = fixture
+    if (reopen === undefined) return
+    it('[ING5][S5] has everything, and the same identity, when it is opened again', async () => {
+      const log = await fixture.open()
+      const grants = [{ reader: bob, address: chat('one'), seq: 1 }]
+      await log.commit(
+        commitOf([logged({ seq: 1, readers: [alice, bob] }), logged({ seq: 2 })], {
+          documents: [recordOf(chat('one'))],
+          grants,
+        }),
+      )
+      const again = await reopen(log)
+      expect(again.databaseId).toBe(log.databaseId)
+      expect(again.serverSecretKey).toEqual(log.serverSecretKey)
+      expect(again.head).toBe(2)
+      expect(await again.has([hex(1), hex(2)])).toEqual([true, true])
+      expect(await again.grants(bob, 0, 9)).toEqual(grants)
+      expect(await again.sharedWith(bob)).toEqual([chat('one')])
+      await again.commit(commitOf([logged({ seq: 3 })]))
+      expect(await collect(again.feed(alice, 0, 9))).toEqual([1, 2, 3])
+      await again.close()
+    })
+  })
+}

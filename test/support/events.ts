@@ -1,0 +1,107 @@
+import {
+  chatAddress,
+  createAuthTemplate,
+  createUpdateTemplate,
+  type EventTemplate,
+  type Member,
+  type NostrEvent,
+  settingsAddress,
+} from '@onyx-sync/shared'
+import { finalizeEvent, getPublicKey } from 'nostr-tools/pure'
+import * as Y from 'yjs'
+
+/** A key pair of a test. */
+export interface TestKey {
+  readonly secretKey: Uint8Array
+  readonly publicKey: string
+}
+
+/** The n-th key: always the same. */
+export function testKey(n: number): TestKey {
+  const secretKey = new Uint8Array(32).fill(7)
+  secretKey[31] = n
+  return { secretKey, publicKey: getPublicKey(secretKey) }
+}
+
+/** A signed copy of a template; a plain object, as it would come out of JSON. */
+export function sign(key: TestKey, template: EventTemplate): NostrEvent {
+  return JSON.parse(JSON.stringify(finalizeEvent({ ...template }, key.secretKey))) as NostrEvent
+}
+
+/** The members of a chat as events state them. */
+export function membersOf(...keys: readonly TestKey[]): Member[] {
+  return keys.map(({ publicKey }) => ({ pubkey: publicKey, extra: [] }))
+}
+
+/** A Yjs update that appends one message to an empty chat, by a client of its own. */
+export function messageUpdate(text: string): Uint8Array {
+  const doc = new Y.Doc()
+  doc.getArray('messages').push([new Y.Map(Object.entries({ content: text }))])
+  return Y.encodeStateAsUpdate(doc)
+}
+
+let clockSeconds = 1_764_000_000
+
+export interface ChatEventOptions {
+  readonly chatId?: string
+  /** @default the author */
+  readonly owner?: TestKey
+  readonly members?: readonly Member[]
+  /** @default one second after the last */
+  readonly createdAt?: number
+  readonly text?: string
+  readonly update?: Uint8Array
+}
+
+/** The template of an update event of a chat. */
+export function chatTemplate(author: TestKey, options: ChatEventOptions = {}): EventTemplate {
+  const owner = options.owner ?? author
+  return createUpdateTemplate({
+    address: chatAddress(owner.publicKey, options.chatId ?? 'chat'),
+    author: author.publicKey,
+    framed: { update: options.update ?? messageUpdate(options.text ?? 'hello'), checkpoint: false },
+    members: options.members ?? [],
+    createdAt: options.createdAt ?? ++clockSeconds,
+  })
+}
+
+/** A signed update event of a chat. */
+export function chatEvent(author: TestKey, options: ChatEventOptions = {}): NostrEvent {
+  return sign(author, chatTemplate(author, options))
+}
+
+/** A signed update event of an account's settings. */
+export function settingsEvent(
+  author: TestKey,
+  key: string,
+  value: string,
+  createdAt = ++clockSeconds,
+): NostrEvent {
+  const doc = new Y.Doc()
+  doc.getMap('preferences').set(key, value)
+  return sign(
+    author,
+    createUpdateTemplate({
+      address: settingsAddress(author.publicKey),
+      author: author.publicKey,
+      framed: { update: Y.encodeStateAsUpdate(doc), checkpoint: false },
+      members: [],
+      createdAt,
+    }),
+  )
+}
+
+/** A signed training data contribution. */
+export function trainingEvent(author: TestKey, content = 'data', createdAt = ++clockSeconds): NostrEvent {
+  return sign(author, { kind: 1, created_at: createdAt, tags: [['-'], ['quality', '5']], content })
+}
+
+/** A signed AUTH event for a challenge. */
+export function authEvent(key: TestKey, url: string, challenge: string, nowMs = Date.now()): NostrEvent {
+  return sign(key, createAuthTemplate(url, challenge, nowMs))
+}
+
+/** The address of a chat as text. */
+export function chatAddressText(owner: TestKey, chatId = 'chat'): string {
+  return `30001:${owner.publicKey}:${chatId}`
+}

@@ -1,0 +1,42 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createSyncServer, type SyncServer, type SyncServerOptions } from '@onyx-sync/server'
+import { afterEach } from 'vitest'
+import type { TestKey } from './events.js'
+import { connectClient, type RelayClient } from './relay-client.js'
+
+const cleanups: (() => unknown)[] = []
+
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+})
+
+/** Does something after the test, last registered first. */
+export function afterThisTest(cleanup: () => unknown): void {
+  cleanups.push(cleanup)
+}
+
+/** A directory that is removed after the test. */
+export function temporaryDataDirectory(): string {
+  const directory = mkdtempSync(join(tmpdir(), 'onyx-sync-server-'))
+  afterThisTest(() => rmSync(directory, { recursive: true, force: true }))
+  return directory
+}
+
+/** A server in this process on 127.0.0.1, on a real LevelDB unless a log is given; closed after the test. */
+export async function runServer(options: Partial<SyncServerOptions> = {}): Promise<SyncServer> {
+  const storage =
+    options.log === undefined && options.data === undefined ? { data: temporaryDataDirectory() } : {}
+  const server = createSyncServer({ host: '127.0.0.1', port: 0, ...storage, ...options })
+  afterThisTest(() => server.close())
+  await server.listen()
+  return server
+}
+
+/** A client, authenticated with the given keys; closed after the test. */
+export async function connect(server: SyncServer, ...keys: readonly TestKey[]): Promise<RelayClient> {
+  const client = await connectClient(server.url, ...keys)
+  afterThisTest(() => client.socket.terminate())
+  return client
+}
