@@ -250,6 +250,17 @@ describe('taking events', () => {
     expect((await client.request('s', { after: '' })).events).toEqual([event])
   })
 
+  it('[ING3] an event submitted in the very moment the queue runs empty is written too', async () => {
+    const log = createMemoryLog()
+    const ingest = createIngest({ log, logger: silentLogger, counters: createCounters(), publish() {} })
+    const checks = { keys: new Set([alice.publicKey]), verifier: pureVerifier, limits: DEFAULT_LIMITS }
+    for (let ticks = 0; ticks < 8; ticks++) {
+      await new Promise((resolve) => ingest.submit(checkEvent(trainingEvent(alice), checks), resolve))
+      for (let tick = 0; tick < ticks; tick++) await Promise.resolve()
+    }
+    expect(log.head).toBe(8)
+  })
+
   it('[ING6][S8] a subscriber or submitter that throws harms neither the write nor the others', async () => {
     const errors: string[] = []
     const logger: Logger = { ...silentLogger, error: (message) => errors.push(message) }

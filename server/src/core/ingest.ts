@@ -54,6 +54,8 @@ export function createIngest({ log, logger, counters, publish }: IngestOptions):
    * the busier it gets, the more events share an fsync.
    */
   async function run(): Promise<void> {
+    // Starts after this tick, so that what one read of the socket brought goes into one batch.
+    await Promise.resolve()
     while (queue.length > 0) {
       const batch = takeBatch()
       try {
@@ -69,6 +71,8 @@ export function createIngest({ log, logger, counters, publish }: IngestOptions):
         for (const submission of batch) settle(submission, failure)
       }
     }
+    // In the tick that found the queue empty: what is submitted from now on must start a run of its own.
+    running = undefined
   }
 
   function takeBatch(): Submission[] {
@@ -128,12 +132,7 @@ export function createIngest({ log, logger, counters, publish }: IngestOptions):
         return
       }
       queue.push({ checked, settle: settleSubmission })
-      // Starts after this tick, so that what one read of the socket brought goes into one batch.
-      running ??= Promise.resolve()
-        .then(run)
-        .finally(() => {
-          running = undefined
-        })
+      running ??= run()
     },
     async stop() {
       isStopped = true

@@ -93,8 +93,7 @@ export async function countEvents(scope: QueryScope, filters: readonly Filter[])
 async function* matchingEvents(scope: QueryScope, filter: Filter): AsyncGenerator<StoredEvent, undefined> {
   const { log, logger, keys, through } = scope
   const load = async (entries: readonly { readonly seq: number }[]): Promise<StoredEvent[]> => {
-    const seqs = entries.map(({ seq }) => seq)
-    const events = (await loadEvents(log, logger, seqs)).filter(({ event }) => matchFilter(filter, event))
+    const events = (await loadEvents(log, logger, entries)).filter(({ event }) => matchFilter(filter, event))
     const readable = await readableAmong(
       log,
       keys,

@@ -28,22 +28,25 @@ export function addressOfEvent(event: NostrEvent): string | undefined {
   return formatAddress({ kind, owner, identifier })
 }
 
-/** Events by position, in the order asked for. What is missing or can't be read is reported and left out. */
-export async function loadEvents(
+/**
+ * Events by position, in the order asked for, each with whatever else its place carries. What is missing or
+ * can't be read is reported and left out.
+ */
+export async function loadEvents<T extends { readonly seq: number }>(
   log: EventLog,
   logger: Logger,
-  seqs: readonly number[],
-): Promise<StoredEvent[]> {
-  const texts = await log.load(seqs)
-  const events: StoredEvent[] = []
+  places: readonly T[],
+): Promise<(T & StoredEvent)[]> {
+  const texts = await log.load(places.map(({ seq }) => seq))
+  const events: (T & StoredEvent)[] = []
   for (const [index, json] of texts.entries()) {
-    const seq = seqs[index] as number
+    const place = places[index] as T
     try {
       if (json === undefined) throw new Error('no such event')
       const event = JSON.parse(json) as NostrEvent
-      events.push({ seq, event, json, address: addressOfEvent(event) })
+      events.push({ ...place, event, json, address: addressOfEvent(event) })
     } catch (error) {
-      logger.error('a stored event is unreadable; it is left out', { seq, error: String(error) })
+      logger.error('a stored event is unreadable; it is left out', { seq: place.seq, error: String(error) })
     }
   }
   return events

@@ -14,7 +14,7 @@ import type { Peer } from '../ports/peer.js'
 import type { Counters } from './counters.js'
 import type { CursorCodec, CursorPosition } from './cursor.js'
 import type { Hub, LiveEvent, Subscriber } from './hub.js'
-import { grantedDocuments, readNews } from './news.js'
+import { grantedDocuments, type NewsItem, readNews } from './news.js'
 import { queryEvents } from './query.js'
 import { isReadable, loadEvents, loadInPages, readableAmong, type StoredEvent } from './stored-events.js'
 
@@ -148,17 +148,17 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
 
   /** Reads on from `position` until there is nothing more; then the subscription is live. */
   async function follow(): Promise<void> {
-    for (;;) {
-      while (isOpen && position < log.head) {
-        const through = log.head
-        await sendNews(position, through)
-        position = through
+    do {
+      const through = log.head
+      if (position < through) await sendNews(position, through)
+      position = through
+      // After the first round, however busy the log is: what comes meanwhile follows as live events.
+      if (sync !== undefined && !isEoseSent && isOpen) {
+        const hints = [EOSE_FINISH, cursorHint(sync.codec.format(position, await eventIdAt(position)))]
+        sendEose(isReset ? [...hints, EOSE_RESET] : hints)
       }
-      if (sync === undefined || isEoseSent || !isOpen) break
-      // Looking up the event takes a moment, in which the log may grow: then it is read on.
-      const hints = [EOSE_FINISH, cursorHint(sync.codec.format(position, await eventIdAt(position)))]
-      sendEose(isReset ? [...hints, EOSE_RESET] : hints)
-    }
+      // Each round takes a moment in which the log may grow.
+    } while (isOpen && position < log.head)
     isReading = false
   }
 
@@ -170,16 +170,13 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
 
   async function sendNews(after: number, through: number): Promise<void> {
     const granted = await grantedDocuments(log, keys, after, through)
-    const load = async (page: readonly { seq: number; covered: number; isWhole: boolean }[]) => {
-      const items = new Map(page.map((item) => [item.seq, item]))
-      const seqs = page.map(({ seq }) => seq)
-      const events = await loadEvents(log, logger, seqs)
-      return events.flatMap((stored) => {
-        const { covered, isWhole } = items.get(stored.seq) as { covered: number; isWhole: boolean }
-        const grantedAt = stored.address === undefined ? undefined : granted.get(stored.address)
+    const load = async (page: readonly NewsItem[]) => {
+      const events = await loadEvents(log, logger, page)
+      return events.filter(({ seq, event, address, isWhole }) => {
+        const grantedAt = address === undefined ? undefined : granted.get(address)
         // Comes, or came, with the whole document.
-        if (!isWhole && grantedAt !== undefined && stored.seq <= grantedAt) return []
-        return filters.some((filter) => matchFilter(filter, stored.event)) ? [{ ...stored, covered }] : []
+        if (!isWhole && grantedAt !== undefined && seq <= grantedAt) return false
+        return filters.some((filter) => matchFilter(filter, event))
       })
     }
     for await (const events of loadInPages(readNews(log, keys, after, through, granted), load)) {
