@@ -1,4 +1,5 @@
 import type { SyncStatus } from '@onyx-sync/client'
+import type { EventLog } from '@onyx-sync/server'
 import {
   DEFAULT_LIMITS,
   decodeUpdateEvent,
@@ -26,15 +27,23 @@ export function createWatch(): Watch {
   /** Who may read a document: its owner, and whoever an event of the owner named at any time. */
   const readers = new Map<string, Set<string>>()
 
-  function noteReaders(event: NostrEvent): void {
-    const { address, members } = decodeUpdateEvent(event, DEFAULT_LIMITS)
-    const key = formatAddress(address)
-    const allowed = readers.get(key) ?? new Set([address.owner])
-    readers.set(key, allowed)
-    for (const member of members ?? []) allowed.add(member.pubkey)
+  let seenCommits = 0
+  let seenResets = 0
+
+  /** What every commit so far states; a disk that was replaced begins anew. */
+  function noteCommits({ serverDisk }: World): void {
+    if (serverDisk.resets !== seenResets) seenCommits = 0
+    seenResets = serverDisk.resets
+    for (; seenCommits < serverDisk.commits.length; seenCommits++) {
+      for (const { address, members, owner } of serverDisk.commits[seenCommits]?.documents ?? []) {
+        const allowed = readers.get(address) ?? new Set([owner])
+        readers.set(address, allowed)
+        for (const member of members) allowed.add(member.pubkey)
+      }
+    }
   }
 
-  return {
+  const watch: Watch = {
     world: undefined,
     problems,
     delivered(device, text) {
@@ -42,7 +51,7 @@ export function createWatch(): Watch {
       if (message[0] !== 'EVENT') return
       const event = message[2] as NostrEvent
       if (!isDocumentKind(event.kind)) return
-      noteReaders(event)
+      if (watch.world !== undefined) noteCommits(watch.world)
       const aTag = event.tags.find((tag) => tag[0] === 'a')?.[1]
       const owner = (aTag === undefined ? undefined : parseAddress(aTag)?.owner) ?? event.pubkey
       const address = `${event.kind}:${owner}:${event.kind === KIND.settings ? '' : event.tags.find((tag) => tag[0] === 'd')?.[1]}`
@@ -51,13 +60,15 @@ export function createWatch(): Watch {
     },
     status() {},
   }
+  return watch
 }
 
 /** Checks a world at rest against every promise. @returns what is broken */
 export async function checkWorld(world: World, model: ReferenceModel): Promise<string[]> {
   const server = await readServer(world, world.serverDisk.resets === 0)
   const problems = [...server.problems]
-  for (const device of world.devices) problems.push(...(await checkDevice(device, server, model)))
+  for (const device of world.devices)
+    problems.push(...(await checkDevice(device, server, model, world.serverDisk.contents)))
   for (const [address, doc] of server.documents) {
     if (parseAddress(address)?.kind === KIND.chat)
       problems.push(...model.checkChat(address, readMessages(doc)))
@@ -93,7 +104,7 @@ async function readServer(world: World, isOnce: boolean): Promise<ServerContents
     // A resend is the very same event: other bytes with the same content were signed twice.
     const content = `${key} ${event.content}`
     const twin = contents.get(content)
-    if (isOnce && twin !== undefined && framed.update.byteLength > 2)
+    if (isOnce && twin !== undefined && Y.decodeUpdate(framed.update).structs.length > 0)
       problems.push(`events ${twin} and ${event.id} carry the same edit`)
     contents.set(content, event.id)
   }
@@ -104,12 +115,14 @@ async function checkDevice(
   device: WorldDevice,
   server: ServerContents,
   model: ReferenceModel,
+  log: EventLog,
 ): Promise<string[]> {
   const { client } = device
   if (client === undefined) return [`${device.name} is not running`]
   const problems: string[] = []
   const rows = await device.disk.contents.loadRows('messages')
   for (const { address } of await device.disk.contents.loadDocuments()) {
+    if (!(await mayRead(device, address, log))) continue
     const serverDoc = server.documents.get(address) ?? new Y.Doc()
     const doc = new Y.Doc()
     for (const { update } of await device.disk.contents.loadUpdates(address)) Y.applyUpdate(doc, update)
@@ -135,6 +148,13 @@ async function checkDevice(
   const known = new Set((await device.disk.contents.loadDocuments()).map((document) => document.address))
   for (const address of owned) if (!known.has(address)) problems.push(`${device.name} lacks ${address}`)
   return problems
+}
+
+/** A member that was removed keeps what it has, and gets nothing more. */
+async function mayRead(device: WorldDevice, address: string, log: EventLog): Promise<boolean> {
+  if (parseAddress(address)?.owner === device.pubkey) return true
+  const [record] = await log.documents([address])
+  return record?.members.some((member) => member.pubkey === device.pubkey) === true
 }
 
 /** A cursor is exact when asking with it again brings nothing. */

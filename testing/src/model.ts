@@ -7,16 +7,27 @@
  */
 export interface ReferenceModel {
   /** A message is being sent.  */
-  sending(chat: string, messageId: string, token: string): Attempt
+  sending(by: Author, messageId: string, token: string): Attempt
   /** A piece of text is being put into a message. */
-  inserting(chat: string, messageId: string, token: string): Attempt
-  deleting(chat: string, messageId: string): Attempt
+  inserting(by: Author, messageId: string, token: string): Attempt
+  deleting(by: Author, messageId: string): Attempt
   setting(account: string, key: string, value: string): Attempt
   /** Messages that may be edited or deleted: sent, by calls that have returned. */
   messagesOf(chat: string): string[]
+  /**
+   * From now on the edits of this account to this chat may be missing: it lost the right to write there, and
+   * the server refuses what it had not sent.
+   */
+  excuse(chat: string, account: string): void
   /** What is wrong with the messages found at the end; empty when nothing is. */
   checkChat(chat: string, found: readonly FoundMessage[]): string[]
   checkSettings(account: string, found: Readonly<Record<string, unknown>>): string[]
+}
+
+/** Who edits, and where. */
+export interface Author {
+  readonly chat: string
+  readonly account: string
 }
 
 /** How a call ended. If neither is called, it may have happened or not. */
@@ -33,7 +44,8 @@ export interface FoundMessage {
   readonly content: string
 }
 
-type Certainty = 'attempted' | 'certain'
+/** `certain` for one account: unless that account is excused. */
+type Certainty = 'attempted' | { readonly certainFor: string }
 
 interface ModelMessage {
   sent: Certainty
@@ -57,12 +69,24 @@ export function createReferenceModel(): ReferenceModel {
     return found
   }
 
-  function checkMessage(message: ModelMessage, id: string, copies: readonly FoundMessage[]): string[] {
+  const excused = new Set<string>()
+
+  function isCertain(chat: string, certainty: Certainty | undefined): boolean {
+    if (certainty === undefined || certainty === 'attempted') return false
+    return !excused.has(`${chat} ${certainty.certainFor}`)
+  }
+
+  function checkMessage(
+    chat: string,
+    message: ModelMessage,
+    id: string,
+    copies: readonly FoundMessage[],
+  ): string[] {
     const problems: string[] = []
     if (copies.length > 1) problems.push(`message ${id} is there ${copies.length} times`)
-    if (copies.length > 0 && message.deleted === 'certain')
+    if (copies.length > 0 && isCertain(chat, message.deleted))
       problems.push(`message ${id} was deleted and is there`)
-    if (copies.length === 0 && message.deleted === undefined && message.sent === 'certain') {
+    if (copies.length === 0 && message.deleted === undefined && isCertain(chat, message.sent)) {
       problems.push(`message ${id} is lost`)
     }
     const content = copies[0]?.content
@@ -72,7 +96,7 @@ export function createReferenceModel(): ReferenceModel {
     for (const [token, certainty] of message.tokens) {
       const count = counts.get(token) ?? 0
       if (count > 1) problems.push(`text ${token} of message ${id} is there ${count} times`)
-      if (count === 0 && certainty === 'certain') problems.push(`text ${token} of message ${id} is lost`)
+      if (count === 0 && isCertain(chat, certainty)) problems.push(`text ${token} of message ${id} is lost`)
       counts.delete(token)
     }
     for (const token of counts.keys()) problems.push(`text ${token} of message ${id} was never written`)
@@ -81,36 +105,37 @@ export function createReferenceModel(): ReferenceModel {
   }
 
   return {
-    sending(chat, messageId, token) {
+    excuse(chat, account) {
+      excused.add(`${chat} ${account}`)
+    },
+    sending({ chat, account }, messageId, token) {
       const message: ModelMessage = {
         sent: 'attempted',
         deleted: undefined,
-        tokens: new Map([[token, 'certain']]),
+        tokens: new Map([[token, { certainFor: account }]]),
       }
       messages(chat).set(messageId, message)
       return {
         returned() {
-          message.sent = 'certain'
+          message.sent = { certainFor: account }
         },
         declined() {
           messages(chat).delete(messageId)
         },
       }
     },
-    inserting(chat, messageId, token) {
-      const tokens = messages(chat).get(messageId)?.tokens
-      return attempt(tokens, token)
-    },
-    deleting(chat, messageId) {
+    inserting: ({ chat, account }, messageId, token) =>
+      attempt(messages(chat).get(messageId)?.tokens, token, account),
+    deleting({ chat, account }, messageId) {
       const message = messages(chat).get(messageId)
       const before = message?.deleted
       if (message !== undefined) message.deleted ??= 'attempted'
       return {
         returned() {
-          if (message !== undefined) message.deleted = 'certain'
+          if (message !== undefined && before === undefined) message.deleted = { certainFor: account }
         },
         declined() {
-          if (message !== undefined && message.deleted === 'attempted') message.deleted = before
+          if (message?.deleted === 'attempted') message.deleted = before
         },
       }
     },
@@ -119,16 +144,17 @@ export function createReferenceModel(): ReferenceModel {
       settings.set(account, keys)
       const values = keys.get(key) ?? new Map<string, Certainty>()
       keys.set(key, values)
-      return attempt(values, value)
+      return attempt(values, value, account)
     },
     messagesOf: (chat) =>
-      [...messages(chat)].filter(([, message]) => message.sent === 'certain').map(([id]) => id),
+      [...messages(chat)].filter(([, message]) => message.sent !== 'attempted').map(([id]) => id),
     checkChat(chat, found) {
       const known = messages(chat)
       const problems: string[] = []
       for (const [id, message] of known) {
         problems.push(
           ...checkMessage(
+            chat,
             message,
             id,
             found.filter((candidate) => candidate.id === id),
@@ -143,7 +169,8 @@ export function createReferenceModel(): ReferenceModel {
       for (const [key, values] of settings.get(account) ?? []) {
         const value = found[key]
         if (value === undefined) {
-          if ([...values.values()].includes('certain')) problems.push(`setting ${key} of ${account} is lost`)
+          if ([...values.values()].some((certainty) => certainty !== 'attempted'))
+            problems.push(`setting ${key} of ${account} is lost`)
         } else if (!values.has(String(value))) {
           problems.push(`setting ${key} of ${account} has a value that nobody set: ${String(value)}`)
         }
@@ -153,11 +180,11 @@ export function createReferenceModel(): ReferenceModel {
   }
 }
 
-function attempt(certainties: Map<string, Certainty> | undefined, key: string): Attempt {
+function attempt(certainties: Map<string, Certainty> | undefined, key: string, account: string): Attempt {
   certainties?.set(key, 'attempted')
   return {
     returned() {
-      certainties?.set(key, 'certain')
+      certainties?.set(key, { certainFor: account })
     },
     declined() {
       certainties?.delete(key)

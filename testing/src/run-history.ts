@@ -21,6 +21,8 @@ export interface HistoryOptions {
   readonly actions: readonly Action[]
   readonly cast?: Cast
   readonly fault?: WorldFault
+  /** Looks at the world when it has come to rest, before it is checked. */
+  inspect?(world: World): Promise<void>
   /** Called with a line for each thing that happens. */
   trace?(line: string): void
 }
@@ -53,7 +55,9 @@ export async function runHistory(options: HistoryOptions): Promise<HistoryResult
   }
   const stuck = await comeToRest(world)
   options.trace?.(`${String(world.clock.now()).slice(-9)}  at rest`)
+  await options.inspect?.(world)
   const problems = [...watch.problems, ...world.errors, ...stuck]
+  if (stuck.length === 0) await excuseRemoved(world, model)
   if (stuck.length === 0) problems.push(...(await checkWorld(world, model)))
   return { problems, events: world.clock.fired + world.network.messages, virtualMs: world.clock.now() }
 }
@@ -145,6 +149,7 @@ function edit(
   if (chat === undefined) return
   const owner = world.devices.find((candidate) => candidate.account === chat.account) as WorldDevice
   const address = `30001:${owner.pubkey}:${chat.id}`
+  const by = { chat: address, account: device.account }
   if (type === 'rename') follow(client.chats.rename(address, token))
   if (type === 'share' && chat.account === device.account) {
     const others = world.devices.filter((other) => other.account !== device.account)
@@ -157,15 +162,14 @@ function edit(
   }
   if (type === 'send') {
     const id = `m${stage.tokens}`
-    follow(client.chats.send(address, token, { id }), model.sending(address, id, token))
+    follow(client.chats.send(address, token, { id }), model.sending(by, id, token))
   }
   const candidates = model.messagesOf(address)
   const messageId = candidates[Math.floor(draw * 7919) % Math.max(1, candidates.length)]
   if (messageId === undefined) return
-  if (type === 'delete')
-    follow(client.chats.deleteMessage(address, messageId), model.deleting(address, messageId))
+  if (type === 'delete') follow(client.chats.deleteMessage(address, messageId), model.deleting(by, messageId))
   if (type === 'insert') {
-    follow(insertToken(client, address, messageId, token, draw), model.inserting(address, messageId, token))
+    follow(insertToken(client, address, messageId, token, draw), model.inserting(by, messageId, token))
   }
 }
 
@@ -236,8 +240,25 @@ async function comeToRest(world: World): Promise<string[]> {
     })
 }
 
+/** Whoever is no member of a chat in the end may have had edits refused. */
+async function excuseRemoved({ serverDisk, devices }: World, model: ReferenceModel): Promise<void> {
+  const addresses = new Set(
+    serverDisk.commits.flatMap(({ documents }) => documents.map(({ address }) => address)),
+  )
+  for (const record of await serverDisk.contents.documents([...addresses])) {
+    if (record === undefined) continue
+    const allowed = [record.owner, ...record.members.map((member) => member.pubkey)]
+    for (const device of devices) {
+      if (!allowed.includes(device.pubkey)) model.excuse(record.address, device.account)
+    }
+  }
+}
+
 function isAtRest({ client }: WorldDevice): boolean {
   if (client === undefined) return false
-  const { isCaughtUp, unsent, refused } = client.status
-  return isCaughtUp && unsent === 0 && refused === 0
+  const { isCaughtUp, unsent } = client.status
+  // Edits to a chat that one is no longer a member of stay refused.
+  return (
+    isCaughtUp && unsent === 0 && client.refused().every(({ reason }) => reason.startsWith('restricted:'))
+  )
 }

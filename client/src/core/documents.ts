@@ -9,7 +9,7 @@ import {
 } from '@onyx-sync/shared'
 import * as Y from 'yjs'
 import type { OutboxEntry, StoredDocument, SyncStore } from '../ports/store.js'
-import { createJournal, type Journal, type RowChange } from './journal.js'
+import { createJournal, type Journal, type JournalChange, type RowChange } from './journal.js'
 
 /** Turns one document into rows of query tables, by what changed. */
 export interface Projection {
@@ -60,10 +60,11 @@ export interface Documents {
    */
   edit<T>(address: string, change: (doc: Y.Doc) => T): Promise<T>
   /**
-   * Applies updates and records them as received. Resolves when durable, together with `meta`; the number of
-   * updates set aside because they were not what their author signed is returned.
+   * Applies updates and records them as received. Resolves when durable, together with what `settle` adds in
+   * the same batch; the number of updates set aside because they were not what their author signed is
+   * returned.
    */
-  applyRemote(updates: readonly RemoteUpdate[], meta: Readonly<Record<string, string>>): Promise<number>
+  applyRemote(updates: readonly RemoteUpdate[], settle: () => JournalChange): Promise<number>
   /** Queues an update that is in the document already, so that the server gets it (after a reset). */
   sendAgain(address: string, update: Uint8Array): void
   /** States the members of a document that this account owns, with the next event. */
@@ -291,7 +292,7 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
       return result
     },
 
-    async applyRemote(updates, meta) {
+    async applyRemote(updates, settle) {
       const byAddress = new Map<string, RemoteUpdate[]>()
       for (const update of updates) getOrCreate(byAddress, update.address, () => []).push(update)
       let setAside = 0
@@ -301,8 +302,8 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
           for (const remote of list) if (!applyOne(entry, remote)) setAside++
         }, NOT_LOCAL)
       }
-      // The cursor in `meta` is added last, after all it covers, and goes in the same batch (trap C3).
-      journal.add({ meta })
+      // The cursor comes last, after all it covers, and goes in the same batch (trap C3).
+      journal.add(settle())
       await journal.flush()
       return setAside
     },

@@ -121,10 +121,12 @@ export function createInbox(options: InboxOptions): Inbox {
 
   async function applyEvents(events: readonly unknown[], newCursor: string | undefined): Promise<void> {
     const updates: RemoteUpdate[] = []
+    const eventIds: string[] = []
     for (const value of events) {
       try {
         const event = parseEvent(value, limits)
         serverState?.eventIds.add(event.id)
+        eventIds.push(event.id)
         // Training data is only ever written by this account: there is nothing of it to apply.
         if (!isDocumentKind(event.kind)) continue
         const decoded = decodeUpdateEvent(event, limits)
@@ -137,7 +139,7 @@ export function createInbox(options: InboxOptions): Inbox {
     }
     // After a reset no cursor is stored before what the server lacks is queued: a crash in between would
     // leave a device that believes the server has it all.
-    await store(updates, serverState === undefined ? newCursor : undefined)
+    await store(updates, eventIds, serverState === undefined ? newCursor : undefined)
   }
 
   function toRemoteUpdate(event: NostrEvent, decoded: DecodedUpdateEvent): RemoteUpdate {
@@ -150,12 +152,16 @@ export function createInbox(options: InboxOptions): Inbox {
     }
   }
 
-  async function store(updates: readonly RemoteUpdate[], newCursor: string | undefined): Promise<void> {
-    if (updates.length === 0 && (newCursor === undefined || newCursor === cursor)) return
-    setAside += await documents.applyRemote(
-      updates,
-      newCursor === undefined ? {} : { [META_CURSOR]: newCursor },
-    )
+  async function store(
+    updates: readonly RemoteUpdate[],
+    eventIds: readonly string[],
+    newCursor: string | undefined,
+  ): Promise<void> {
+    if (eventIds.length === 0 && (newCursor === undefined || newCursor === cursor)) return
+    setAside += await documents.applyRemote(updates, () => ({
+      ...outbox.confirm(eventIds),
+      ...(newCursor === undefined ? {} : { meta: { [META_CURSOR]: newCursor } }),
+    }))
     if (newCursor !== undefined) cursor = newCursor
     for (const { address, members } of updates) {
       // Rights that came (back): what was refused for lack of them can go now.
@@ -178,7 +184,7 @@ export function createInbox(options: InboxOptions): Inbox {
     // The connection may have gone meanwhile; the next one asks from the old cursor and begins again.
     if (startedIn !== epoch) return
     serverState = undefined
-    await store([], newCursor)
+    await store([], [], newCursor)
     if (startedIn === epoch) options.onCaughtUp()
   }
 
@@ -193,7 +199,7 @@ export function createInbox(options: InboxOptions): Inbox {
       outbox.dropPending(address)
       documents.sendAgain(address, missing)
     }
-    for (const entry of outbox.savedEvents()) {
+    for (const entry of outbox.savedEntries()) {
       const { id } = JSON.parse(entry.event) as NostrEvent
       if (!state.eventIds.has(id)) outbox.restage(entry)
     }

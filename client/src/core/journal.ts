@@ -37,6 +37,15 @@ export interface JournalHooks {
   failed(error: unknown): void
 }
 
+/** Something to write with the next batch. */
+export interface JournalChange {
+  readonly update?: StoredUpdate
+  readonly outboxPut?: readonly OutboxEntry[]
+  readonly outboxDelete?: readonly string[]
+  readonly document?: StoredDocument
+  readonly meta?: Readonly<Record<string, string>>
+}
+
 /**
  * The one way to the store: everything that changes on a device is added here and written in atomic batches,
  * in order. One batch is under way at a time; what comes meanwhile goes together with the next.
@@ -47,13 +56,7 @@ export interface JournalHooks {
 export interface Journal {
   /** The next position in the device's log. */
   nextSeq(): number
-  add(change: {
-    readonly update?: StoredUpdate
-    readonly outboxPut?: readonly OutboxEntry[]
-    readonly outboxDelete?: readonly string[]
-    readonly document?: StoredDocument
-    readonly meta?: Readonly<Record<string, string>>
-  }): void
+  add(change: JournalChange): void
   /** Resolves when everything added so far is durable. Rejects with `STORE_FAILED`; call again to retry. */
   flush(): Promise<void>
 }

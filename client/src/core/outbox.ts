@@ -20,6 +20,7 @@ import {
 import type { OutboxEntry, SyncStore } from '../ports/store.js'
 import { createBackoff } from './backoff.js'
 import type { Documents } from './documents.js'
+import type { JournalChange } from './journal.js'
 
 /** The lane of training data, which belongs to no document. */
 export const TRAINING_LANE = 'training'
@@ -50,11 +51,19 @@ export interface RefusedEntry {
 export interface Outbox {
   counts(): OutboxCounts
   refused(): RefusedEntry[]
-  /** Training events known to be on the server. */
-  savedEvents(): readonly OutboxEntry[]
+  /** Entries that were on the server when it last spoke of them. */
+  savedEntries(): readonly OutboxEntry[]
+  /**
+   * Takes note that events came back from the server, and says what to write about it: together with the
+   * cursor that covers them.
+   */
+  confirm(eventIds: readonly string[]): Pick<JournalChange, 'outboxPut' | 'outboxDelete'>
   /** Takes note of entries that are now durable on this device, and sends them if it can. */
   added(entries: readonly OutboxEntry[]): void
-  /** A connection is ready for events. */
+  /**
+   * A connection is ready for events, and everything up to its EOSE was received. What was saved before and
+   * has not come back by now is not on the server any more: it was set back to a backup. It is sent again.
+   */
   start(send: (text: string) => void): void
   /** The connection is gone: what was under way will be sent again, as the very same events (trap C2). */
   stop(): void
@@ -97,12 +106,16 @@ export function createOutbox(options: OutboxOptions): Outbox {
   const { pubkey, signer, store, documents, clock, logger, limits } = options
   const lanes = new Map<string, Lane>()
   const laneOfEvent = new Map<string, string>()
+  const laneOfSaved = new Map<string, string>()
   const backoff = createBackoff(options.random, { baseMs: 1_000, capMs: 60_000 })
   let send: ((text: string) => void) | undefined
   /** Tells answers and continuations of an earlier connection from those of this one. */
   let epoch = 0
 
-  for (const entry of options.entries) laneFor(entry.lane).entries.push(entry)
+  for (const entry of options.entries) {
+    laneFor(entry.lane).entries.push(entry)
+    if (entry.state === 'saved') laneOfSaved.set(eventIdOf(entry), entry.lane)
+  }
 
   function laneFor(name: string): Lane {
     return getOrCreate(lanes, name, () => ({ entries: [], state: 'idle' }))
@@ -312,8 +325,26 @@ export function createOutbox(options: OutboxOptions): Outbox {
       return list
     },
 
-    savedEvents: () =>
-      [...lanes.values()].flatMap(({ entries }) => entries.filter((entry) => entry.state === 'saved')),
+    savedEntries: () =>
+      [...lanes.values()].flatMap(({ entries }) => entries.filter(({ state }) => isOnServer(state))),
+
+    confirm(eventIds) {
+      const outboxPut: OutboxEntry[] = []
+      const outboxDelete: string[] = []
+      for (const eventId of eventIds) {
+        const name = laneOfSaved.get(eventId)
+        if (name === undefined) continue
+        laneOfSaved.delete(eventId)
+        const lane = laneFor(name)
+        const entry = lane.entries.find((other) => other.id === `event-${eventId}` && other.state === 'saved')
+        if (entry === undefined) continue
+        if (name === TRAINING_LANE) outboxPut.push({ ...entry, state: 'confirmed' })
+        else outboxDelete.push(entry.id)
+        remove(lane, [entry.id])
+      }
+      for (const entry of outboxPut) put(entry)
+      return { outboxPut, outboxDelete }
+    },
 
     added(entries) {
       for (const entry of entries) {
@@ -328,7 +359,10 @@ export function createOutbox(options: OutboxOptions): Outbox {
       settleLanes()
       send = sendText
       backoff.reset()
-      for (const name of lanes.keys()) pump(name)
+      for (const [name, lane] of lanes) {
+        for (const entry of lane.entries) if (entry.state === 'saved') restage(entry)
+        pump(name)
+      }
     },
 
     stop() {
@@ -351,15 +385,17 @@ export function createOutbox(options: OutboxOptions): Outbox {
         return
       }
       lane.state = 'idle'
-      if (accepted && name !== TRAINING_LANE) {
+      const isKnown = accepted && reason.startsWith('duplicate:')
+      if (isKnown && name !== TRAINING_LANE) {
+        // The server had it before: whether it came back or is hidden from this key, there is nothing to await.
         documents.journal.add({ outboxDelete: [entry.id] })
         remove(lane, [entry.id])
       } else {
-        const settled: OutboxEntry = accepted
-          ? { ...entry, state: 'saved' }
-          : { ...entry, state: 'refused', reason }
+        const state = !accepted ? 'refused' : isKnown ? 'confirmed' : 'saved'
+        const settled: OutboxEntry = { ...entry, state, reason: accepted ? '' : reason }
         documents.journal.add({ outboxPut: [settled] })
         put(settled)
+        if (state === 'saved') laneOfSaved.set(eventId, name)
       }
       // If this isn't written, a restart sends the same event again and hears that it is a duplicate.
       documents.journal.flush().catch(() => {})
@@ -386,6 +422,14 @@ export function createOutbox(options: OutboxOptions): Outbox {
 
     restage,
   }
+}
+
+function eventIdOf(entry: OutboxEntry): string {
+  return (JSON.parse(entry.event) as NostrEvent).id
+}
+
+function isOnServer(state: OutboxEntry['state']): boolean {
+  return state === 'saved' || state === 'confirmed'
 }
 
 /** Whether a refusal may heal without the event being changed (NIP-01 and NIP-42 prefixes). */

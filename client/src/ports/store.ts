@@ -9,10 +9,11 @@ export interface StoredUpdate {
 
 /**
  * How far an outbox entry is. `pending`: made here, not signed. `staged`: signed and kept, so that every
- * resend is the same event. `refused`: the server said no for good. `saved`: durable on the server; kept
- * only where there is no document to hold the content (training data).
+ * resend is the same event. `refused`: the server said no for good. `saved`: durable on the server, but not
+ * yet covered by this device's cursor; a server that is set back to a backup now would lose it unnoticed.
+ * `confirmed`: it came back from the server; kept only where no document holds the content (training data).
  */
-export type OutboxState = 'pending' | 'staged' | 'refused' | 'saved'
+export type OutboxState = 'pending' | 'staged' | 'refused' | 'saved' | 'confirmed'
 
 /** Something the server has still to get. */
 export interface OutboxEntry {
@@ -26,7 +27,7 @@ export interface OutboxEntry {
   /** Edits it stands for: what a user is told is unsent. At least 1. */
   readonly edits: number
   readonly state: OutboxState
-  /** JSON of the signed event (`staged`, `refused`, `saved`) or of the template (`pending` outside a document). */
+  /** JSON of the signed event or of the template (`pending` outside a document). */
   readonly event: string
   /** Why it was refused; else empty. */
   readonly reason: string
