@@ -6,7 +6,6 @@ import {
   type EventVerifier,
   type Limits,
   type Logger,
-  normalizeRelayUrl,
   pureVerifier,
   type Random,
   SyncError,
@@ -93,6 +92,8 @@ export function createSyncServer(options: SyncServerOptions): SyncServer {
   const logger = options.logger ?? silentLogger
   const publicUrls = options.url === undefined ? [] : [options.url].flat()
   let parts: Parts | undefined
+  /** As the address was when it was last asked for: a server that has closed keeps its name. */
+  let derivedUrls: readonly string[] | undefined
   let starting: Promise<void> | undefined
   let closing: Promise<void> | undefined
 
@@ -106,10 +107,14 @@ export function createSyncServer(options: SyncServerOptions): SyncServer {
   function relayUrls(): readonly string[] {
     if (publicUrls.length > 0) return publicUrls
     const address = listeningAddress()
-    if (address === undefined)
+    if (address !== undefined) {
+      const name = ANY_ADDRESS.has(address.host) ? 'localhost' : address.host
+      derivedUrls = [`ws://${name.includes(':') ? `[${name}]` : name}:${address.port}${SYNC_PATH}`]
+    }
+    if (derivedUrls === undefined) {
       throw new SyncError('CONFIG_INVALID', 'the URL is known once the server listens')
-    const name = ANY_ADDRESS.has(address.host) ? 'localhost' : address.host
-    return [`ws://${name.includes(':') ? `[${name}]` : name}:${address.port}${SYNC_PATH}`]
+    }
+    return derivedUrls
   }
 
   async function start(): Promise<void> {
@@ -117,6 +122,7 @@ export function createSyncServer(options: SyncServerOptions): SyncServer {
     try {
       parts = assemble(options, log, httpServer, relayUrls)
       if (options.server === undefined) await listenOn(httpServer, host, port, logger)
+      if (httpServer.listening) relayUrls()
     } catch (error) {
       await parts?.close()
       parts = undefined
@@ -164,9 +170,17 @@ function checkOptions(options: SyncServerOptions, port: number): void {
     throw new SyncError('CONFIG_INVALID', `port must be a whole number from 0 to 65535, not ${port}`)
   }
   for (const url of [options.url ?? []].flat()) {
-    if (!/^wss?:\/\//.test(normalizeRelayUrl(url))) {
+    if (!isWebSocketUrl(url)) {
       throw new SyncError('CONFIG_INVALID', `url must be ws://… or wss://…, not ${url}`)
     }
+  }
+}
+
+function isWebSocketUrl(text: string): boolean {
+  try {
+    return ['ws:', 'wss:'].includes(new URL(text).protocol)
+  } catch {
+    return false
   }
 }
 
