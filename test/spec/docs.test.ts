@@ -1,0 +1,200 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { DEFAULT_LIMITS, ERROR_CODES, type Limits, type SyncErrorCode } from '@onyx-sync/shared'
+import { describe, expect, it } from 'vitest'
+import { QUERY_COLUMNS, type QueryColumn } from '../../client/src/adapters/query-columns.js'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const read = (path: string): string => readFileSync(join(root, path), 'utf8')
+
+/** Paths of files below a folder, relative to the repository. */
+function filesBelow(folder: string, ending: string): string[] {
+  return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith(ending) && !path.includes('node_modules') && !path.includes('dist'))
+    .map((path) => join(folder, path))
+}
+
+const documents = [
+  ...readdirSync(root).filter((name) => name.endsWith('.md')),
+  ...filesBelow('docs', '.md'),
+].sort()
+
+/** Lines outside fenced code. */
+function prose(text: string): string[] {
+  let isCode = false
+  return text.split('\n').filter((line) => {
+    const isFence = line.trimStart().startsWith('```')
+    if (isFence) isCode = !isCode
+    return !isFence && !isCode
+  })
+}
+
+/** Everything below a heading up to the next one of its level or above. */
+function section(path: string, heading: string): string {
+  const lines = read(path).split('\n')
+  const start = lines.indexOf(heading)
+  expect(start, `${path} has no "${heading}"`).toBeGreaterThanOrEqual(0)
+  const level = heading.indexOf(' ')
+  const length = lines.slice(start + 1).findIndex((line) => {
+    const marks = /^#+(?= )/.exec(line)?.[0].length
+    return marks !== undefined && marks <= level
+  })
+  return lines.slice(start + 1, length < 0 ? undefined : start + 1 + length).join('\n')
+}
+
+/** Cells of the rows of all tables in a text, without heads. */
+function tableRows(text: string): string[][] {
+  const lines = text.split('\n')
+  return lines
+    .filter(
+      (line, index) => line.startsWith('|') && !/^\|-/.test(line) && !/^\|-/.test(lines[index + 1] ?? ''),
+    )
+    .map((line) =>
+      line
+        .split('|')
+        .slice(1, -1)
+        .map((cell) => cell.trim()),
+    )
+}
+
+describe('errors', () => {
+  const text = read('docs/ERRORS.md')
+  const headings = [...text.matchAll(/^### `([A-Z_]+)`$/gm)].map((match) => match[1] as string)
+
+  it('every code is documented once, and every documented code exists', () => {
+    expect([...headings].sort()).toEqual(Object.keys(ERROR_CODES).sort())
+  })
+
+  it.each(Object.keys(ERROR_CODES) as SyncErrorCode[])(
+    '%s: prefix and retryable are the code’s, and it is explained',
+    (code) => {
+      const [facts, ...paragraph] = section('docs/ERRORS.md', `### \`${code}\``).trim().split('\n\n')
+      const { prefix, retryable } = ERROR_CODES[code]
+      const who = /^(Server|Device|Server, device) · /.exec(facts as string)?.[1]
+      expect(facts).toBe(`${who} · prefix \`${prefix}\` · ${retryable ? '' : 'not '}retryable`)
+      expect(paragraph.join('\n\n').length).toBeGreaterThan(60)
+    },
+  )
+})
+
+describe('the specification', () => {
+  const spec = read('docs/SPEC.md')
+  const rules = [...spec.matchAll(/\*\*([A-Z]{3,4}[0-9]+)\*\*/g)].map((match) => match[1] as string)
+
+  function idsInTests(): Set<string> {
+    const ids = new Set<string>()
+    for (const path of filesBelow('test', '.ts')) {
+      for (const [, name] of read(path).matchAll(/\b(?:it|describe|test)(?:\.\w+)?\(\s*(['"`].*)/g)) {
+        for (const [, id] of (name as string).matchAll(/\[([A-Z]{3,4}[0-9]+)\]/g)) ids.add(id as string)
+      }
+    }
+    return ids
+  }
+
+  it('states every rule once', () => {
+    expect(rules.filter((id, index) => rules.indexOf(id) !== index)).toEqual([])
+  })
+
+  it('has a test for every rule, and a rule for every id that a test carries', () => {
+    const ids = idsInTests()
+    expect([...ids].filter((id) => !rules.includes(id)).sort(), 'tests without a rule').toEqual([])
+    expect(rules.filter((id) => !ids.has(id)).sort(), 'rules without a test').toEqual([])
+  })
+
+  it('names in code comments only rules that exist', () => {
+    const unknown: string[] = []
+    for (const folder of ['shared/src', 'client/src', 'server/src']) {
+      for (const path of filesBelow(folder, '.ts')) {
+        for (const [mention] of read(path).matchAll(/SPEC [A-Z]{3,4}[0-9]+([–,] ?[A-Z]{3,4}[0-9]+)*/g)) {
+          for (const [id] of mention.matchAll(/[A-Z]{3,4}[0-9]+/g))
+            if (!rules.includes(id)) unknown.push(`${path}: ${id}`)
+        }
+      }
+    }
+    expect(unknown).toEqual([])
+  })
+
+  it('[LIM1] lists every limit with its default', () => {
+    const listed = tableRows(section('docs/SPEC.md', '## Limits')).map(([name, value]) => [
+      (name as string).replaceAll('`', ''),
+      Number(value),
+    ])
+    expect(listed).toEqual(Object.entries(DEFAULT_LIMITS))
+    for (const [name] of Object.entries(DEFAULT_LIMITS))
+      expect(read('shared/src/limits.ts')).toContain(`readonly ${name as keyof Limits}:`)
+  })
+
+  it('[TAB1] lists every column of the query tables', () => {
+    const what = ({ type, isIndexed, isOptional }: QueryColumn) =>
+      `${type}${isIndexed === true ? ', indexed' : ''}${isOptional === true ? ', optional' : ''}`
+    const expected = Object.values(QUERY_COLUMNS).flatMap((columns) =>
+      columns.map((column) => [`\`${column.name}\``, what(column)]),
+    )
+    const listed = tableRows(section('docs/SPEC.md', '## Query tables'))
+    expect(listed.map(([name, type]) => [name, type])).toEqual(expected)
+  })
+})
+
+describe('links', () => {
+  /** Anchors of a page's headings, as GitHub makes them. */
+  function anchors(path: string): Set<string> {
+    return new Set(
+      prose(read(path))
+        .filter((line) => /^#+ /.test(line))
+        .map((line) =>
+          line
+            .replace(/^#+ /, '')
+            .toLowerCase()
+            .replace(/[^\p{L}\p{N}_ -]/gu, '')
+            .replaceAll(' ', '-'),
+        ),
+    )
+  }
+
+  it.each(documents)('%s leads to what exists', (path) => {
+    const broken: string[] = []
+    const text = prose(read(path)).join('\n')
+    for (const match of text.matchAll(/(?:\]\(|src="|href=")([^)"\s]+)/g)) {
+      const target = match[1] as string
+      if (/^[a-z]+:/.test(target)) continue
+      const [file, anchor] = target.split('#') as [string, string | undefined]
+      const page = file === '' ? path : relative(root, join(root, dirname(path), file))
+      if (!existsSync(join(root, page))) broken.push(target)
+      else if (anchor !== undefined && page.endsWith('.md') && !anchors(page).has(anchor)) broken.push(target)
+    }
+    expect(broken).toEqual([])
+  })
+})
+
+describe('the README', () => {
+  const examples = read('test/spec/readme-examples.ts')
+
+  it('shows code that is type-checked', () => {
+    const imports = examples.split('\n').filter((line) => line.startsWith('import '))
+    const bodies = [...examples.matchAll(/\/\/ example: \w+\n([\s\S]*?)\n {2}\/\/ end/g)].map((match) =>
+      (match[1] as string).replaceAll(/^ {2}/gm, ''),
+    )
+    const blocks = [...read('README.md').matchAll(/```ts\n([\s\S]*?)\n```/g)].map(
+      (match) => match[1] as string,
+    )
+    expect(blocks.length).toBe(bodies.length)
+    for (const [index, block] of blocks.entries()) {
+      const lines = block.split('\n')
+      const shown = lines.filter((line) => line.startsWith('import '))
+      const known = imports.map((line) => line.replace(', type RequestListener', ''))
+      for (const line of shown) expect(known).toContain(line)
+      expect(lines.slice(shown.length).join('\n').trim()).toBe(bodies[index])
+    }
+  })
+
+  it('names commands of package.json', () => {
+    const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
+    for (const path of ['README.md', 'CONTRIBUTING.md']) {
+      for (const [, name] of read(path).matchAll(/npm run ([\w:-]+)/g))
+        expect(Object.keys(scripts)).toContain(name)
+      for (const [, name] of read(path).matchAll(/npm (start|test)\b/g))
+        expect(Object.keys(scripts)).toContain(name)
+    }
+  })
+})
