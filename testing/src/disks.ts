@@ -154,6 +154,9 @@ export function createServerDisk(clock: VirtualClock, random: SeededRandom): Ser
         get head() {
           return log.head
         },
+        get epochs() {
+          return log.epochs
+        },
         has: alive((ids) => log.has(ids)),
         documents: alive((addresses) => log.documents(addresses)),
         commit: alive((commit) => writer.write(() => apply(commit))),

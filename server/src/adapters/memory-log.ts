@@ -1,5 +1,13 @@
 import { compareNewestFirst, SyncError } from '@onyx-sync/shared'
-import type { Commit, DocumentRecord, EventLog, Grant, IndexEntry, LoggedEvent } from '../ports/event-log.js'
+import type {
+  Commit,
+  DocumentRecord,
+  Epoch,
+  EventLog,
+  Grant,
+  IndexEntry,
+  LoggedEvent,
+} from '../ports/event-log.js'
 
 /** What names an in-memory log. Everything has a default; simulations give fixed values. */
 export interface MemoryLogOptions {
@@ -25,6 +33,7 @@ export function createMemoryLog(options: MemoryLogOptions = {}): EventLog {
   const ownerLogs = new Map<string, number[]>()
   const grants = new Map<string, Grant[]>()
   const shared = new Map<string, Set<string>>()
+  const epochs: Epoch[] = []
   let isClosed = false
 
   function assertOpen(): void {
@@ -32,6 +41,7 @@ export function createMemoryLog(options: MemoryLogOptions = {}): EventLog {
   }
 
   function apply(commit: Commit): void {
+    if (commit.epoch !== undefined) epochs.push(commit.epoch)
     for (const event of commit.events) {
       events.push(event)
       seqById.set(event.id, event.seq)
@@ -57,6 +67,7 @@ export function createMemoryLog(options: MemoryLogOptions = {}): EventLog {
   return {
     databaseId,
     serverSecretKey,
+    epochs,
     get head() {
       return events.length
     },

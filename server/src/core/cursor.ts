@@ -1,57 +1,65 @@
 import { SyncError } from '@onyx-sync/shared'
+import type { EventLog } from '../ports/event-log.js'
 
 /** A place in the stream of changes that one set of keys may see. */
 export interface CursorPosition {
   /** Everything up to this position of the log is covered. */
   readonly seq: number
-  /** What the log must hold at that position, see {@link CursorCodec.format}; empty for position 0. */
-  readonly mark: string
   /** Whether the cursor can't be continued: everything is sent from the beginning, and the client told so. */
   readonly isReset: boolean
 }
 
 /** Writes and reads the opaque cursors of one subscription. */
 export interface CursorCodec {
+  format(seq: number): string
   /**
-   * `eventId` is that of the event at `seq`, empty for 0. The cursor carries a mark of it, because a position
-   * alone can't tell a log that was set back to a backup and has grown past that position since: it would hold
-   * other events there, and whoever continued would miss them for good.
+   * The position a cursor names; 0 for the empty one. `isReset` when it names another database, a history
+   * that this one is not the continuation of (it was set back to a backup), or was given to other keys.
+   * Throws `CURSOR_INVALID` for a text that no server of this kind wrote. Source: SPEC REP1, REP4.
    */
-  format(seq: number, eventId: string): string
-  /** The mark of an event. */
-  mark(eventId: string): string
-  /**
-   * The position a cursor names; 0 for the empty one. `isReset` when it names another database, a position
-   * this one hasn't reached (it was set back to a backup), or was given to other keys. Throws
-   * `CURSOR_INVALID` for a text that no server of this kind wrote. Source: SPEC REP1, REP4.
-   */
-  parse(text: string, head: number): CursorPosition
+  parse(text: string): CursorPosition
 }
 
-const FORMAT = /^1\.([0-9a-z-]{1,64})\.([0-9a-z]{1,11})\.([0-9a-z]{1,13})\.([0-9a-z]{0,13})$/
+/** What a codec has to know of the log. */
+export type CursorLog = Pick<EventLog, 'databaseId' | 'head' | 'epochs'>
+
+const FORMAT = /^1\.([0-9a-z-]{1,64})\.([0-9a-f]{0,16})\.([0-9a-z]{1,11})\.([0-9a-z]{1,13})$/
 
 /**
- * A codec for one database and one set of keys. A cursor says "whoever holds this has seen all that these
- * keys could see up to here", so it is worth nothing to another set of keys: a key more may bring whole
- * documents that lie before it.
+ * A codec for one log and one set of keys. A cursor says "whoever holds this has seen all that these keys
+ * could see up to here", so it is worth nothing to another set of keys: a key more may bring whole documents
+ * that lie before it.
+ *
+ * A position is given with its epoch. The position alone couldn't tell a log that was set back to a backup
+ * and has grown past that position since: it holds other events there, and whoever continued would miss them
+ * for good.
  */
-export function createCursorCodec(databaseId: string, sortedKeys: readonly string[]): CursorCodec {
+export function createCursorCodec(log: CursorLog, sortedKeys: readonly string[]): CursorCodec {
   const keysHash = hashText(sortedKeys.join(','))
-  const mark = (eventId: string) => (eventId === '' ? '' : hashText(`${databaseId}/${eventId}`))
   return {
-    mark,
-    format: (seq, eventId) => `1.${databaseId}.${seq.toString(36)}.${keysHash}.${mark(eventId)}`,
-    parse(text, head) {
-      if (text === '') return { seq: 0, mark: '', isReset: false }
+    format: (seq) => `1.${log.databaseId}.${epochAt(log, seq)}.${seq.toString(36)}.${keysHash}`,
+    parse(text) {
+      if (text === '') return { seq: 0, isReset: false }
       const parts = FORMAT.exec(text)
       if (parts === null) {
         throw new SyncError('CURSOR_INVALID', 'after is not a cursor of this server; send "" to start over')
       }
-      const seq = Number.parseInt(parts[2] as string, 36)
-      const isOurs = parts[1] === databaseId && parts[3] === keysHash && seq <= head
-      return isOurs ? { seq, mark: parts[4] as string, isReset: false } : { seq: 0, mark: '', isReset: true }
+      const [, databaseId, epochId, position, keys] = parts
+      const seq = Number.parseInt(position as string, 36)
+      const isOurs =
+        databaseId === log.databaseId && keys === keysHash && seq <= log.head && epochAt(log, seq) === epochId
+      return isOurs ? { seq, isReset: false } : { seq: 0, isReset: true }
     },
   }
+}
+
+/** Id of the epoch that a position lies in; empty for 0, which lies before all. */
+function epochAt({ epochs }: CursorLog, seq: number): string {
+  for (let index = epochs.length - 1; index >= 0; index--) {
+    const epoch = epochs[index]
+    if (epoch !== undefined && epoch.fromSeq <= seq) return epoch.id
+  }
+  return ''
 }
 
 /**

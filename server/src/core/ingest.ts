@@ -30,6 +30,8 @@ export interface IngestOptions {
   readonly log: EventLog
   readonly logger: Logger
   readonly counters: Counters
+  /** Names the epoch that this run of the server writes, see {@link Epoch}. */
+  readonly epochId: string
   /** Called after every settlement of the commit's own submitters. Must not throw; if it does, it is logged. */
   publish(commit: PublishedCommit): void
 }
@@ -44,7 +46,7 @@ const MAX_BATCH_EVENTS = 512
 /** Characters of JSON in one commit, so that large events don't add up to a huge write. */
 const MAX_BATCH_LENGTH = 8 * 1024 * 1024
 
-export function createIngest({ log, logger, counters, publish }: IngestOptions): Ingest {
+export function createIngest({ log, logger, counters, epochId, publish }: IngestOptions): Ingest {
   let queue: Submission[] = []
   let isStopped = false
   let running: Promise<void> | undefined
@@ -99,7 +101,7 @@ export function createIngest({ log, logger, counters, publish }: IngestOptions):
       return draft.add(checked)
     })
     const commit = draft.toCommit()
-    if (commit.events.length > 0) await log.commit(commit)
+    if (commit.events.length > 0) await log.commit({ ...commit, ...newEpoch(commit) })
     // From here to the end in one tick: the submitters hear OK first, then everybody gets the events, and
     // nobody can ask in between.
     for (const [index, submission] of batch.entries()) settle(submission, outcomes[index] as IngestOutcome)
@@ -113,6 +115,12 @@ export function createIngest({ log, logger, counters, publish }: IngestOptions):
     } catch (error) {
       logger.error('publishing a commit failed', { error: String(error) })
     }
+  }
+
+  /** With the first commit of this run that reaches the disk. */
+  function newEpoch({ events }: Commit): Pick<Commit, 'epoch'> {
+    if (log.epochs[log.epochs.length - 1]?.id === epochId) return {}
+    return { epoch: { id: epochId, fromSeq: events[0]?.seq ?? 0 } }
   }
 
   function settle(submission: Submission, outcome: IngestOutcome): void {

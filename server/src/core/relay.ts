@@ -1,4 +1,11 @@
-import type { Clock, EventVerifier, Limits, Logger, Random } from '@onyx-sync/shared'
+import {
+  bytesToHex,
+  type Clock,
+  type EventVerifier,
+  type Limits,
+  type Logger,
+  type Random,
+} from '@onyx-sync/shared'
 import type { EventLog } from '../ports/event-log.js'
 import type { Peer } from '../ports/peer.js'
 import { type Counters, createCounters } from './counters.js'
@@ -12,7 +19,7 @@ export interface RelayOptions {
   readonly verifier: EventVerifier
   readonly limits: Limits
   readonly clock: Clock
-  /** Source of challenges; must be unpredictable. */
+  /** Source of challenges and of the epoch's id; must be unpredictable. */
   readonly random: Random
   readonly logger: Logger
   /** Public URLs, any of which an AUTH event may name. */
@@ -31,7 +38,13 @@ export interface Relay {
 export function createRelay(options: RelayOptions): Relay {
   const counters = createCounters()
   const hub = createHub(options.logger)
-  const ingest = createIngest({ log: options.log, logger: options.logger, counters, publish: hub.publish })
+  const ingest = createIngest({
+    log: options.log,
+    logger: options.logger,
+    counters,
+    epochId: bytesToHex(options.random.bytes(8)),
+    publish: hub.publish,
+  })
   const context = { ...options, ingest, hub, counters, relayUrls: () => options.relayUrls() }
   return {
     counters,

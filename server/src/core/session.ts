@@ -218,8 +218,8 @@ export function createSession(peer: Peer, context: SessionContext): Session {
     }
     const [after] = cursors
     if (after === undefined) return {}
-    const codec = createCursorCodec(log.databaseId, sortedKeys)
-    return { sync: { codec, from: codec.parse(after, log.head) } }
+    const codec = createCursorCodec(log, sortedKeys)
+    return { sync: { codec, from: codec.parse(after) } }
   }
 
   function count(subscriptionId: string, values: readonly unknown[]): void {

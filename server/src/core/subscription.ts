@@ -7,7 +7,6 @@ import {
   type Filter,
   type Logger,
   matchFilter,
-  type NostrEvent,
 } from '@onyx-sync/shared'
 import type { EventLog } from '../ports/event-log.js'
 import type { Peer } from '../ports/peer.js'
@@ -64,7 +63,6 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
   let isReading = true
   let isEoseSent = false
   let position = sync?.from.seq ?? log.head
-  let isReset = sync?.from.isReset ?? false
   /** Counts revocations, so that a permission looked up before one isn't used after it. */
   let revocations = 0
 
@@ -89,7 +87,7 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
   function sendLive({ logged, event }: LiveEvent): void {
     if (!filters.some((filter) => matchFilter(filter, event))) return
     counters.eventsSent++
-    peer.send(encodeRelay.event(id, logged.json, sync?.codec.format(logged.seq, logged.id)))
+    peer.send(encodeRelay.event(id, logged.json, sync?.codec.format(logged.seq)))
   }
 
   async function guarded(read: () => Promise<void>): Promise<void> {
@@ -105,22 +103,7 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
 
   async function start(): Promise<void> {
     if (sync === undefined) await sendStored()
-    else await checkCursor(sync)
     await follow()
-  }
-
-  /** Starts over where the log holds another event than the cursor was given for: it was set back since. */
-  async function checkCursor({ codec, from }: NonNullable<typeof sync>): Promise<void> {
-    if (codec.mark(await eventIdAt(from.seq)) === from.mark) return
-    position = 0
-    isReset = true
-  }
-
-  /** Id of the event at a position; empty for 0. */
-  async function eventIdAt(seq: number): Promise<string> {
-    if (seq === 0) return ''
-    const [json] = await log.load([seq])
-    return json === undefined ? '' : (JSON.parse(json) as NostrEvent).id
   }
 
   async function sendStored(): Promise<void> {
@@ -148,18 +131,20 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
 
   /** Reads on from `position` until there is nothing more; then the subscription is live. */
   async function follow(): Promise<void> {
-    do {
+    while (isOpen && position < log.head) {
       const through = log.head
-      if (position < through) await sendNews(position, through)
+      await sendNews(position, through)
       position = through
-      // After the first round, however busy the log is: what comes meanwhile follows as live events.
-      if (sync !== undefined && !isEoseSent && isOpen) {
-        const hints = [EOSE_FINISH, cursorHint(sync.codec.format(position, await eventIdAt(position)))]
-        sendEose(isReset ? [...hints, EOSE_RESET] : hints)
-      }
-      // Each round takes a moment in which the log may grow.
-    } while (isOpen && position < log.head)
+      finishCatchUp()
+    }
+    finishCatchUp()
     isReading = false
+  }
+
+  function finishCatchUp(): void {
+    if (sync === undefined || isEoseSent || !isOpen) return
+    const hints = [EOSE_FINISH, cursorHint(sync.codec.format(position))]
+    sendEose(sync.from.isReset ? [...hints, EOSE_RESET] : hints)
   }
 
   function sendEose(hints: readonly string[]): void {
@@ -180,10 +165,7 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
       })
     }
     for await (const events of loadInPages(readNews(log, keys, after, through, granted), load)) {
-      await send(events, ({ seq, covered, event }) =>
-        // Within a whole document there is no place to continue from: whoever stops there gets it all again.
-        isEoseSent && covered === seq ? sync?.codec.format(seq, event.id) : undefined,
-      )
+      await send(events, ({ covered }) => (isEoseSent ? sync?.codec.format(covered) : undefined))
       if (!isOpen) return
     }
   }

@@ -41,10 +41,23 @@ export interface Grant {
   readonly seq: number
 }
 
+/**
+ * A stretch of the log that one run of a server wrote. A log that is set back to a backup goes on in another
+ * epoch than the one it had, so a position together with its epoch names one place in one history.
+ */
+export interface Epoch {
+  /** Random, 16 hex characters. */
+  readonly id: string
+  /** Position of its first event. */
+  readonly fromSeq: number
+}
+
 /** One atomic write: all of it is on disk or none. */
 export interface Commit {
   /** In log order, positions following `head` without a gap. */
   readonly events: readonly LoggedEvent[]
+  /** The epoch that begins with the first of these events; absent where the current one goes on. */
+  readonly epoch?: Epoch
   /** New versions of the records of every document touched. */
   readonly documents: readonly DocumentRecord[]
   /** Keys that gained a document. */
@@ -69,6 +82,8 @@ export interface EventLog {
   readonly databaseId: string
   /** Position of the newest durable event; 0 when empty. */
   readonly head: number
+  /** Epochs that have events, oldest first. */
+  readonly epochs: readonly Epoch[]
   /** The server's own secret key, 32 bytes, made once with the database. Never leaves the process. */
   readonly serverSecretKey: Uint8Array
 

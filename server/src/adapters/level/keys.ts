@@ -8,6 +8,7 @@ import type { IndexEntry } from '../../ports/event-log.js'
  * | prefix | rest of the key | value |
  * |---|---|---|
  * | `m` | name | meta: format version, database id, server secret key |
+ * | `p` | seq | id of the epoch that begins there |
  * | `e` | seq | the event's JSON |
  * | `i` | id | seq |
  * | `f` | reader, seq | {@link FEED_EVENT} |
@@ -19,6 +20,7 @@ import type { IndexEntry } from '../../ports/event-log.js'
  */
 const PREFIX = {
   meta: 0x6d,
+  epoch: 0x70,
   event: 0x65,
   id: 0x69,
   feed: 0x66,
@@ -93,6 +95,7 @@ function textAt(bytes: Uint8Array, offset: number): string {
 /** Keys of every index. `seq` is a position, `reader` and `owner` are public keys as hex. */
 export const keyOf = {
   meta: (name: string): Uint8Array => join(PREFIX.meta, Buffer.from(name, 'utf8')),
+  epoch: (seq: number): Uint8Array => join(PREFIX.epoch, uint64(seq)),
   event: (seq: number): Uint8Array => join(PREFIX.event, uint64(seq)),
   id: (id: string): Uint8Array => join(PREFIX.id, hex(id)),
   feed: (reader: string, seq: number): Uint8Array => join(PREFIX.feed, hex(reader), uint64(seq)),
@@ -114,6 +117,7 @@ const AFTER_TEXT = Uint8Array.of(0xff)
 
 /** Ranges of keys; `after` is exclusive, `through`, `since` and `until` are inclusive. */
 export const rangeOf = {
+  epochs: (): KeyRange => ({ gte: keyOf.epoch(0), lte: keyOf.epoch(Number.MAX_SAFE_INTEGER) }),
   events: (): KeyRange => ({ gte: keyOf.event(0), lte: keyOf.event(Number.MAX_SAFE_INTEGER) }),
   feed: (reader: string, after: number, through: number): KeyRange => ({
     gte: keyOf.feed(reader, after + 1),

@@ -4,7 +4,7 @@ import { statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Logger, SyncError, silentLogger, toSyncError } from '@onyx-sync/shared'
 import { Level } from 'level'
-import type { Commit, DocumentRecord, EventLog } from '../../ports/event-log.js'
+import type { Commit, DocumentRecord, Epoch, EventLog } from '../../ports/event-log.js'
 import {
   addressOfSharedKey,
   decodeSeq,
@@ -47,7 +47,7 @@ export async function openLevelLog(directory: string, logger: Logger = silentLog
   }
   try {
     const meta = await readMeta(db, directory)
-    return createLevelLog(db, meta, await readHead(db), logger)
+    return createLevelLog(db, meta, await readPlace(db), logger)
   } catch (error) {
     await db.close()
     throw error
@@ -95,13 +95,23 @@ async function readMeta(db: Database, directory: string): Promise<Meta> {
   return { databaseId: Buffer.from(id).toString('utf8'), serverSecretKey: new Uint8Array(secretKey) }
 }
 
-async function readHead(db: Database): Promise<number> {
-  const [last] = await db.keys({ ...rangeOf.events(), reverse: true, limit: 1 }).all()
-  return last === undefined ? 0 : seqOfKey(last)
+/** How far the log is, and which epochs it went through. */
+interface Place {
+  readonly head: number
+  readonly epochs: readonly Epoch[]
 }
 
-function createLevelLog(db: Database, meta: Meta, initialHead: number, logger: Logger): EventLog {
-  let head = initialHead
+async function readPlace(db: Database): Promise<Place> {
+  const [last] = await db.keys({ ...rangeOf.events(), reverse: true, limit: 1 }).all()
+  const epochs = await db.iterator(rangeOf.epochs()).all()
+  return {
+    head: last === undefined ? 0 : seqOfKey(last),
+    epochs: epochs.map(([key, id]) => ({ id: Buffer.from(id).toString('hex'), fromSeq: seqOfKey(key) })),
+  }
+}
+
+function createLevelLog(db: Database, meta: Meta, initial: Place, logger: Logger): EventLog {
+  let { head, epochs } = initial
   let isSuspect = false
   let isClosed = false
   let healing: Promise<void> | undefined
@@ -123,7 +133,7 @@ function createLevelLog(db: Database, meta: Meta, initialHead: number, logger: L
     logger.warn('opening the event log again after a failed write')
     await db.close()
     await db.open()
-    head = await readHead(db)
+    ;({ head, epochs } = await readPlace(db))
     isSuspect = false
   }
 
@@ -155,6 +165,7 @@ function createLevelLog(db: Database, meta: Meta, initialHead: number, logger: L
       throw error
     }
     head += commit.events.length
+    if (commit.epoch !== undefined) epochs = [...epochs, commit.epoch]
   }
 
   async function* entries(range: KeyRange): AsyncGenerator<[Uint8Array, Uint8Array]> {
@@ -188,6 +199,9 @@ function createLevelLog(db: Database, meta: Meta, initialHead: number, logger: L
     serverSecretKey: meta.serverSecretKey,
     get head() {
       return head
+    },
+    get epochs() {
+      return epochs
     },
     async has(ids) {
       await heal()
@@ -251,6 +265,8 @@ function assertFollows(commit: Commit, head: number): void {
 }
 
 function putAll(commit: Commit, put: (key: Uint8Array, value: Uint8Array) => void): void {
+  const { epoch } = commit
+  if (epoch !== undefined) put(keyOf.epoch(epoch.fromSeq), Buffer.from(epoch.id, 'hex'))
   for (const event of commit.events) {
     const { seq, id, address, createdAt } = event
     const position = encodeSeq(seq)
