@@ -211,6 +211,7 @@ export function describeEventLog(name: string, fixture: EventLogFixture): void {
         commitOf([logged({ seq: 1, readers: [alice, bob] }), logged({ seq: 2 })], {
           documents: [recordOf(chat('one'))],
           grants,
+          epoch: { id: '0123456789abcdef', fromSeq: 1 },
         }),
       )
       const again = await reopen(log)
@@ -220,7 +221,13 @@ export function describeEventLog(name: string, fixture: EventLogFixture): void {
       expect(await again.has([hex(1), hex(2)])).toEqual([true, true])
       expect(await again.grants(bob, 0, 9)).toEqual(grants)
       expect(await again.sharedWith(bob)).toEqual([chat('one')])
-      await again.commit(commitOf([logged({ seq: 3 })]))
+      const epochs = [
+        { id: '0123456789abcdef', fromSeq: 1 },
+        { id: 'fedcba9876543210', fromSeq: 3 },
+      ]
+      expect(again.epochs).toEqual(epochs.slice(0, 1))
+      await again.commit(commitOf([logged({ seq: 3 })], { epoch: epochs[1] as (typeof epochs)[0] }))
+      expect(again.epochs).toEqual(epochs)
       expect(await collect(again.feed(alice, 0, 9))).toEqual([1, 2, 3])
       await again.close()
     })

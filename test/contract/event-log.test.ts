@@ -1,8 +1,8 @@
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
-import { createMemoryLog, openLevelLog } from '@onyx-sync/server'
+import { type Commit, createMemoryLog, openLevelLog } from '@onyx-sync/server'
 import { Level } from 'level'
-import { describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { encodeSeq, keyOf } from '../../server/src/adapters/level/keys.js'
 import { temporaryDataDirectory } from '../support/servers.js'
 import { describeEventLog } from './event-log-contract.js'
@@ -52,5 +52,73 @@ describe('the data directory', () => {
     await expect(openLevelLog(data)).rejects.toMatchObject({ code: 'DATA_FORMAT' })
     // The failed attempt let go of the lock.
     await expect(openLevelLog(data)).rejects.toMatchObject({ code: 'DATA_FORMAT' })
+  })
+})
+
+describe('a failed write on LevelDB', () => {
+  afterEach(() => {
+    vi.restoreAllMocks()
+  })
+
+  const id = (n: number) => n.toString(16).padStart(64, '0')
+  const reader = id(77)
+  const commitOf = (seq: number, n: number): Commit => ({
+    events: [
+      {
+        seq,
+        id: id(n),
+        pubkey: reader,
+        kind: 1,
+        createdAt: 5,
+        json: '{}',
+        address: undefined,
+        owner: reader,
+        readers: [reader],
+      },
+    ],
+    documents: [],
+    grants: [],
+    revocations: [],
+  })
+
+  it('[ING4][S4] is followed by opening the database again; the next write works', async () => {
+    const log = await openLevelLog(temporaryDataDirectory())
+    await log.commit(commitOf(1, 1))
+    const open = vi.spyOn(Level.prototype, 'open')
+    const batch = Level.prototype.batch
+    vi.spyOn(Level.prototype, 'batch').mockImplementationOnce(function (this: Level) {
+      const chained = batch.call(this)
+      vi.spyOn(chained, 'write').mockRejectedValueOnce(new Error('ENOSPC'))
+      return chained
+    } as never)
+    await expect(log.commit(commitOf(2, 2))).rejects.toThrow('ENOSPC')
+    expect(log.head).toBe(1)
+    expect(await log.has([id(1), id(2)])).toEqual([true, false])
+    expect(open).toHaveBeenCalledTimes(1)
+    await log.commit(commitOf(2, 3))
+    expect(log.head).toBe(2)
+    expect(await log.has([id(1), id(2), id(3)])).toEqual([true, false, true])
+    await log.close()
+  })
+
+  it('[ING4][S4] that had reached the disk after all is found, and not written over', async () => {
+    const log = await openLevelLog(temporaryDataDirectory())
+    const batch = Level.prototype.batch
+    vi.spyOn(Level.prototype, 'batch').mockImplementationOnce(function (this: Level) {
+      const chained = batch.call(this)
+      const write = chained.write.bind(chained) as (options: object) => Promise<void>
+      vi.spyOn(chained, 'write').mockImplementationOnce((async (options: object) => {
+        await write(options)
+        throw new Error('EIO')
+      }) as never)
+      return chained
+    } as never)
+    await expect(log.commit(commitOf(1, 1))).rejects.toThrow('EIO')
+    // A writer that didn't ask first is stopped, because its positions are taken.
+    await expect(log.commit(commitOf(1, 2))).rejects.toMatchObject({ code: 'STORE_FAILED' })
+    expect(log.head).toBe(1)
+    expect(await log.has([id(1), id(2)])).toEqual([true, false])
+    await log.commit(commitOf(2, 2))
+    await log.close()
   })
 })

@@ -123,7 +123,13 @@ function expectedAnswer(visible: readonly NostrEvent[], filters: readonly Filter
 }
 
 async function store(log: EventLog, events: readonly NostrEvent[]): Promise<NostrEvent[]> {
-  const ingest = createIngest({ log, logger: silentLogger, counters: createCounters(), publish() {} })
+  const ingest = createIngest({
+    log,
+    logger: silentLogger,
+    counters: createCounters(),
+    epochId: '0123456789abcdef',
+    publish() {},
+  })
   const accepted: NostrEvent[] = []
   for (const event of events) {
     ingest.submit(checkEvent(event, checks), (outcome) => {

@@ -1,3 +1,4 @@
+import { deflateRawSync } from 'node:zlib'
 import type { EventLog } from '@onyx-sync/server'
 import { createMemoryLog } from '@onyx-sync/server'
 import {
@@ -77,6 +78,22 @@ describe('update events', () => {
       const answer = await client.publish(sign(alice, { ...good, content }))
       expect(answer).toEqual({ accepted: false, reason: expect.stringMatching(/^invalid: /) })
     }
+  })
+
+  it('[EVT2] a deflated content is taken; one that inflates beyond the limit, or is none, is refused', async () => {
+    const client = await connect(await runServer({ limits: { maxUpdateBytes: 100_000 } }), alice)
+    const plain = chatTemplate(alice)
+    const deflated = (message: Uint8Array) => ({
+      ...plain,
+      tags: plain.tags.map((tag) => (tag[0] === 'encoding' ? ['encoding', 'yjs', 'deflate'] : tag)),
+      content: deflateRawSync(message).toString('base64'),
+    })
+    const good = deflated(Buffer.from(plain.content, 'base64'))
+    expect((await client.publish(sign(alice, good))).accepted).toBe(true)
+    const bomb = deflated(Buffer.alloc(50_000_000))
+    expect((await client.publish(sign(alice, bomb))).reason).toMatch(/^invalid: .*larger than 100000 bytes/)
+    const none = { ...good, content: plain.content }
+    expect((await client.publish(sign(alice, none))).reason).toMatch(/^invalid: /)
   })
 
   it('[EVT3] a chat id has 1–128 well-formed characters; settings have the d tag "settings"', async () => {
@@ -252,7 +269,13 @@ describe('taking events', () => {
 
   it('[ING3] an event submitted in the very moment the queue runs empty is written too', async () => {
     const log = createMemoryLog()
-    const ingest = createIngest({ log, logger: silentLogger, counters: createCounters(), publish() {} })
+    const ingest = createIngest({
+      log,
+      logger: silentLogger,
+      counters: createCounters(),
+      epochId: '0123456789abcdef',
+      publish() {},
+    })
     const checks = { keys: new Set([alice.publicKey]), verifier: pureVerifier, limits: DEFAULT_LIMITS }
     for (let ticks = 0; ticks < 8; ticks++) {
       await new Promise((resolve) => ingest.submit(checkEvent(trainingEvent(alice), checks), resolve))
@@ -266,7 +289,13 @@ describe('taking events', () => {
     const logger: Logger = { ...silentLogger, error: (message) => errors.push(message) }
     const log = createMemoryLog()
     const hub = createHub(logger)
-    const ingest = createIngest({ log, logger, counters: createCounters(), publish: hub.publish })
+    const ingest = createIngest({
+      log,
+      logger,
+      counters: createCounters(),
+      epochId: '0123456789abcdef',
+      publish: hub.publish,
+    })
     const delivered: string[] = []
     const subscriber = (deliver: () => void): Subscriber => ({
       keys: [alice.publicKey],

@@ -132,6 +132,7 @@ describe('who may do what', () => {
       log,
       logger: silentLogger,
       counters: createCounters(),
+      epochId: '0123456789abcdef',
       publish: hub.publish,
     })
     const keys = new Set([alice.publicKey])
