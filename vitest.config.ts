@@ -11,6 +11,7 @@ export default defineConfig({
       { find: /^@onyx-sync\/shared$/, replacement: source('./shared/src/index.ts') },
       { find: /^@onyx-sync\/server$/, replacement: source('./server/src/index.ts') },
       { find: /^@onyx-sync\/client$/, replacement: source('./client/src/index.ts') },
+      { find: /^@onyx-sync\/testing$/, replacement: source('./testing/src/index.ts') },
       { find: /^@onyx-sync\/client\/node$/, replacement: source('./client/src/node.ts') },
     ],
   },

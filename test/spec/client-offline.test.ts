@@ -25,7 +25,9 @@ describe('a device that never saw a server', () => {
     const second = await openClient(store, signer)
     const chat = await second.chats.read('oslo')
     expect(chat).toMatchObject({ id: 'oslo', title: 'Trip', messageCount: 1 })
-    expect(chat.messages).toMatchObject([{ id: message.id, role: 'user', content: 'What should I pack in May?' }])
+    expect(chat.messages).toMatchObject([
+      { id: message.id, role: 'user', content: 'What should I pack in May?' },
+    ])
     expect(await second.settings.read()).toEqual({
       preferences: { activeModel: 'opus' },
       features: { 'web-search': true },
@@ -51,7 +53,9 @@ describe('a device that never saw a server', () => {
     await expect(client.chats.send('nowhere', 'hi')).rejects.toMatchObject({ code: 'DOCUMENT_NOT_FOUND' })
     await expect(client.chats.edit('oslo', 'none', 'hi')).rejects.toMatchObject({ code: 'MESSAGE_NOT_FOUND' })
     await expect(client.chats.create({ id: 'oslo' })).rejects.toMatchObject({ code: 'VALUE_INVALID' })
-    await expect(client.chats.send('oslo', 'x', { role: 'robot' as never })).rejects.toMatchObject({ code: 'VALUE_INVALID' })
+    await expect(client.chats.send('oslo', 'x', { role: 'robot' as never })).rejects.toMatchObject({
+      code: 'VALUE_INVALID',
+    })
     expect(client.status.unsent).toBe(before)
   })
 
