@@ -85,29 +85,30 @@ describe('reading with the sync extension', () => {
     }
   })
 
-  it('[REP3][S3] events that are published while a reading goes on arrive exactly once', async () => {
-    const server = await runServer()
+  it('[REP3][S3] events that are published while readings go on arrive exactly once in each', async () => {
+    // No signatures to check, so that many small commits fall between the steps of many readings.
+    const server = await runServer({ verifier: { name: 'none', verify() {} } })
     const [writer, reader] = [await connect(server, alice), await connect(server, alice)]
-    const before = Array.from({ length: 150 }, (_, index) => chatEvent(alice, { chatId: `c${index % 7}` }))
-    const during = Array.from({ length: 150 }, (_, index) => chatEvent(alice, { chatId: `c${index % 7}` }))
-    await publishAll(writer, before)
-    for (const event of during) writer.send('EVENT', event)
-    const answers: string[][] = []
-    const last = during[during.length - 1] as NostrEvent
-    // Many readings, so that their joins fall between many different commits.
-    for (let round = 0; round < 25; round++) {
-      const subscription = `s${round}`
-      await reader.request(subscription, round % 2 === 0 ? { after: '' } : { kinds: [30001] })
+    const sample = chatEvent(alice)
+    const events = Array.from({ length: 500 }, (_, index) => ({
+      ...sample,
+      id: index.toString(16).padStart(64, '0'),
+      created_at: 1_000 + index,
+    }))
+    await publishAll(writer, events.slice(0, 100))
+    const writing = (async () => {
+      for (const event of events.slice(100)) await writer.publish(event)
+    })()
+    const rounds = 60
+    for (let round = 0; round < rounds; round++) {
+      await reader.request(`s${round}`, round % 2 === 0 ? { after: '' } : { kinds: [30001] })
     }
-    await writer.waitFor(([type, id]) => type === 'OK' && id === last.id)
-    for (let round = 0; round < 25; round++) {
-      await reader.waitForEvent(`s${round}`, last.id)
-      answers.push(idsOf(reader, `s${round}`))
-    }
-    const all = ids([...before, ...during])
-    for (const [round, answer] of answers.entries()) {
-      if (round % 2 === 0) expect(answer).toEqual(all)
-      else expect([...answer].sort()).toEqual([...all].sort())
+    await writing
+    for (let round = 0; round < rounds; round++) {
+      await reader.waitForEvent(`s${round}`, (events[499] as NostrEvent).id)
+      const received = idsOf(reader, `s${round}`)
+      // A plain reading brings what is stored newest first.
+      expect([round, round % 2 === 0 ? received : received.sort()]).toEqual([round, ids(events)])
     }
   })
 
@@ -291,11 +292,14 @@ describe('reading with the sync extension', () => {
     const own = chatEvent(bob)
     await b.publish(own)
     const documents = log.documents.bind(log)
+    let lookups = 0
     let isRemoved = false
     vi.spyOn(log, 'documents').mockImplementation(async (addresses) => {
       const records = await documents(addresses)
-      // The permission has been looked up; before it is used, the member is removed.
-      if (!isRemoved && addresses.length > 0) {
+      lookups++
+      // The first look is for what was granted, the second for what may be sent. That permission has been
+      // looked up; before it is used, the member is removed.
+      if (lookups === 2) {
         isRemoved = true
         expect((await a.publish(chatEvent(alice))).accepted).toBe(true)
       }
