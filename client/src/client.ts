@@ -21,6 +21,7 @@ import { createDocuments } from './core/documents.js'
 import { createInbox, type Inbox, META_CURSOR } from './core/inbox.js'
 import { createOutbox, type Outbox, type RefusedEntry } from './core/outbox.js'
 import { type ConnectionState, createSession, type Session } from './core/session.js'
+import { createStaging } from './core/staging.js'
 import { type Chats, createChats } from './model/chats.js'
 import { createProjection } from './model/projection.js'
 import { createSettings, type Settings } from './model/settings.js'
@@ -48,6 +49,8 @@ export interface SyncClientOptions {
   readonly logger?: Logger
   /** @default {@link DEFAULT_LIMITS} */
   readonly limits?: Limits
+  /** For tests only, see `OutboxOptions.inFlightPerLane`. @default 1 */
+  readonly inFlightPerDocument?: number
 }
 
 /** How a device stands. A new object for every change. */
@@ -147,18 +150,28 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
     onFailed: noteProblem,
   })
 
+  let serverMaxEventBytes = limits.maxEventBytes
   outbox = createOutbox({
-    pubkey,
-    signer,
-    store,
-    documents,
+    journal: documents.journal,
+    stage: createStaging({
+      pubkey,
+      signer,
+      store,
+      documents,
+      clock,
+      limits,
+      maxEventBytes: () => serverMaxEventBytes,
+    }),
     clock,
     random,
     logger,
-    limits,
     entries: await store.loadOutbox(),
+    ...(options.inFlightPerDocument === undefined ? {} : { inFlightPerLane: options.inFlightPerDocument }),
     onChange: changed,
-    onProblem: noteProblem,
+    onProblem(error) {
+      if (error !== undefined) noteProblem(error)
+      else if (localProblem?.code === 'SIGNER_FAILED') localProblem = undefined
+    },
   })
 
   const inbox: Inbox = createInbox({
@@ -185,6 +198,9 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
       random,
       logger,
       getCursor: () => inbox.cursor,
+      onServerLimits({ maxEventBytes }) {
+        serverMaxEventBytes = Math.min(limits.maxEventBytes, maxEventBytes)
+      },
       onIncoming: (incoming) => inbox.receive(incoming),
       onAnswer: (eventId, accepted, reason) => outbox?.answered(eventId, accepted, reason),
       onLive(send) {
@@ -201,9 +217,11 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
 
   function readStatus(): SyncStatus {
     const connection = session?.status
+    const counts = outbox?.counts() ?? { unsent: 0, refused: 0 }
     return {
       connection: connection?.state ?? 'offline',
-      ...(outbox?.counts() ?? { unsent: 0, refused: 0 }),
+      unsent: counts.unsent + documents.journal.unwrittenEdits(),
+      refused: counts.refused,
       isCaughtUp: connection?.state === 'live',
       problem: connection?.problem ?? localProblem,
       retryAtMs: connection?.retryAtMs,

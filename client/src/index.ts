@@ -1,7 +1,7 @@
 export type { SyncErrorCode } from '@onyx-sync/shared'
 export { SyncError } from '@onyx-sync/shared'
 export { createMemoryStore } from './adapters/memory-store.js'
-export { onyxModels } from './adapters/watermelon/models.js'
+export { ChatRow, MessageRow, onyxModels, SettingRow } from './adapters/watermelon/models.js'
 export { onyxMigrations, onyxSchema, onyxTables } from './adapters/watermelon/schema.js'
 export { watermelonStore } from './adapters/watermelon/store.js'
 export {

@@ -17,6 +17,8 @@ export function formatAddress(address: DocumentAddress): string {
   return `${address.kind}:${address.owner}:${address.identifier}`
 }
 
+const LONE_SURROGATE = /[\ud800-\udfff]/u
+
 /** The address of a chat. Throws `VALUE_INVALID` if the id is empty or longer than 128 characters. */
 export function chatAddress(owner: string, chatId: string): DocumentAddress {
   if (chatId.length < 1 || chatId.length > DEFAULT_LIMITS.maxIdentifierLength) {
@@ -24,6 +26,9 @@ export function chatAddress(owner: string, chatId: string): DocumentAddress {
       'VALUE_INVALID',
       `a chat id has 1–${DEFAULT_LIMITS.maxIdentifierLength} characters, this one ${chatId.length}`,
     )
+  }
+  if (LONE_SURROGATE.test(chatId)) {
+    throw new SyncError('VALUE_INVALID', 'a chat id is well-formed Unicode; this one has half a character')
   }
   return { kind: KIND.chat, owner, identifier: chatId }
 }

@@ -115,7 +115,9 @@ const LOCAL: Readonly<
     async run({ settings }, [key]) {
       const content = await settings.read()
       if (key === undefined) return done(content, formatSettings(content))
-      const value = content.preferences[key] ?? content.features[key]
+      const value = [content.preferences, content.features].find((section) => Object.hasOwn(section, key))?.[
+        key
+      ]
       if (value === undefined)
         throw new SyncError('VALUE_INVALID', `there is no setting ${JSON.stringify(key)}`)
       return done(value, printable(typeof value === 'string' ? value : JSON.stringify(value)))

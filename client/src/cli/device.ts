@@ -49,7 +49,17 @@ export async function initDevice(options: InitOptions): Promise<InitResult> {
       : options.mnemonic !== undefined
         ? deriveSecretKey(options.mnemonic, options.derivation)
         : undefined
-  const pubkey = ensureKeyFile(keyFile, given)
+  const owner = await readOwner(db)
+  const secretKey = chooseKey(keyFile, given, owner)
+  const pubkey = publicKeyOf(secretKey)
+  if (owner !== undefined && owner !== pubkey) {
+    throw new SyncError(
+      'IDENTITY_MISMATCH',
+      `${db} belongs to ${owner}, this key to ${pubkey}: name another --db`,
+    )
+  }
+  // Before the database, so that no account is ever without its key.
+  if (!existsSync(keyFile)) writeKeyFile(keyFile, secretKey)
   const store = await openNodeStore({ file: db })
   try {
     const client = await createSyncClient({ store, signer: createKeyFileSigner(keyFile, pubkey) })
@@ -60,20 +70,32 @@ export async function initDevice(options: InitOptions): Promise<InitResult> {
   }
 }
 
-function ensureKeyFile(file: string, given: Uint8Array | undefined): string {
-  if (!existsSync(file)) {
-    const secretKey = given ?? createSecretKey()
-    writeKeyFile(file, secretKey)
-    return publicKeyOf(secretKey)
+/** The account that a database belongs to; undefined where there is none yet. */
+async function readOwner(db: string): Promise<string | undefined> {
+  if (!existsSync(db)) return undefined
+  const store = await openNodeStore({ file: db })
+  try {
+    return (await store.loadMeta())[META_PUBKEY]
+  } finally {
+    await store.close()
   }
-  const pubkey = publicKeyOf(readKeyFile(file))
-  if (given !== undefined && publicKeyOf(given) !== pubkey) {
+}
+
+function chooseKey(keyFile: string, given: Uint8Array | undefined, owner: string | undefined): Uint8Array {
+  if (existsSync(keyFile)) {
+    const kept = readKeyFile(keyFile)
+    if (given === undefined || publicKeyOf(given) === publicKeyOf(kept)) return kept
     throw new SyncError(
       'KEY_INVALID',
-      `${file} holds another key than the one given: name a new file with --key-file`,
+      `${keyFile} holds another key than the one given: name a new file with --key-file`,
     )
   }
-  return pubkey
+  if (given !== undefined) return given
+  if (owner === undefined) return createSecretKey()
+  throw new SyncError(
+    'KEY_INVALID',
+    `there is no key file ${keyFile} for the account ${owner}: name it with --key-file`,
+  )
 }
 
 /** A device opened for one command. */

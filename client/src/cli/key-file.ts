@@ -16,12 +16,18 @@ export const createSecretKey: () => Uint8Array = generateSecretKey
 /** A private key written as `nsec1…` (NIP-19) or 64 hex characters. Throws `KEY_INVALID`, without the key. */
 export function parseSecretKey(text: string): Uint8Array {
   const key = text.trim()
-  if (isHex64(key.toLowerCase())) return Uint8Array.from(Buffer.from(key, 'hex'))
   try {
-    const decoded = decode(key)
-    if (decoded.type === 'nsec') return decoded.data
+    const decoded = isHex64(key.toLowerCase())
+      ? { type: 'nsec', data: Uint8Array.from(Buffer.from(key, 'hex')) }
+      : decode(key)
+    if (decoded.type === 'nsec') {
+      const secretKey = decoded.data as Uint8Array
+      // Throws for the few numbers that are no key, such as 0.
+      getPublicKey(secretKey)
+      return secretKey
+    }
   } catch {
-    // Said below.
+    // Said below, without the key.
   }
   throw new SyncError('KEY_INVALID', 'a private key is nsec1… or 64 hex characters')
 }

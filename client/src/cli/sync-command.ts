@@ -32,9 +32,10 @@ const FATAL = new Set(['AUTH_INVALID', 'AUTH_CLOCK_SKEW', 'RELAY_UNSUITABLE', 'K
 export async function runSync(options: SyncCommandOptions): Promise<SyncReport> {
   const device = await openDevice({ ...options, isOnline: true })
   const { client } = device
+  let stopReporting = () => {}
   try {
     let last = ''
-    client.onStatus((status) => {
+    stopReporting = client.onStatus((status) => {
       const line = describe(status)
       if (line !== last) options.progress(line)
       last = line
@@ -48,6 +49,7 @@ export async function runSync(options: SyncCommandOptions): Promise<SyncReport> 
     if (report.ok || client.status.cursor !== '') await rememberUrl(device.store, device.url as string)
     return report
   } finally {
+    stopReporting()
     await client.close()
   }
 }

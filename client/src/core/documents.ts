@@ -67,6 +67,8 @@ export interface Documents {
   applyRemote(updates: readonly RemoteUpdate[], settle: () => JournalChange): Promise<number>
   /** Queues an update that is in the document already, so that the server gets it (after a reset). */
   sendAgain(address: string, update: Uint8Array): void
+  /** Takes note that an own event restates the members at this time, Unix seconds. */
+  noteStatement(address: string, statedAt: number): void
   /** States the members of a document that this account owns, with the next event. */
   setMembers(address: string, members: readonly Member[]): Promise<void>
 }
@@ -231,7 +233,10 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
     const before = known.get(address)
     const statesMembers = members !== undefined && members.statedAt >= (before?.membersStatedAt ?? -1)
     const newMembers = statesMembers ? JSON.stringify(members.list) : undefined
-    const isNews = newMembers !== undefined && newMembers !== (before?.members ?? '[]')
+    // Also the same members stated at a later time: an older statement that arrives after it must not win.
+    const isNews =
+      newMembers !== undefined &&
+      (newMembers !== before?.members || (members?.statedAt ?? -1) > before.membersStatedAt)
     const isContained = containsUpdate(entry.doc, update)
     // What changes nothing needs no check of its signature: an echo of one's own event, for instance.
     if (isContained && !isNews && before !== undefined) return true
@@ -309,6 +314,12 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
     },
 
     sendAgain: queue,
+
+    noteStatement(address, membersStatedAt) {
+      const before = known.get(address)
+      if (before === undefined || before.membersStatedAt >= membersStatedAt) return
+      putDocument({ ...before, membersStatedAt })
+    },
 
     async setMembers(address, members) {
       const stated = known.get(address)?.membersStatedAt ?? -1

@@ -57,6 +57,8 @@ export interface Journal {
   /** The next position in the device's log. */
   nextSeq(): number
   add(change: JournalChange): void
+  /** Edits that were made and are not on this device's disk yet. */
+  unwrittenEdits(): number
   /** Resolves when everything added so far is durable. Rejects with `STORE_FAILED`; call again to retry. */
   flush(): Promise<void>
 }
@@ -64,20 +66,29 @@ export interface Journal {
 export function createJournal(store: SyncStore, lastSeq: number, hooks: JournalHooks): Journal {
   let seq = lastSeq
   let pending = emptyChanges()
+  let writing: Changes | undefined
   let scheduled: Promise<void> | undefined
   let tail: Promise<void> = Promise.resolve()
 
   async function commit(): Promise<void> {
-    await hooks.prepare()
+    try {
+      await hooks.prepare()
+    } catch (error) {
+      hooks.failed(error)
+      throw error
+    }
     // From here to the hand-over nothing awaits, so that rows and updates are of the same moment (trap C1).
     scheduled = undefined
     mergeRows(pending, hooks.collectRows())
     const changes = pending
     if (isEmpty(changes)) return
     pending = emptyChanges()
+    writing = changes
     try {
       await store.commit(toBatch(changes))
+      writing = undefined
     } catch (error) {
+      writing = undefined
       pending = mergeChanges(changes, pending)
       hooks.failed(error)
       throw error
@@ -95,6 +106,8 @@ export function createJournal(store: SyncStore, lastSeq: number, hooks: JournalH
       if (document !== undefined) pending.documents.set(document.address, document)
       Object.assign(pending.meta, meta)
     },
+
+    unwrittenEdits: () => countEdits(pending) + (writing === undefined ? 0 : countEdits(writing)),
 
     flush() {
       if (scheduled === undefined) {
@@ -121,6 +134,12 @@ function isEmpty(changes: Changes): boolean {
     changes.rows.size === 0 &&
     Object.keys(changes.meta).length === 0
   )
+}
+
+function countEdits({ outbox }: Changes): number {
+  let edits = 0
+  for (const entry of outbox.values()) if (entry?.state === 'pending') edits += entry.edits
+  return edits
 }
 
 function mergeRows(changes: Changes, rowChanges: readonly RowChange[]): void {

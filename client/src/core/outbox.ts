@@ -1,29 +1,17 @@
 import {
   type Clock,
-  createUpdateTemplate,
-  decodeUpdateEvent,
-  type EventTemplate,
   encodeClient,
   getOrCreate,
-  type Limits,
   type Logger,
-  mergeUpdates,
   type NostrEvent,
-  parseAddress,
-  parseEvent,
   type Random,
-  type Signer,
   SyncError,
-  stringifyEvent,
   toSyncError,
 } from '@onyx-sync/shared'
-import type { OutboxEntry, SyncStore } from '../ports/store.js'
+import type { OutboxEntry } from '../ports/store.js'
 import { createBackoff } from './backoff.js'
-import type { Documents } from './documents.js'
-import type { JournalChange } from './journal.js'
-
-/** The lane of training data, which belongs to no document. */
-export const TRAINING_LANE = 'training'
+import type { Journal, JournalChange } from './journal.js'
+import { type Stage, TRAINING_LANE } from './staging.js'
 
 /** How much is not on the server yet. */
 export interface OutboxCounts {
@@ -78,32 +66,38 @@ export interface Outbox {
 }
 
 export interface OutboxOptions {
-  readonly pubkey: string
-  readonly signer: Signer
-  readonly store: SyncStore
-  readonly documents: Documents
+  readonly journal: Journal
+  readonly stage: Stage
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
-  readonly limits: Limits
   /** Entries as they are on disk. */
   readonly entries: readonly OutboxEntry[]
+  /**
+   * Events of one document under way at a time. More than one loses their order when one is put off: it is
+   * here to prove that the tests see that.
+   * @default 1
+   */
+  readonly inFlightPerLane?: number
   onChange(): void
-  /** Something that keeps the queue from moving, for the app to show. */
-  onProblem(error: SyncError): void
+  /** What keeps the queue from moving, for the app to show; undefined once it moves. */
+  onProblem(error: SyncError | undefined): void
 }
 
 interface Lane {
   entries: OutboxEntry[]
-  /** `staging` outlives a connection: signing goes on, and must not begin twice for the same edits. */
-  state: 'idle' | 'staging' | 'sent' | 'waiting'
+  /**
+   * `staging` outlives a connection: signing goes on, and must not begin twice for the same edits. `waiting`:
+   * until the next try.
+   */
+  state: 'idle' | 'staging' | 'waiting'
+  /** Entries that were sent on this connection and not answered yet. */
+  readonly inFlight: Set<string>
 }
 
-/** Updates merged into one event: leaves room for base64 and tags below the event limit. */
-const MAX_MERGED_FRACTION = 0.5
-
 export function createOutbox(options: OutboxOptions): Outbox {
-  const { pubkey, signer, store, documents, clock, logger, limits } = options
+  const { journal, stage, clock, logger } = options
+  const inFlightPerLane = options.inFlightPerLane ?? 1
   const lanes = new Map<string, Lane>()
   const laneOfEvent = new Map<string, string>()
   const laneOfSaved = new Map<string, string>()
@@ -118,7 +112,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
   }
 
   function laneFor(name: string): Lane {
-    return getOrCreate(lanes, name, () => ({ entries: [], state: 'idle' }))
+    return getOrCreate(lanes, name, () => ({ entries: [], state: 'idle', inFlight: new Set() }))
   }
 
   function put(entry: OutboxEntry): void {
@@ -137,31 +131,50 @@ export function createOutbox(options: OutboxOptions): Outbox {
 
   function restage(entry: OutboxEntry): void {
     const staged: OutboxEntry = { ...entry, state: 'staged', reason: '' }
-    documents.journal.add({ outboxPut: [staged] })
+    journal.add({ outboxPut: [staged] })
     put(staged)
   }
 
   function pump(name: string): void {
     const lane = laneFor(name)
-    if (send === undefined || lane.state !== 'idle') return
-    const staged = lane.entries.find((entry) => entry.state === 'staged')
+    if (send === undefined || lane.state !== 'idle' || lane.inFlight.size >= inFlightPerLane) return
+    const staged = lane.entries.find(({ id, state }) => state === 'staged' && !lane.inFlight.has(id))
     if (staged !== undefined) {
-      stagingThen(name, documents.journal.flush(), () => transmit(name, staged))
+      // Not before it is on this device's disk (trap C2).
+      working(name, journal.flush(), () => transmit(name, staged))
       return
     }
-    const pending = lane.entries.find((entry) => entry.state === 'pending')
-    if (pending === undefined) return
-    const staging = name === TRAINING_LANE ? stageTemplate(lane, pending) : stageUpdates(name, lane)
-    stagingThen(name, staging, () => pump(name))
+    const waiting = lane.entries.filter(({ state }) => state === 'pending' || state === 'refused')
+    if (!waiting.some(({ state }) => state === 'pending')) return
+    working(name, stageAndKeep(name, waiting), (isStaged) => {
+      if (isStaged) pump(name)
+    })
   }
 
-  function stagingThen(name: string, work: Promise<unknown>, next: () => void): void {
+  /**
+   * Signs what is waiting as one event and keeps it before it is sent, so that every resend is the same event
+   * (trap C2). What was refused goes along: an event without it would leave a gap, and if it is the server
+   * that changed its mind, the refusal heals (traps C4, Y2).
+   */
+  async function stageAndKeep(name: string, waiting: readonly OutboxEntry[]): Promise<boolean> {
+    const staged = await stage(name, waiting)
+    if (staged === undefined) return false
+    const outboxDelete = staged.taken.map((entry) => entry.id)
+    journal.add({ outboxPut: [staged.entry], outboxDelete })
+    remove(laneFor(name), outboxDelete)
+    put(staged.entry)
+    await journal.flush()
+    return true
+  }
+
+  function working<T>(name: string, work: Promise<T>, next: (result: T) => void): void {
     const lane = laneFor(name)
     lane.state = 'staging'
     work.then(
-      () => {
+      (result) => {
         lane.state = 'idle'
-        next()
+        options.onProblem(undefined)
+        next(result)
         options.onChange()
       },
       (error: unknown) => {
@@ -180,9 +193,10 @@ export function createOutbox(options: OutboxOptions): Outbox {
   function transmit(name: string, entry: OutboxEntry): void {
     if (send === undefined) return
     const event = JSON.parse(entry.event) as NostrEvent
-    laneFor(name).state = 'sent'
+    laneFor(name).inFlight.add(entry.id)
     laneOfEvent.set(event.id, name)
     send(encodeClient.event(event))
+    pump(name)
   }
 
   /** Without another edit having to come along (trap C5). */
@@ -200,106 +214,10 @@ export function createOutbox(options: OutboxOptions): Outbox {
   function settleLanes(): void {
     epoch++
     laneOfEvent.clear()
-    for (const lane of lanes.values()) if (lane.state !== 'staging') lane.state = 'idle'
-  }
-
-  /**
-   * Signs what is waiting in a document's lane as one event and keeps it before it is sent. Content that was
-   * refused goes along: an event without it would leave a gap, and if it is the server that changed its mind,
-   * the refusal heals (traps C4, Y2).
-   */
-  async function stageUpdates(name: string, lane: Lane): Promise<void> {
-    const address = parseAddress(name)
-    if (address === undefined) throw new SyncError('INTERNAL', `${name} is not a document's address`)
-    const candidates = lane.entries.filter((entry) => entry.state === 'pending' || entry.state === 'refused')
-    const { taken, updates } = await collectUpdates(name, candidates)
-    const info = documents.info(name)
-    const template = createUpdateTemplate({
-      address,
-      author: pubkey,
-      framed: { update: mergeUpdates(updates), checkpoint: false },
-      members: info?.members ?? [],
-      // The owner's newest event decides who the members are: never sign one that looks older than the last.
-      createdAt: Math.max(Math.floor(clock.now() / 1000), info?.membersStatedAt ?? 0),
-    })
-    await stage(lane, taken, template)
-  }
-
-  async function collectUpdates(
-    name: string,
-    candidates: readonly OutboxEntry[],
-  ): Promise<{ taken: OutboxEntry[]; updates: Uint8Array[] }> {
-    const first = candidates[0] as OutboxEntry
-    const last = candidates[candidates.length - 1] as OutboxEntry
-    const bySeq = new Map<number, Uint8Array>()
-    for (const { seq, update } of await store.loadUpdateRange(name, first.seq, last.throughSeq))
-      bySeq.set(seq, update)
-    const taken: OutboxEntry[] = []
-    const updates: Uint8Array[] = []
-    let bytes = 0
-    for (const entry of candidates) {
-      const update =
-        entry.state === 'refused'
-          ? decodeUpdateEvent(JSON.parse(entry.event) as NostrEvent, limits).framed.update
-          : bySeq.get(entry.seq)
-      if (update === undefined) {
-        throw new SyncError('DATABASE_UNREADABLE', `the log of ${name} lacks position ${entry.seq}`)
-      }
-      bytes += update.byteLength
-      if (taken.length > 0 && bytes > limits.maxEventBytes * MAX_MERGED_FRACTION) break
-      taken.push(entry)
-      updates.push(update)
+    for (const lane of lanes.values()) {
+      lane.inFlight.clear()
+      if (lane.state !== 'staging') lane.state = 'idle'
     }
-    return { taken, updates }
-  }
-
-  function stageTemplate(lane: Lane, entry: OutboxEntry): Promise<void> {
-    return stage(lane, [entry], JSON.parse(entry.event) as EventTemplate)
-  }
-
-  async function stage(lane: Lane, taken: readonly OutboxEntry[], template: EventTemplate): Promise<void> {
-    const first = taken[0] as OutboxEntry
-    const last = taken[taken.length - 1] as OutboxEntry
-    const event = await sign(template)
-    const json = stringifyEvent(event)
-    const isTooLarge = json.length > limits.maxEventBytes
-    const staged: OutboxEntry = {
-      id: `event-${event.id}`,
-      lane: first.lane,
-      seq: first.seq,
-      throughSeq: last.throughSeq,
-      edits: taken.reduce((sum, entry) => sum + entry.edits, 0),
-      state: isTooLarge ? 'refused' : 'staged',
-      event: json,
-      reason: isTooLarge
-        ? `invalid: the edit is ${json.length} bytes as an event, ${limits.maxEventBytes} are allowed`
-        : '',
-    }
-    // Kept before it is sent, so that every resend is the same event (trap C2).
-    const outboxDelete = taken.map((entry) => entry.id)
-    documents.journal.add({ outboxPut: [staged], outboxDelete })
-    remove(lane, outboxDelete)
-    put(staged)
-    await documents.journal.flush()
-  }
-
-  async function sign(template: EventTemplate): Promise<NostrEvent> {
-    let signed: NostrEvent
-    try {
-      signed = parseEvent(await signer.signEvent(template), limits)
-    } catch (error) {
-      throw toSyncError(error, 'SIGNER_FAILED', 'the signer did not sign')
-    }
-    if (signed.pubkey !== pubkey) {
-      throw new SyncError(
-        'SIGNER_FAILED',
-        `the signer signed as ${signed.pubkey}, this device belongs to ${pubkey}`,
-      )
-    }
-    if (signed.content !== template.content || signed.kind !== template.kind) {
-      throw new SyncError('SIGNER_FAILED', 'the signer signed something else than it was given')
-    }
-    return signed
   }
 
   return {
@@ -376,7 +294,9 @@ export function createOutbox(options: OutboxOptions): Outbox {
       if (name === undefined) return
       laneOfEvent.delete(eventId)
       const lane = laneFor(name)
-      const entry = lane.entries.find((other) => other.id === `event-${eventId}`)
+      const entryId = `event-${eventId}`
+      lane.inFlight.delete(entryId)
+      const entry = lane.entries.find((other) => other.id === entryId)
       if (entry === undefined) return
       if (!accepted && isRetryable(reason)) {
         logger.warn('the server put off an event', { lane: name, reason })
@@ -384,21 +304,20 @@ export function createOutbox(options: OutboxOptions): Outbox {
         retryLater(name)
         return
       }
-      lane.state = 'idle'
       const isKnown = accepted && reason.startsWith('duplicate:')
       if (isKnown && name !== TRAINING_LANE) {
         // The server had it before: whether it came back or is hidden from this key, there is nothing to await.
-        documents.journal.add({ outboxDelete: [entry.id] })
+        journal.add({ outboxDelete: [entry.id] })
         remove(lane, [entry.id])
       } else {
         const state = !accepted ? 'refused' : isKnown ? 'confirmed' : 'saved'
         const settled: OutboxEntry = { ...entry, state, reason: accepted ? '' : reason }
-        documents.journal.add({ outboxPut: [settled] })
+        journal.add({ outboxPut: [settled] })
         put(settled)
         if (state === 'saved') laneOfSaved.set(eventId, name)
       }
       // If this isn't written, a restart sends the same event again and hears that it is a duplicate.
-      documents.journal.flush().catch(() => {})
+      journal.flush().catch(() => {})
       pump(name)
       options.onChange()
     },
@@ -409,14 +328,14 @@ export function createOutbox(options: OutboxOptions): Outbox {
         for (const entry of lane.entries) if (entry.state === 'refused') restage(entry)
         pump(name)
       }
-      documents.journal.flush().catch(() => {})
+      journal.flush().catch(() => {})
       options.onChange()
     },
 
     dropPending(name) {
       const lane = laneFor(name)
       const ids = lane.entries.filter((entry) => entry.state === 'pending').map((entry) => entry.id)
-      documents.journal.add({ outboxDelete: ids })
+      journal.add({ outboxDelete: ids })
       remove(lane, ids)
     },
 

@@ -1,6 +1,7 @@
 import {
   type Clock,
   createAuthTemplate,
+  EOSE_RESET,
   encodeClient,
   KIND,
   type Logger,
@@ -72,6 +73,8 @@ export interface SessionOptions {
   /** How long a connection must live to count as stable. Milliseconds. @default 10_000 */
   readonly stableAfterMs?: number
   getCursor(): string
+  /** What the server says it takes; called before anything is sent. */
+  onServerLimits(limits: { readonly maxEventBytes: number }): void
   onIncoming(incoming: Incoming): void
   onAnswer(eventId: string, accepted: boolean, reason: string): void
   /** The connection is authenticated and caught up: events may be sent. */
@@ -147,6 +150,7 @@ export function createSession(options: SessionOptions): Session {
         `${url} is a relay without "yjs_sync": it would keep only the newest of a chat's updates`,
       )
     }
+    options.onServerLimits({ maxEventBytes: maxEventBytesOf(info) })
   }
 
   /** Starts the deadline for the server's next word anew. Once live, silence is fine, but not for ever. */
@@ -211,8 +215,7 @@ export function createSession(options: SessionOptions): Session {
         options.onIncoming({ type: 'eose', hints: message.hints })
         return
       case 'CLOSED':
-        if (message.subscriptionId !== SUBSCRIPTION_ID) return
-        retry(new SyncError('CONNECTION_FAILED', `the server ended the subscription: ${message.reason}`))
+        if (message.subscriptionId === SUBSCRIPTION_ID) subscriptionEnded(message.reason)
         return
       case 'NOTICE':
         logger.warn('notice from the server', { text: message.text })
@@ -237,8 +240,7 @@ export function createSession(options: SessionOptions): Session {
 
   function authenticated(accepted: boolean, reason: string, current: number): void {
     if (!accepted) {
-      const code = /clock/.test(reason) ? 'AUTH_CLOCK_SKEW' : 'AUTH_INVALID'
-      retry(new SyncError(code, `the server refused the login: ${reason}`))
+      loginRefused(reason)
       return
     }
     ;(isSuitable ?? checkServer()).then(
@@ -254,10 +256,27 @@ export function createSession(options: SessionOptions): Session {
     )
   }
 
+  /** A clock can be set right, a server can recover; a login that is wrong stays wrong (trap C11). */
+  function loginRefused(reason: string): void {
+    const message = `the server refused the login: ${reason}`
+    if (/^(error|rate-limited):/.test(reason)) retry(new SyncError('CONNECTION_FAILED', message))
+    else if (/\bclock\b/.test(reason)) retry(new SyncError('AUTH_CLOCK_SKEW', message))
+    else giveUp(new SyncError('AUTH_INVALID', message))
+  }
+
   function subscribe(): void {
     setStatus('catching-up')
     expectResponse()
     connection?.send(encodeClient.req(SUBSCRIPTION_ID, { kinds: SYNC_KINDS, after: options.getCursor() }))
+  }
+
+  function subscriptionEnded(reason: string): void {
+    if (reason.startsWith('invalid:') && status.state === 'catching-up' && options.getCursor() !== '') {
+      // A cursor of another kind of server, or of a version before: as good as one of another database.
+      options.onIncoming({ type: 'eose', hints: [EOSE_RESET] })
+      return
+    }
+    retry(new SyncError('CONNECTION_FAILED', `the server ended the subscription: ${reason}`))
   }
 
   function closed(code: number, reason: string): void {
@@ -334,4 +353,17 @@ export function createSession(options: SessionOptions): Session {
       retry(toSyncError(error, 'STORE_FAILED'))
     },
   }
+}
+
+/** Room that the envelope of an event takes in a message. */
+const ENVELOPE_BYTES = 16
+
+/** The largest event that a server's NIP-11 document allows; without bound where it says nothing. */
+function maxEventBytesOf(info: unknown): number {
+  const limitation = (info as { limitation?: Record<string, unknown> }).limitation ?? {}
+  const { max_message_length, max_content_length } = limitation
+  const bounds = [Number.POSITIVE_INFINITY]
+  if (typeof max_message_length === 'number') bounds.push(max_message_length - ENVELOPE_BYTES)
+  if (typeof max_content_length === 'number') bounds.push(max_content_length)
+  return Math.min(...bounds)
 }

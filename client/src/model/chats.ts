@@ -16,6 +16,7 @@ import type { QueryRow, SyncStore } from '../ports/store.js'
 import { createId } from './ids.js'
 import {
   createMessageMap,
+  messageId as itemId,
   type Message,
   type MessageRole,
   messageToJson,
@@ -108,7 +109,7 @@ export function createChats(options: ChatsOptions): Chats {
 
   function findAddress(chat: string): DocumentAddress | undefined {
     const named = parseAddress(chat)
-    if (named !== undefined) return named
+    if (named !== undefined) return named.kind === KIND.chat ? named : undefined
     const own = chatAddress(pubkey, chat)
     if (documents.info(formatAddress(own)) !== undefined) return own
     const shared = documents
@@ -205,9 +206,13 @@ export function createChats(options: ChatsOptions): Chats {
 
     async deleteMessage(chat, messageId) {
       await editChat(chat, (doc) => {
-        const map = findMessage(doc, messageId)
+        findMessage(doc, messageId)
         const messages = doc.getArray<unknown>('messages')
-        messages.delete(messages.toArray().indexOf(map))
+        // Every item of that id: the copy of a twofold import must not come up behind the first (trap Y8).
+        const items = messages.toArray()
+        for (let index = items.length - 1; index >= 0; index--) {
+          if (itemId(items[index]) === messageId) messages.delete(index)
+        }
       })
     },
 

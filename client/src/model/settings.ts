@@ -73,6 +73,7 @@ function checkKey(key: string): void {
   if (key.length < 1 || key.length > 128) {
     throw new SyncError('VALUE_INVALID', `a settings key has 1–128 characters, this one ${key.length}`)
   }
+  if (key === '__proto__') throw new SyncError('VALUE_INVALID', 'a settings key can not be "__proto__"')
 }
 
 const SECRET_KEY = /mnemonic|seed.?phrase|private.?key|secret|password|(access|push|auth|github).?token/i

@@ -1,6 +1,6 @@
 import { type Clock, type EventTemplate, KIND, SyncError } from '@onyx-sync/shared'
 import type { Documents } from '../core/documents.js'
-import { TRAINING_LANE } from '../core/outbox.js'
+import { TRAINING_LANE } from '../core/staging.js'
 import type { Chats } from './chats.js'
 
 /** Training data that the user chooses to contribute, message by message. Nothing is ever sent unasked. */
