@@ -17,7 +17,7 @@ import {
   toSyncError,
 } from '@onyx-sync/shared'
 import { createWebSocketTransport } from './adapters/websocket-transport.js'
-import { createDocuments } from './core/documents.js'
+import { createClientId, createDocuments } from './core/documents.js'
 import { createInbox, type Inbox, META_CURSOR } from './core/inbox.js'
 import { createOutbox, type Outbox, type RefusedEntry } from './core/outbox.js'
 import { type ConnectionState, createSession, type Session } from './core/session.js'
@@ -114,7 +114,7 @@ const META_DEVICE = 'deviceId'
 
 /**
  * Opens a device. Rejects with `IDENTITY_MISMATCH` if the database belongs to another account (its data is
- * neither shown nor sent, trap C14), `KEY_INVALID`, or `STORE_FAILED`.
+ * neither shown nor sent, trap C14), `KEY_INVALID`, `RANDOM_WEAK`, or `STORE_FAILED`.
  */
 export async function createSyncClient(options: SyncClientOptions): Promise<SyncClient> {
   const { store, signer, url } = options
@@ -123,6 +123,7 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
   const logger = options.logger ?? silentLogger
   const limits = options.limits ?? DEFAULT_LIMITS
   const verifier = options.verifier ?? pureVerifier
+  checkRandom(random)
   const { pubkey, deviceId, cursor } = await openAccount(store, signer, random)
   const listeners = new Set<(status: SyncStatus) => void>()
   let localProblem: SyncStatus['problem']
@@ -322,6 +323,21 @@ async function openAccount(
     await store.commit({ meta: { [META_PUBKEY]: pubkey, [META_DEVICE]: deviceId } })
   }
   return { pubkey, deviceId, cursor: meta[META_CURSOR] ?? '' }
+}
+
+const RANDOM_DRAWS = 4
+
+/**
+ * Two documents opened under one client id diverge for good, so a source that yields only small words, or
+ * always the same one, is refused (trap Y15). A good source fails this once in 2^64 starts.
+ */
+function checkRandom(random: Random): void {
+  const words = Array.from({ length: RANDOM_DRAWS }, () => createClientId(random))
+  if (words.some((word) => word >= 2 ** 16) && words.some((word) => word !== words[0])) return
+  throw new SyncError(
+    'RANDOM_WEAK',
+    `the random source gave ${words.join(', ')} as 32-bit words: it needs one that fills every byte, such as crypto.getRandomValues`,
+  )
 }
 
 function checkUrl(text: string): string {

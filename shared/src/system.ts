@@ -9,10 +9,10 @@ export const systemClock: Clock = {
 
 /** The platform's cryptographic random source (Web Crypto). */
 export const systemRandom: Random = {
+  // From bytes, because there are stand-ins for getRandomValues that put a byte into each element, however wide.
   next: () => {
-    const word = new Uint32Array(1)
-    globalThis.crypto.getRandomValues(word)
-    return (word[0] as number) / 2 ** 32
+    const { buffer } = globalThis.crypto.getRandomValues(new Uint8Array(4))
+    return new DataView(buffer).getUint32(0) / 2 ** 32
   },
   bytes: (length) => globalThis.crypto.getRandomValues(new Uint8Array(length)),
 }

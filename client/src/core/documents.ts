@@ -333,7 +333,7 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
 }
 
 /** 32 random bits: the space in which Yjs tells writers apart. */
-function createClientId(random: Random): number {
+export function createClientId(random: Random): number {
   const bytes = random.bytes(4)
   return new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0)
 }
