@@ -88,4 +88,10 @@ async function complain(error: unknown, isJson: boolean): Promise<void> {
   }
 }
 
+// Whoever reads the output may stop reading: "… | head" is no error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0)
+  throw error
+})
+
 process.exitCode = await main(process.argv.slice(2))

@@ -1,5 +1,6 @@
 export { openLevelLog } from './adapters/level/level-log.js'
 export { createMemoryLog, type MemoryLogOptions } from './adapters/memory-log.js'
+export { createHub, type Hub, type Subscriber } from './core/hub.js'
 export { createRelay, type Relay, type RelayOptions } from './core/relay.js'
 export type { Session } from './core/session.js'
 export type { Commit, DocumentRecord, EventLog, Grant, IndexEntry, LoggedEvent } from './ports/event-log.js'

@@ -18,10 +18,17 @@ export interface Watch {
   world: World | undefined
   readonly problems: string[]
   delivered(device: WorldDevice, text: string): void
+  sent(device: WorldDevice, text: string): void
   status(device: WorldDevice, status: SyncStatus): void
+  /** A call that wrote this piece of text has returned. */
+  kept(device: WorldDevice, token: string): void
+  serverCrashed(): void
 }
 
-/** Checks what must hold at every moment: nobody is sent what isn't theirs. */
+/**
+ * Checks what must hold at every moment: nobody is sent what isn't theirs; what got `OK true` survives a
+ * crash of the server; a device that says that nothing is unsent has everything on the server's disk.
+ */
 export function createWatch(): Watch {
   const problems: string[] = []
   /** Who may read a document: its owner, and whoever an event of the owner named at any time. */
@@ -29,12 +36,26 @@ export function createWatch(): Watch {
 
   let seenCommits = 0
   let seenResets = 0
+  const published = new Set<string>()
+  const acknowledged = new Set<string>()
+  /** Pieces of text that the server's disk has, wherever they stand in an update. */
+  const tokensOnServer = new Set<string>()
+  const tokensKept = new Map<WorldDevice, Set<string>>()
 
   /** What every commit so far states; a disk that was replaced begins anew. */
   function noteCommits({ serverDisk }: World): void {
-    if (serverDisk.resets !== seenResets) seenCommits = 0
+    if (serverDisk.resets !== seenResets) {
+      seenCommits = 0
+      acknowledged.clear()
+    }
     seenResets = serverDisk.resets
     for (; seenCommits < serverDisk.commits.length; seenCommits++) {
+      for (const { json } of serverDisk.commits[seenCommits]?.events ?? []) {
+        const { content } = JSON.parse(json) as NostrEvent
+        for (const [token] of Buffer.from(content, 'base64').toString('latin1').matchAll(/<\d+>/g)) {
+          tokensOnServer.add(token)
+        }
+      }
       for (const { address, members, owner } of serverDisk.commits[seenCommits]?.documents ?? []) {
         const allowed = readers.get(address) ?? new Set([owner])
         readers.set(address, allowed)
@@ -48,6 +69,8 @@ export function createWatch(): Watch {
     problems,
     delivered(device, text) {
       const message = JSON.parse(text) as unknown[]
+      if (message[0] === 'OK' && message[2] === true && published.has(message[1] as string))
+        acknowledged.add(message[1] as string)
       if (message[0] !== 'EVENT') return
       const event = message[2] as NostrEvent
       if (!isDocumentKind(event.kind)) return
@@ -58,7 +81,40 @@ export function createWatch(): Watch {
       if (!readers.get(address)?.has(device.pubkey))
         problems.push(`${device.name} was sent an event of ${address}`)
     },
-    status() {},
+    sent(_device, text) {
+      const message = JSON.parse(text) as unknown[]
+      if (message[0] === 'EVENT') published.add((message[1] as NostrEvent).id)
+    },
+    kept(device, token) {
+      const tokens = tokensKept.get(device) ?? new Set()
+      tokensKept.set(device, tokens.add(token))
+    },
+    status(device, { unsent, refused }) {
+      const { world } = watch
+      // After a reset the server may lack what it once had, and what was refused is not unsent.
+      if (world === undefined || unsent > 0 || refused > 0 || world.serverDisk.resets > 0) return
+      noteCommits(world)
+      for (const token of tokensKept.get(device) ?? []) {
+        if (!tokensOnServer.has(token))
+          problems.push(`${device.name} says that ${token} is saved, and it is not`)
+      }
+      tokensKept.delete(device)
+    },
+    serverCrashed() {
+      const { world } = watch
+      if (world === undefined) return
+      noteCommits(world)
+      const { serverDisk } = world
+      const ids = [...acknowledged]
+      const { resets } = serverDisk
+      // The disk may still be at work on what the crash left of it.
+      void world.clock.settle().then(async () => {
+        if (serverDisk.resets !== resets) return
+        for (const [index, isThere] of (await serverDisk.contents.has(ids)).entries()) {
+          if (!isThere) problems.push(`event ${ids[index]} got OK true and did not survive a crash`)
+        }
+      })
+    },
   }
   return watch
 }
@@ -101,6 +157,9 @@ async function readServer(world: World, isOnce: boolean): Promise<ServerContents
     const doc = documents.get(key) ?? new Y.Doc()
     documents.set(key, doc)
     Y.applyUpdate(doc, framed.update)
+    if (isOnce && doc.store.pendingStructs !== null) {
+      problems.push(`event ${event.id} hangs on one that is not there yet: fresh readers can't integrate it`)
+    }
     // A resend is the very same event: other bytes with the same content were signed twice.
     const content = `${key} ${event.content}`
     const twin = contents.get(content)

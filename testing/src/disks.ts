@@ -65,9 +65,9 @@ function createWriter(clock: VirtualClock, random: SeededRandom, faults: DiskFau
         throw new SyncError('STORE_FAILED', 'no space left on the simulated disk')
       await apply()
     },
-    crash() {
+    crash(loses = 0.5) {
       generation++
-      for (const apply of underWay) if (random.chance(0.5)) void apply()
+      for (const apply of underWay) if (!random.chance(loses)) void apply()
       underWay.clear()
     },
   }
@@ -81,7 +81,7 @@ export function createDeviceDisk(clock: VirtualClock, random: SeededRandom): Dev
   return {
     faults,
     contents,
-    crash: writer.crash,
+    crash: () => writer.crash(),
     open() {
       const openedIn = writer.generation
       const alive = <A extends unknown[], T>(method: (...args: A) => Promise<T>) => {
@@ -102,19 +102,30 @@ export function createDeviceDisk(clock: VirtualClock, random: SeededRandom): Dev
   }
 }
 
-/** A disk for the server. */
-export function createServerDisk(clock: VirtualClock, random: SeededRandom): ServerDisk {
+/** A disk for the server. With a `syncDelayMs` it lies: what it called written is lost by a crash within that time. */
+export function createServerDisk(clock: VirtualClock, random: SeededRandom, syncDelayMs = 0): ServerDisk {
   const faults: DiskFaults = { refuse: 0 }
   const writer = createWriter(clock, random, faults)
   let names = 0
   const newLog = (databaseId = `db${++names}`) => createMemoryLog({ databaseId })
   let contents = newLog()
   let commits: Commit[] = []
+  let writtenAtMs: number[] = []
   let resets = 0
 
   async function apply(commit: Commit): Promise<void> {
     await contents.commit(commit)
     commits.push(commit)
+    writtenAtMs.push(clock.now())
+  }
+
+  /** Goes back to the first `count` commits. */
+  async function truncate(count: number): Promise<void> {
+    const kept = commits.slice(0, count)
+    contents = newLog(contents.databaseId)
+    commits = []
+    writtenAtMs = []
+    for (const commit of kept) await apply(commit)
   }
 
   return {
@@ -125,16 +136,18 @@ export function createServerDisk(clock: VirtualClock, random: SeededRandom): Ser
     get commits() {
       return commits
     },
-    crash: writer.crash,
+    crash() {
+      writer.crash(syncDelayMs === 0 ? 0.5 : 1)
+      if (syncDelayMs === 0) return
+      const synced = writtenAtMs.filter((atMs) => atMs <= clock.now() - syncDelayMs).length
+      if (synced < commits.length) void truncate(synced)
+    },
     get resets() {
       return resets
     },
     async restore(count) {
       resets++
-      const kept = commits.slice(0, count)
-      contents = newLog(contents.databaseId)
-      commits = []
-      for (const commit of kept) await apply(commit)
+      await truncate(count)
     },
     replace() {
       resets++

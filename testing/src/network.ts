@@ -27,6 +27,8 @@ export interface NetworkOptions {
   info(): unknown
   /** Called with every message that a server hands to the network, and for whom. */
   onDelivered?(device: string, text: string): void
+  /** Called with every message that a device hands to the network. */
+  onSent?(device: string, text: string): void
 }
 
 /** A network that delays, cuts and deceives, but keeps the order within one connection, as TCP does. */
@@ -145,6 +147,7 @@ export function createNetwork(options: NetworkOptions): Network {
         return {
           send(text) {
             if (link.isClosed) return
+            options.onSent?.(device, text)
             messages++
             toServer(link, () => {
               if (!link.isDead) link.server?.receive(text)

@@ -1,7 +1,7 @@
 import type { SyncClient } from '@onyx-sync/client'
 import { SyncError } from '@onyx-sync/shared'
 import * as Y from 'yjs'
-import { checkWorld, createWatch } from './checks.js'
+import { checkWorld, createWatch, type Watch } from './checks.js'
 import { type Action, type Cast, formatAction, STANDARD_CAST } from './history.js'
 import { type Attempt, createReferenceModel, type ReferenceModel } from './model.js'
 import { createWorld, type World, type WorldDevice, type WorldFault } from './world.js'
@@ -36,7 +36,9 @@ export async function runHistory(options: HistoryOptions): Promise<HistoryResult
   const world = createWorld({
     seed: options.seed,
     onDelivered: watch.delivered,
+    onSent: watch.sent,
     onStatus: watch.status,
+    onServerCrashed: watch.serverCrashed,
     ...(options.fault === undefined ? {} : { fault: options.fault }),
   })
   watch.world = world
@@ -44,7 +46,7 @@ export async function runHistory(options: HistoryOptions): Promise<HistoryResult
     for (const name of names) world.addDevice(name, account)
   }
   const model = createReferenceModel()
-  const stage: Stage = { world, model, chats: [], tokens: 0 }
+  const stage: Stage = { world, model, watch, chats: [], tokens: 0 }
   world.startServer()
   for (const device of world.devices) device.start()
   await world.advance(1_000)
@@ -65,6 +67,7 @@ export async function runHistory(options: HistoryOptions): Promise<HistoryResult
 interface Stage {
   readonly world: World
   readonly model: ReferenceModel
+  readonly watch: Watch
   /** Chats that exist, by the account that owns them. */
   readonly chats: { readonly id: string; readonly account: string }[]
   tokens: number
@@ -134,15 +137,17 @@ function edit(
 ): void {
   const { model, world } = stage
   const token = `<${++stage.tokens}>`
+  const kept = () => stage.watch.kept(device, token)
+  const nothingKept = () => {}
   if (type === 'new-chat') {
     const id = `chat${stage.chats.length}`
     stage.chats.push({ id, account: device.account })
-    follow(client.chats.create({ id, title: token }))
+    follow(client.chats.create({ id, title: token }), kept)
     return
   }
   if (type === 'set') {
     const key = `key${Math.floor(draw * 4)}`
-    follow(client.settings.set(key, token), model.setting(device.account, key, token))
+    follow(client.settings.set(key, token), kept, model.setting(device.account, key, token))
     return
   }
   const chat = stage.chats[Math.floor(draw * stage.chats.length)]
@@ -150,7 +155,7 @@ function edit(
   const owner = world.devices.find((candidate) => candidate.account === chat.account) as WorldDevice
   const address = `30001:${owner.pubkey}:${chat.id}`
   const by = { chat: address, account: device.account }
-  if (type === 'rename') follow(client.chats.rename(address, token))
+  if (type === 'rename') follow(client.chats.rename(address, token), kept)
   if (type === 'share' && chat.account === device.account) {
     const others = world.devices.filter((other) => other.account !== device.account)
     follow(
@@ -158,27 +163,32 @@ function edit(
         address,
         others.map((other) => other.pubkey),
       ),
+      nothingKept,
     )
   }
   if (type === 'send') {
     const id = `m${stage.tokens}`
-    follow(client.chats.send(address, token, { id }), model.sending(by, id, token))
+    follow(client.chats.send(address, token, { id }), kept, model.sending(by, id, token))
   }
   const candidates = model.messagesOf(address)
   const messageId = candidates[Math.floor(draw * 7919) % Math.max(1, candidates.length)]
   if (messageId === undefined) return
-  if (type === 'delete') follow(client.chats.deleteMessage(address, messageId), model.deleting(by, messageId))
+  if (type === 'delete')
+    follow(client.chats.deleteMessage(address, messageId), nothingKept, model.deleting(by, messageId))
   if (type === 'insert') {
-    follow(insertToken(client, address, messageId, token, draw), model.inserting(by, messageId, token))
+    follow(insertToken(client, address, messageId, token, draw), kept, model.inserting(by, messageId, token))
   }
 }
 
 /** Errors that say: nothing was there to change, and nothing was changed. */
 const DECLINED = ['DOCUMENT_NOT_FOUND', 'MESSAGE_NOT_FOUND', 'VALUE_INVALID']
 
-function follow(call: Promise<unknown>, attempt?: Attempt): void {
+function follow(call: Promise<unknown>, kept: () => void, attempt?: Attempt): void {
   call.then(
-    () => attempt?.returned(),
+    () => {
+      attempt?.returned()
+      kept()
+    },
     (error: unknown) => {
       if (DECLINED.includes((error as { code?: string }).code ?? '')) attempt?.declined()
     },

@@ -1,5 +1,11 @@
-import { createSyncClient, type SyncClient, type SyncStatus } from '@onyx-sync/client'
-import { createRelay, type Relay } from '@onyx-sync/server'
+import {
+  createSyncClient,
+  type SyncClient,
+  type SyncStatus,
+  type SyncStore,
+  type Transport,
+} from '@onyx-sync/client'
+import { createHub, createRelay, type EventLog, type Hub, type Relay } from '@onyx-sync/server'
 import { DEFAULT_LIMITS, silentLogger } from '@onyx-sync/shared'
 import { createDeviceDisk, createServerDisk, type DeviceDisk, type ServerDisk } from './disks.js'
 import { type Accept, createNetwork, type Network } from './network.js'
@@ -54,7 +60,11 @@ export interface WorldOptions {
   readonly seed: string
   /** Called with every message that the server sends to a device. */
   onDelivered?(device: WorldDevice, text: string): void
+  /** Called with every message that a device sends. */
+  onSent?(device: WorldDevice, text: string): void
   onStatus?(device: WorldDevice, status: SyncStatus): void
+  /** Called when the server was killed, with what is left on its disk. */
+  onServerCrashed?(): void
   /** Lets a test break the world on purpose, to prove that the checks see it. */
   readonly fault?: WorldFault
 }
@@ -62,18 +72,23 @@ export interface WorldOptions {
 /** Wrappers around the parts of the world; each may replace what it is given. */
 export interface WorldFault {
   readonly name: string
-  wrapStore?(store: ReturnType<DeviceDisk['open']>, world: World): ReturnType<DeviceDisk['open']>
-  wrapLog?(log: ReturnType<ServerDisk['open']>, world: World): ReturnType<ServerDisk['open']>
-  wrapTransport?(
-    transport: ReturnType<Network['transportOf']>,
-    device: WorldDevice,
-  ): ReturnType<Network['transportOf']>
+  /** What goes wrong, in one sentence. */
+  readonly summary: string
+  wrapStore?(store: SyncStore, device: WorldDevice): SyncStore
+  wrapLog?(log: EventLog, world: World): EventLog
+  wrapHub?(hub: Hub, world: World): Hub
+  wrapTransport?(transport: Transport, device: WorldDevice): Transport
+  /** Events of one document under way at a time, where it isn't one. */
+  readonly inFlightPerDocument?: number
+  /** How long the server's disk takes to really write what it called written. Milliseconds. */
+  readonly serverSyncDelayMs?: number
 }
 
 export function createWorld(options: WorldOptions): World {
+  const { fault } = options
   const random = createSeededRandom(options.seed)
   const clock = createVirtualClock(START_MS)
-  const serverDisk = createServerDisk(clock, random.fork('server disk'))
+  const serverDisk = createServerDisk(clock, random.fork('server disk'), fault?.serverSyncDelayMs ?? 0)
   const devices: WorldDevice[] = []
   const errors: string[] = []
   let relay: Relay | undefined
@@ -86,11 +101,13 @@ export function createWorld(options: WorldOptions): World {
     accept: (): Accept | undefined =>
       relay === undefined ? undefined : (peer) => (relay as Relay).connect(peer),
     info: () => ({ yjs_sync: 1 }),
-    onDelivered(name, text) {
-      const device = devices.find((candidate) => candidate.name === name)
-      if (device !== undefined) options.onDelivered?.(device, text)
-    },
+    onDelivered: (name, text) => options.onDelivered?.(deviceOf(name), text),
+    onSent: (name, text) => options.onSent?.(deviceOf(name), text),
   })
+
+  function deviceOf(name: string): WorldDevice {
+    return devices.find((candidate) => candidate.name === name) as WorldDevice
+  }
 
   function addDevice(name: string, account: string): WorldDevice {
     let client: SyncClient | undefined
@@ -107,12 +124,15 @@ export function createWorld(options: WorldOptions): World {
       const store = disk.open()
       const opened = await createSyncClient({
         url: WORLD_URL,
-        store: options.fault?.wrapStore?.(store, world) ?? store,
+        store: fault?.wrapStore?.(store, device) ?? store,
         signer: key.signer,
         verifier: quickVerifier,
-        transport: options.fault?.wrapTransport?.(transport, device) ?? transport,
+        transport: fault?.wrapTransport?.(transport, device) ?? transport,
         clock: createOwnedClock(clock, () => device.skewMs, isAlive),
         random: random.fork(`device ${name} start ${startedAs}`),
+        ...(fault?.inFlightPerDocument === undefined
+          ? {}
+          : { inFlightPerDocument: fault.inFlightPerDocument }),
       })
       if (!isAlive()) return
       client = opened
@@ -171,8 +191,10 @@ export function createWorld(options: WorldOptions): World {
       const startedAs = ++serverStarts
       isRelayAlive = () => relay !== undefined && serverStarts === startedAs
       const log = serverDisk.open()
+      const hub = createHub(silentLogger)
       relay = createRelay({
-        log: options.fault?.wrapLog?.(log, world) ?? log,
+        log: fault?.wrapLog?.(log, world) ?? log,
+        hub: fault?.wrapHub?.(hub, world) ?? hub,
         relayUrls: () => [WORLD_URL],
         limits: DEFAULT_LIMITS,
         logger: silentLogger,
@@ -186,6 +208,7 @@ export function createWorld(options: WorldOptions): World {
       relay = undefined
       serverDisk.crash()
       network.serverGone()
+      options.onServerCrashed?.()
     },
     advance: (ms) => clock.advance(ms),
   }

@@ -9,7 +9,7 @@ import {
 import type { EventLog } from '../ports/event-log.js'
 import type { Peer } from '../ports/peer.js'
 import { type Counters, createCounters } from './counters.js'
-import { createHub } from './hub.js'
+import { createHub, type Hub } from './hub.js'
 import { createIngest } from './ingest.js'
 import { createSession, type Session } from './session.js'
 
@@ -22,6 +22,8 @@ export interface RelayOptions {
   /** Source of challenges and of the epoch's id; must be unpredictable. */
   readonly random: Random
   readonly logger: Logger
+  /** Knows who is subscribed. For simulations that break it. @default its own */
+  readonly hub?: Hub
   /** Public URLs, any of which an AUTH event may name. */
   relayUrls(): readonly string[]
 }
@@ -37,7 +39,7 @@ export interface Relay {
 
 export function createRelay(options: RelayOptions): Relay {
   const counters = createCounters()
-  const hub = createHub(options.logger)
+  const hub = options.hub ?? createHub(options.logger)
   const ingest = createIngest({
     log: options.log,
     logger: options.logger,

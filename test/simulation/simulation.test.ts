@@ -1,0 +1,49 @@
+import { historyOf, KNOWN_FAULTS, runHistory, simulate } from '@onyx-sync/testing'
+import { describe, expect, it } from 'vitest'
+
+/** Seeds that once broke a promise, with the length of history they did it in. What they found is in the log of the repository. */
+const PINNED = [
+  { seed: 23, length: 80, found: 'a backup that has grown past a cursor looked like its continuation' },
+  { seed: 1368, length: 100, found: 'a resent event landed at the very position it had before a backup' },
+  { seed: 2407, length: 100, found: 'a saved event that a backup lost lay behind the cursor' },
+] as const
+
+const FIXED_SEEDS = 400
+const FRESH_SEEDS = 100
+
+describe('the simulated world', () => {
+  it('[SIM1] gives one history for one seed, always', async () => {
+    const run = async () => {
+      const lines: string[] = []
+      const result = await runHistory({ seed: '7', actions: historyOf(7), trace: (line) => lines.push(line) })
+      return { lines, result }
+    }
+    expect(await run()).toEqual(await run())
+  })
+
+  it('[SIM2] breaks no promise in a fixed set of histories', { timeout: 180_000 }, async () => {
+    const { failures } = await simulate({ seeds: FIXED_SEEDS })
+    expect(failures).toEqual([])
+  })
+
+  it('[SIM3] breaks no promise in histories that nobody has seen before', { timeout: 90_000 }, async () => {
+    const from = 1_000_000 + Math.floor(Math.random() * 1_000_000_000)
+    const { failures } = await simulate({ from, seeds: FRESH_SEEDS })
+    expect(failures, `npm run simulate -- --from ${failures[0]?.seed} --seeds 1`).toEqual([])
+  })
+
+  for (const { seed, length, found } of PINNED) {
+    it(`[SIM4] holds with seed ${seed}, which found: ${found}`, async () => {
+      expect((await simulate({ from: seed, seeds: 1, length })).failures).toEqual([])
+    })
+  }
+})
+
+describe('known faults, put in on purpose', () => {
+  for (const fault of KNOWN_FAULTS) {
+    it(`[SIM5] sees ${fault.name} within 500 seeds`, { timeout: 120_000 }, async () => {
+      const { failures } = await simulate({ seeds: 500, fault, stopAtFirst: true })
+      expect(failures, fault.summary).toHaveLength(1)
+    })
+  }
+})

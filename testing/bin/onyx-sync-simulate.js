@@ -1,0 +1,10 @@
+#!/usr/bin/env node
+// A committed file, so that npm links the command before the first build.
+import { existsSync } from 'node:fs'
+
+const entry = new URL('../dist/cli.js', import.meta.url)
+if (!existsSync(entry)) {
+  console.error('onyx-sync-simulate is not built yet: run "npm run build" first')
+  process.exit(1)
+}
+await import(entry.href)

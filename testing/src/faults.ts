@@ -1,0 +1,182 @@
+import type { Connection, ConnectionHandlers, SyncStore, Transport } from '@onyx-sync/client'
+import type { NostrEvent } from '@onyx-sync/shared'
+import * as Y from 'yjs'
+import { createQuickKey } from './quick-keys.js'
+import type { WorldFault } from './world.js'
+
+/**
+ * Mistakes that sync engines have really made, each put into a healthy world on purpose. That the simulation
+ * finds every one of them within a few hundred seeds is what its silence about the real code is worth.
+ */
+export const KNOWN_FAULTS: readonly WorldFault[] = [
+  {
+    name: 'catch-up-by-since',
+    summary: 'a device asks for events since the newest time it has seen, and misses those of slower clocks',
+    wrapTransport: catchUpBySince(),
+  },
+  {
+    name: 'join-after-reading',
+    summary:
+      'the server joins the live feed only after it has read the log: what lands between is never sent',
+    wrapHub: (hub, { clock }) => ({
+      ...hub,
+      join: (subscriber) => void clock.setTimeout(() => hub.join(subscriber), 20),
+    }),
+  },
+  {
+    name: 'two-in-flight',
+    summary: 'two events of one document are under way: the second is stored while the first is put off',
+    inFlightPerDocument: 2,
+  },
+  {
+    name: 'ok-before-write',
+    summary: 'OK true is said before the event is on disk',
+    wrapTransport: (transport) =>
+      wrapConnection(transport, (connection, handlers) => ({
+        ...connection,
+        send(text) {
+          connection.send(text)
+          const [type, event] = JSON.parse(text) as [string, NostrEvent]
+          if (type === 'EVENT')
+            queueMicrotask(() => handlers.onMessage(JSON.stringify(['OK', event.id, true, ''])))
+        },
+      })),
+  },
+  {
+    name: 'persist-what-the-doc-emits',
+    summary:
+      'a device stores what its Y.Doc emits: an update that waits for another emits nothing and is lost',
+    wrapStore: persistEmitted,
+  },
+  {
+    name: 'resend-with-new-signature',
+    summary: 'an edit that was not answered is signed anew and sent as another event',
+    wrapTransport: resignResends(),
+  },
+  {
+    name: 'cursor-before-apply',
+    summary: 'the cursor is stored before what it covers',
+    wrapStore: (store) => ({
+      ...store,
+      async commit(batch) {
+        if (batch.meta?.cursor === undefined) return store.commit(batch)
+        const { meta, ...rest } = batch
+        await store.commit({ meta })
+        await store.commit(rest)
+      },
+    }),
+  },
+  {
+    name: 'no-fsync',
+    summary: "the server's disk calls written what a power cut loses",
+    serverSyncDelayMs: 2_000,
+  },
+]
+
+function wrapConnection(
+  transport: Transport,
+  wrap: (connection: Connection, handlers: ConnectionHandlers) => Connection,
+  wrapHandlers: (handlers: ConnectionHandlers) => ConnectionHandlers = (handlers) => handlers,
+): Transport {
+  return {
+    ...transport,
+    dial(url, handlers) {
+      const wrapped = wrapHandlers(handlers)
+      return wrap(transport.dial(url, wrapped), handlers)
+    },
+  }
+}
+
+function catchUpBySince(): NonNullable<WorldFault['wrapTransport']> {
+  const newestSeen = new Map<string, number>()
+  return (transport, { name }) =>
+    wrapConnection(
+      transport,
+      (connection) => ({
+        ...connection,
+        send(text) {
+          const [type, id, filter] = JSON.parse(text) as [string, string, Record<string, unknown>]
+          if (type !== 'REQ' || filter.after === undefined) return connection.send(text)
+          const since = newestSeen.get(name) ?? 0
+          connection.send(JSON.stringify([type, id, { kinds: filter.kinds, since }]))
+        },
+      }),
+      (handlers) => ({
+        ...handlers,
+        onMessage(text) {
+          const [type, , event] = JSON.parse(text) as [string, string, NostrEvent]
+          if (type === 'EVENT') newestSeen.set(name, Math.max(newestSeen.get(name) ?? 0, event.created_at))
+          handlers.onMessage(text)
+        },
+      }),
+    )
+}
+
+function resignResends(): NonNullable<WorldFault['wrapTransport']> {
+  const sent = new Set<string>()
+  return (transport, { account }) => {
+    const key = createQuickKey(account)
+    const originalIds = new Map<string, string>()
+    return wrapConnection(
+      transport,
+      (connection) => ({
+        ...connection,
+        send(text) {
+          const [type, event] = JSON.parse(text) as [string, NostrEvent]
+          if (type !== 'EVENT') return connection.send(text)
+          if (!sent.has(event.id)) {
+            sent.add(event.id)
+            return connection.send(text)
+          }
+          void key.signer.signEvent({ ...event, created_at: event.created_at + 1 }).then((again) => {
+            originalIds.set(again.id, event.id)
+            connection.send(JSON.stringify(['EVENT', again]))
+          })
+        },
+      }),
+      (handlers) => ({
+        ...handlers,
+        onMessage(text) {
+          const message = JSON.parse(text) as [string, string, ...unknown[]]
+          const original = message[0] === 'OK' ? originalIds.get(message[1]) : undefined
+          handlers.onMessage(
+            original === undefined ? text : JSON.stringify(['OK', original, ...message.slice(2)]),
+          )
+        },
+      }),
+    )
+  }
+}
+
+function persistEmitted(store: SyncStore): SyncStore {
+  const docs = new Map<string, Y.Doc>()
+  async function docOf(address: string): Promise<Y.Doc> {
+    let doc = docs.get(address)
+    if (doc === undefined) {
+      doc = new Y.Doc()
+      for (const { update } of await store.loadUpdates(address)) Y.applyUpdate(doc, update)
+      docs.set(address, doc)
+    }
+    return doc
+  }
+  return {
+    ...store,
+    async commit(batch) {
+      const emitted = []
+      for (const stored of batch.updates ?? []) {
+        const doc = await docOf(stored.address)
+        let update: Uint8Array | undefined
+        const note = (bytes: Uint8Array) => {
+          update = bytes
+        }
+        doc.on('update', note)
+        Y.applyUpdate(doc, stored.update)
+        doc.off('update', note)
+        const isLocal = batch.outboxPut?.some((entry) => entry.seq === stored.seq) === true
+        if (isLocal) emitted.push(stored)
+        else if (update !== undefined) emitted.push({ ...stored, update })
+      }
+      await store.commit({ ...batch, updates: emitted })
+    },
+  }
+}

@@ -1,0 +1,105 @@
+import { type Action, createHistory, type HistoryWeights, STANDARD_WEIGHTS } from './history.js'
+import { runHistory } from './run-history.js'
+import { createSeededRandom } from './seeded-random.js'
+import type { WorldFault } from './world.js'
+
+/** A seed whose history broke a promise. */
+export interface Failure {
+  readonly seed: number
+  readonly problems: readonly string[]
+}
+
+export interface SimulationOptions {
+  /** First seed. @default 1 */
+  readonly from?: number
+  /** How many seeds. */
+  readonly seeds: number
+  /** Actions per history. @default 80 */
+  readonly length?: number
+  readonly weights?: HistoryWeights
+  readonly fault?: WorldFault
+  /** Stop at the first failure. @default false */
+  readonly stopAtFirst?: boolean
+  /** Called after each seed. */
+  onProgress?(progress: { readonly done: number; readonly failed: number; readonly events: number }): void
+}
+
+export interface SimulationResult {
+  /** Seeds that were run. */
+  readonly done: number
+  readonly failures: readonly Failure[]
+  /** Timers fired and messages carried, all seeds together. */
+  readonly events: number
+}
+
+/** Actions per history where nothing else is said. */
+export const STANDARD_LENGTH = 80
+
+/** The history of a seed: always the same. */
+export function historyOf(seed: number, length = STANDARD_LENGTH, weights = STANDARD_WEIGHTS): Action[] {
+  return createHistory(createSeededRandom(`${seed}/history`), length, undefined, weights)
+}
+
+/** Runs the histories of many seeds. */
+export async function simulate(options: SimulationOptions): Promise<SimulationResult> {
+  const { from = 1, seeds, fault } = options
+  const failures: Failure[] = []
+  let events = 0
+  let done = 0
+  for (let seed = from; seed < from + seeds; seed++) {
+    const actions = historyOf(seed, options.length, options.weights)
+    const result = await runHistory({
+      seed: String(seed),
+      actions,
+      ...(fault === undefined ? {} : { fault }),
+    })
+    done++
+    events += result.events
+    if (result.problems.length > 0) failures.push({ seed, problems: result.problems })
+    options.onProgress?.({ done, failed: failures.length, events })
+    if (failures.length > 0 && options.stopAtFirst === true) break
+  }
+  return { done, failures, events }
+}
+
+/** A history that fails, and with what. */
+export interface Shrunk {
+  /** Indices into the seed's history that are left; together they still fail. */
+  readonly keep: readonly number[]
+  readonly problems: readonly string[]
+  readonly runs: number
+}
+
+/** The same with some actions left out of a seed's history. */
+export function runKept(
+  seed: number,
+  length: number,
+  keep: readonly number[],
+  trace?: (line: string) => void,
+) {
+  const all = historyOf(seed, length)
+  const actions = keep.map((index) => all[index]).filter((action) => action !== undefined)
+  return runHistory({ seed: String(seed), actions, ...(trace === undefined ? {} : { trace }) })
+}
+
+/**
+ * Leaves out of a failing history what the failure does not need: halves first, then ever smaller pieces, as
+ * in Zeller's delta debugging. Stops after `maxRuns` histories at the latest.
+ */
+export async function shrink(seed: number, length: number, maxRuns = 500): Promise<Shrunk> {
+  let keep = historyOf(seed, length).map((_, index) => index)
+  let problems = (await runKept(seed, length, keep)).problems
+  let runs = 1
+  for (let size = Math.ceil(keep.length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2)) {
+    for (let start = 0; start < keep.length && runs < maxRuns; ) {
+      const candidate = [...keep.slice(0, start), ...keep.slice(start + size)]
+      const result = await runKept(seed, length, candidate)
+      runs++
+      if (result.problems.length > 0) {
+        keep = candidate
+        problems = result.problems
+      } else start += size
+    }
+  }
+  return { keep, problems, runs }
+}
