@@ -186,6 +186,7 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
     cursor,
     onCaughtUp: () => session?.caughtUp(),
     onReset: () => session?.resubscribe(),
+    onIncomplete: (address) => session?.fetchLog(address),
     onFailed: (error) => session?.fail(error),
   })
 
@@ -271,7 +272,9 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
     synced({ timeoutMs } = {}) {
       requireSession()
       return new Promise((resolve) => {
-        const isDone = (status: SyncStatus) => status.isCaughtUp && status.unsent === 0
+        // An edit that was begun may still be loading its document; where it can't be written, it is unsent.
+        let isFlushed = false
+        const isDone = (status: SyncStatus) => isFlushed && status.isCaughtUp && status.unsent === 0
         const settle = (result: boolean) => {
           stopListening()
           clock.clearTimeout(timer)
@@ -283,11 +286,15 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
         }
         const timer = timeoutMs === undefined ? undefined : clock.setTimeout(() => settle(false), timeoutMs)
         const stopListening = client.onStatus(look)
-        look(readStatus())
+        const flushed = () => {
+          isFlushed = true
+          look(readStatus())
+        }
+        documents.flush().then(flushed, flushed)
       })
     },
 
-    flush: () => documents.journal.flush(),
+    flush: () => documents.flush(),
     refused: () => outbox?.refused() ?? [],
     retryRefused: () => outbox?.retryRefused(),
 
@@ -295,7 +302,8 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
       if (isClosed) return
       isClosed = true
       session?.stop()
-      await documents.journal.flush().finally(() => store.close())
+      // An edit that was begun may still be loading its document (trap C7).
+      await documents.flush().finally(() => store.close())
     },
   }
   return client

@@ -10,7 +10,13 @@ export function hasSameState(a: Y.Doc, b: Y.Doc): boolean {
 
 /** Whether a document already holds everything of an update: every struct and every deletion. */
 export function containsUpdate(doc: Y.Doc, update: Uint8Array): boolean {
-  const { structs, ds } = Y.decodeUpdate(update)
+  return containsDecoded(doc, Y.decodeUpdate(update))
+}
+
+/** What `Y.decodeUpdate` makes of an update. */
+type Decoded = ReturnType<typeof Y.decodeUpdate>
+
+function containsDecoded(doc: Y.Doc, { structs, ds }: Decoded): boolean {
   for (const struct of structs) {
     if (struct instanceof Y.Skip) continue
     if (struct.id.clock + struct.length > Y.getState(doc.store, struct.id.client)) return false
@@ -37,6 +43,62 @@ function isDeleted(doc: Y.Doc, client: number, fromClock: number, toClock: numbe
 /** Whether updates arrived whose predecessors are missing: what is visible may be incomplete (traps Y2, Y4). */
 export function hasPending(doc: Y.Doc): boolean {
   return doc.store.pendingStructs !== null || doc.store.pendingDs !== null
+}
+
+/**
+ * Whether a document has received everything of an update already, be it integrated or waiting for what is
+ * missing. So an update that waits isn't kept again each time it comes.
+ */
+export function hasReceived(doc: Y.Doc, update: Uint8Array): boolean {
+  const decoded = Y.decodeUpdate(update)
+  if (containsDecoded(doc, decoded)) return true
+  const { pendingStructs, pendingDs } = doc.store
+  if (pendingStructs === null && pendingDs === null) return false
+  const waiting: Decoded[] = []
+  if (pendingStructs !== null) waiting.push(Y.decodeUpdateV2(pendingStructs.update))
+  if (pendingDs !== null) waiting.push(Y.decodeUpdateV2(pendingDs))
+  const received = rangesOf(waiting)
+  const { structs, deleted } = rangesOf([decoded])
+  return (
+    structs.every((range) => isCovered(range, received.structs, Y.getState(doc.store, range.client))) &&
+    deleted.every(
+      (range) => isDeleted(doc, range.client, range.from, range.to) || isCovered(range, received.deleted, 0),
+    )
+  )
+}
+
+interface Range {
+  readonly client: number
+  readonly from: number
+  readonly to: number
+}
+
+function rangesOf(updates: readonly Decoded[]): { structs: Range[]; deleted: Range[] } {
+  const structs: Range[] = []
+  const deleted: Range[] = []
+  for (const update of updates) {
+    for (const struct of update.structs) {
+      if (struct instanceof Y.Skip) continue
+      structs.push({ client: struct.id.client, from: struct.id.clock, to: struct.id.clock + struct.length })
+    }
+    for (const [client, ranges] of update.ds.clients) {
+      for (const { clock, len } of ranges) deleted.push({ client, from: clock, to: clock + len })
+    }
+  }
+  return { structs, deleted }
+}
+
+/** Whether ranges that may overlap cover one, all below `knownTo` being covered anyway. */
+function isCovered(range: Range, ranges: readonly Range[], knownTo: number): boolean {
+  let reached = Math.max(range.from, Math.min(range.to, knownTo))
+  const candidates = ranges
+    .filter(({ client, to }) => client === range.client && to > reached)
+    .sort((a, b) => a.from - b.from)
+  for (const { from, to } of candidates) {
+    if (reached >= range.to || from > reached) break
+    reached = Math.max(reached, to)
+  }
+  return reached >= range.to
 }
 
 /** What a document holds and another state lacks; undefined when it lacks nothing. */

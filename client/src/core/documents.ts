@@ -1,8 +1,8 @@
 import {
   type Clock,
-  containsUpdate,
   getOrCreate,
   hasPending,
+  hasReceived,
   type Logger,
   type Member,
   type Random,
@@ -47,6 +47,8 @@ export interface DocumentInfo {
 /** The device's documents: loads, caches, edits and persists them. */
 export interface Documents {
   readonly journal: Journal
+  /** Resolves when every edit begun so far, also on a `Y.Doc` itself, is durable. Rejects with `STORE_FAILED`. */
+  flush(): Promise<void>
   list(): readonly DocumentInfo[]
   info(address: string): DocumentInfo | undefined
   /** Looks at a document, loaded for as long as `look` runs. It must not keep the document. */
@@ -65,6 +67,8 @@ export interface Documents {
    * returned.
    */
   applyRemote(updates: readonly RemoteUpdate[], settle: () => JournalChange): Promise<number>
+  /** Documents of which something is missing: an update that others wait for, or a row that can't be read. */
+  incomplete(): readonly string[]
   /** Queues an update that is in the document already, so that the server gets it (after a reset). */
   sendAgain(address: string, update: Uint8Array): void
   /** Takes note that an own event restates the members at this time, Unix seconds. */
@@ -111,6 +115,11 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
   const loaded = new Map<string, Loaded>()
   const loading = new Map<string, Promise<Loaded>>()
   let committing: Loaded[] = []
+  /** Loaded documents in which updates wait for others. */
+  const waiting = new Set<string>()
+  /** Documents of which a stored row could not be applied when they were loaded. */
+  const damaged = new Set<string>()
+  const underWay = new Set<Promise<unknown>>()
 
   const journal = createJournal(store, await store.lastSeq(), {
     async prepare() {
@@ -170,6 +179,7 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
 
   async function readFromStore(address: string): Promise<Loaded> {
     const updates = await store.loadUpdates(address)
+    let isDamaged = false
     // A fresh clientID for every load: a restored backup or a cloned database that went on under its old one
     // would diverge with equal state vectors (trap Y5). It comes from the port, so that a simulation repeats.
     const doc = new Y.Doc()
@@ -179,6 +189,8 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
         try {
           Y.applyUpdate(doc, update, NOT_LOCAL)
         } catch (error) {
+          isDamaged = true
+          damaged.add(address)
           // One bad row is set aside, the rest is served (trap Y9).
           logger.error('a stored update can not be applied', { address, seq, error: String(error) })
         }
@@ -186,7 +198,7 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
     }, NOT_LOCAL)
     const entry: Loaded = {
       doc,
-      projection: createProjection(address, doc, hasPending(doc)),
+      projection: createProjection(address, doc, isDamaged || hasPending(doc)),
       pins: 0,
       dirty: false,
     }
@@ -199,7 +211,13 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
       journal.flush().catch(() => {})
     })
     loaded.set(address, entry)
+    noteWaiting(address, doc)
     return entry
+  }
+
+  function noteWaiting(address: string, doc: Y.Doc): void {
+    if (hasPending(doc)) waiting.add(address)
+    else waiting.delete(address)
   }
 
   function putDocument(document: StoredDocument): void {
@@ -237,7 +255,7 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
     const isNews =
       newMembers !== undefined &&
       (newMembers !== before?.members || (members?.statedAt ?? -1) > before.membersStatedAt)
-    const isContained = containsUpdate(entry.doc, update)
+    const isContained = hasReceived(entry.doc, update)
     // What changes nothing needs no check of its signature: an echo of one's own event, for instance.
     if (isContained && !isNews && before !== undefined) return true
     try {
@@ -259,6 +277,13 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
     return true
   }
 
+  async function editNow<T>(address: string, change: (doc: Y.Doc) => T): Promise<T> {
+    const { doc } = await loadNow(address)
+    const result = doc.transact(() => change(doc))
+    await journal.flush()
+    return result
+  }
+
   function toInfo(document: StoredDocument): DocumentInfo {
     return {
       address: document.address,
@@ -269,6 +294,10 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
 
   return {
     journal,
+    async flush() {
+      await Promise.allSettled(underWay)
+      await journal.flush()
+    },
     list: () => [...known.values()].map(toInfo),
     info: (address) => {
       const document = known.get(address)
@@ -290,11 +319,12 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
       }
     },
 
-    async edit(address, change) {
-      const { doc } = await loadNow(address)
-      const result = doc.transact(() => change(doc))
-      await journal.flush()
-      return result
+    edit(address, change) {
+      const edited = editNow(address, change)
+      underWay.add(edited)
+      const ended = () => underWay.delete(edited)
+      edited.then(ended, ended)
+      return edited
     },
 
     async applyRemote(updates, settle) {
@@ -306,12 +336,15 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
         entry.doc.transact(() => {
           for (const remote of list) if (!applyOne(entry, remote)) setAside++
         }, NOT_LOCAL)
+        noteWaiting(address, entry.doc)
       }
       // The cursor comes last, after all it covers, and goes in the same batch (trap C3).
       journal.add(settle())
       await journal.flush()
       return setAside
     },
+
+    incomplete: () => [...new Set([...waiting, ...damaged])],
 
     sendAgain: queue,
 
@@ -323,7 +356,8 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
 
     async setMembers(address, members) {
       const stated = known.get(address)?.membersStatedAt ?? -1
-      const membersStatedAt = Math.max(Math.floor(options.clock.now() / 1000), stated)
+      // Later than the last one, also within one second: the echo of that must not undo this statement.
+      const membersStatedAt = Math.max(Math.floor(options.clock.now() / 1000), stated + 1)
       putDocument({ address, members: JSON.stringify(members), membersStatedAt })
       // An event that carries nothing but the statement: the update of an empty document is a valid one.
       queue(address, Y.encodeStateAsUpdate(new Y.Doc()))

@@ -2,6 +2,7 @@ import {
   type Clock,
   cursorOfHints,
   type DecodedUpdateEvent,
+  type DocumentAddress,
   decodeUpdateEvent,
   EOSE_RESET,
   type EventVerifier,
@@ -53,6 +54,8 @@ export interface InboxOptions {
   onCaughtUp(): void
   /** The server doesn't know the cursor: ask again, from the beginning. */
   onReset(): void
+  /** Something of this document is missing, though everything is applied: bring its whole log. */
+  onIncomplete(address: DocumentAddress): void
   /** What was received can't be stored now. The connection is to be given up; nothing is lost. */
   onFailed(error: unknown): void
 }
@@ -78,6 +81,9 @@ export function createInbox(options: InboxOptions): Inbox {
   let queue: Incoming[] = []
   let isDraining = false
   let epoch = 0
+  let isCaughtUp = false
+  /** Documents whose log was asked for on this connection: what it didn't mend the first time it can't mend. */
+  const askedFor = new Set<string>()
   /** Defined from the moment a reset is noticed until everything has come again. */
   let serverState: ServerState | undefined
 
@@ -91,6 +97,7 @@ export function createInbox(options: InboxOptions): Inbox {
         await applyEvents(batch.events, batch.cursor)
         if (startedIn !== epoch) continue
         if (batch.eose !== undefined) await finishReplay(batch.eose)
+        if (isCaughtUp) askForMissing()
         // Lets timers and the app run between batches.
         await new Promise<void>((resolve) => clock.setTimeout(resolve, 0))
       }
@@ -142,6 +149,17 @@ export function createInbox(options: InboxOptions): Inbox {
     await store(updates, eventIds, serverState === undefined ? newCursor : undefined)
   }
 
+  /** Once per connection and document, or a gap that nobody can fill would be asked for without end (trap Y2). */
+  function askForMissing(): void {
+    for (const text of documents.incomplete()) {
+      const address = parseAddress(text)
+      if (address === undefined || askedFor.has(text)) continue
+      askedFor.add(text)
+      logger.warn('something of a document is missing; its log is asked for', { address: text })
+      options.onIncomplete(address)
+    }
+  }
+
   function toRemoteUpdate(event: NostrEvent, decoded: DecodedUpdateEvent): RemoteUpdate {
     return {
       address: formatAddress(decoded.address),
@@ -185,7 +203,9 @@ export function createInbox(options: InboxOptions): Inbox {
     if (startedIn !== epoch) return
     serverState = undefined
     await store([], [], newCursor)
-    if (startedIn === epoch) options.onCaughtUp()
+    if (startedIn !== epoch) return
+    isCaughtUp = true
+    options.onCaughtUp()
   }
 
   /** Queues everything that the server lacks. Content is compared, so nothing is doubled. */
@@ -233,6 +253,8 @@ export function createInbox(options: InboxOptions): Inbox {
       epoch++
       queue = []
       serverState = undefined
+      isCaughtUp = false
+      askedFor.clear()
     },
   }
 }

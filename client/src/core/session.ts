@@ -1,8 +1,11 @@
 import {
+  addressToDTag,
   type Clock,
   createAuthTemplate,
+  type DocumentAddress,
   EOSE_RESET,
   encodeClient,
+  formatAddress,
   KIND,
   type Logger,
   parseRelayMessage,
@@ -49,6 +52,11 @@ export interface Session {
   wake(): void
   /** Subscribes again from the inbox's cursor, on the same connection. */
   resubscribe(): void
+  /**
+   * Asks for the whole log of a document, without a cursor, because something of it is missing here. Does
+   * nothing without a connection.
+   */
+  fetchLog(address: DocumentAddress): void
   /** Everything up to the EOSE is applied: the session is live. */
   caughtUp(): void
   /** Gives the connection up and tries again later, because something here went wrong. */
@@ -86,6 +94,7 @@ export interface SessionOptions {
 
 const SUBSCRIPTION_ID = 'sync'
 const PING_ID = 'ping'
+const LOG_ID = 'log'
 const SYNC_KINDS = [KIND.chat, KIND.settings, KIND.training]
 /** Close codes by which a server says: don't come back as you are. */
 const STOP_CODES = { from: 4400, to: 4499 }
@@ -105,8 +114,12 @@ export function createSession(options: SessionOptions): Session {
   let responseTimer: TimerHandle
   let stableTimer: TimerHandle
   let authEventId: string | undefined
-  /** Whether the server keeps every update; asked once, before anything is sent to it. */
-  let isSuitable: Promise<void> | undefined
+  /** Whether the server is known to keep every update; asked before anything is sent to it. */
+  let isSuitable = false
+  /** The asking of the attempt at hand: an answer that never comes must not keep the next one from asking. */
+  let checking: Promise<void> = Promise.resolve()
+  /** Documents whose whole log is asked for, one after another; the first is under way. */
+  let wanted: DocumentAddress[] = []
 
   function setStatus(state: ConnectionState, change: Partial<SessionStatus> = {}): void {
     status = { state, problem: status.problem, retryAtMs: undefined, ...change }
@@ -118,8 +131,8 @@ export function createSession(options: SessionOptions): Session {
     authEventId = undefined
     setStatus('connecting')
     expectResponse()
-    isSuitable ??= checkServer()
-    isSuitable.catch(() => {})
+    if (!isSuitable) checking = checkServer()
+    checking.catch(() => {})
     const ifCurrent =
       <A extends unknown[]>(handler: (...args: A) => void) =>
       (...args: A) => {
@@ -141,7 +154,6 @@ export function createSession(options: SessionOptions): Session {
     try {
       info = await transport.fetchInfo(url)
     } catch (error) {
-      isSuitable = undefined
       throw toSyncError(error, 'CONNECTION_FAILED')
     }
     if ((info as { yjs_sync?: unknown } | null)?.yjs_sync !== 1) {
@@ -150,6 +162,7 @@ export function createSession(options: SessionOptions): Session {
         `${url} is a relay without "yjs_sync": it would keep only the newest of a chat's updates`,
       )
     }
+    isSuitable = true
     options.onServerLimits({ maxEventBytes: maxEventBytesOf(info) })
   }
 
@@ -205,16 +218,19 @@ export function createSession(options: SessionOptions): Session {
         else options.onAnswer(message.eventId, message.accepted, message.reason)
         return
       case 'EVENT':
+        if (message.subscriptionId === LOG_ID) options.onIncoming(withoutCursor(message.event))
         if (message.subscriptionId !== SUBSCRIPTION_ID) return
         options.onIncoming({ type: 'event', event: message.event, cursor: message.cursor })
         return
       case 'EOSE':
+        if (message.subscriptionId === LOG_ID) logEnded()
         if (message.subscriptionId !== SUBSCRIPTION_ID) return
         // Now it is this side that works; applying what came may take long.
         clock.clearTimeout(responseTimer)
         options.onIncoming({ type: 'eose', hints: message.hints })
         return
       case 'CLOSED':
+        if (message.subscriptionId === LOG_ID) logEnded()
         if (message.subscriptionId === SUBSCRIPTION_ID) subscriptionEnded(message.reason)
         return
       case 'NOTICE':
@@ -243,7 +259,7 @@ export function createSession(options: SessionOptions): Session {
       loginRefused(reason)
       return
     }
-    ;(isSuitable ?? checkServer()).then(
+    checking.then(
       () => {
         if (current === attempt) subscribe()
       },
@@ -279,6 +295,21 @@ export function createSession(options: SessionOptions): Session {
     retry(new SyncError('CONNECTION_FAILED', `the server ended the subscription: ${reason}`))
   }
 
+  function askForLog(): void {
+    const [address] = wanted
+    if (address === undefined) return
+    // A member's event names the document in an `a` tag; the owner's is found by its author.
+    const ownEvents = { kinds: [address.kind], authors: [address.owner], '#d': [addressToDTag(address)] }
+    const membersEvents = { kinds: [address.kind], '#a': [formatAddress(address)] }
+    connection?.send(encodeClient.req(LOG_ID, ownEvents, membersEvents))
+  }
+
+  function logEnded(): void {
+    wanted.shift()
+    connection?.send(encodeClient.close(LOG_ID))
+    askForLog()
+  }
+
   function closed(code: number, reason: string): void {
     const problem = new SyncError(
       'CONNECTION_FAILED',
@@ -296,6 +327,7 @@ export function createSession(options: SessionOptions): Session {
     clock.clearTimeout(stableTimer)
     const old = connection
     connection = undefined
+    wanted = []
     old?.close(1000, '')
     options.onDown()
   }
@@ -341,6 +373,11 @@ export function createSession(options: SessionOptions): Session {
       dial()
     },
     resubscribe: subscribe,
+    fetchLog(address) {
+      if (connection === undefined) return
+      wanted.push(address)
+      if (wanted.length === 1) askForLog()
+    },
     caughtUp() {
       const current = connection
       if (current === undefined || status.state !== 'catching-up') return
@@ -353,6 +390,11 @@ export function createSession(options: SessionOptions): Session {
       retry(toSyncError(error, 'STORE_FAILED'))
     },
   }
+}
+
+/** Part of one document's log says nothing of how far the others are. */
+function withoutCursor(event: unknown): Incoming {
+  return { type: 'event', event, cursor: undefined }
 }
 
 /** Room that the envelope of an event takes in a message. */
