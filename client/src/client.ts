@@ -19,7 +19,13 @@ import {
 import { createWebSocketTransport } from './adapters/websocket-transport.js'
 import { createClientId, createDocuments } from './core/documents.js'
 import { createInbox, type Inbox, META_CURSOR } from './core/inbox.js'
-import { createOutbox, type Outbox, type RefusedEntry } from './core/outbox.js'
+import {
+  createOutbox,
+  type EditState,
+  type Outbox,
+  type RefusedEntry,
+  type RefusedExport,
+} from './core/outbox.js'
 import { type ConnectionState, createSession, type Session } from './core/session.js'
 import { createStaging } from './core/staging.js'
 import { type Chats, createChats } from './model/chats.js'
@@ -74,6 +80,22 @@ export interface SyncStatus {
   readonly setAside: number
 }
 
+/** Names one edit of this device. */
+export interface EditRef {
+  readonly address: string
+  /** Position in the device's log. */
+  readonly seq: number
+}
+
+/** Problems that an app's user can do something about: those of this device, not of the network. */
+const DEVICE_PROBLEMS: ReadonlySet<SyncErrorCode> = new Set([
+  'AUTH_CLOCK_SKEW',
+  'AUTH_INVALID',
+  'IDENTITY_MISMATCH',
+  'SIGNER_FAILED',
+  'STORE_FAILED',
+])
+
 /** One device of one account. Reads and writes are local, always; the network only brings devices together. */
 export interface SyncClient {
   /** The account: 64 lower-case hex characters. */
@@ -101,8 +123,28 @@ export interface SyncClient {
   synced(options?: { readonly timeoutMs?: number }): Promise<boolean>
   /** Resolves when every edit made so far, also on a `Y.Doc` itself, is durable here. Rejects with `STORE_FAILED`. */
   flush(): Promise<void>
+  /** The newest edit that this device made to a document; keep it to ask for its state later, also after a restart. */
+  lastEdit(address: string): EditRef
+  /** How far one edit is, or with an address everything of a document. */
+  stateOf(edit: EditRef | string): EditState
+  /**
+   * Resolves with true once every edit made before the call is on the server's disk; with false when
+   * `timeoutMs` is over, or when one of them was refused. Waits for a connection if need be.
+   */
+  saved(options?: { readonly timeoutMs?: number }): Promise<boolean>
+  /**
+   * What would be left behind if the app were closed or the account logged out now; undefined when nothing
+   * would. `message` is for people: "3 edits not saved yet".
+   */
+  unsaved():
+    | { readonly edits: number; readonly documents: readonly string[]; readonly message: string }
+    | undefined
+  /** Calls back when the device's clock, its key or its disk is what is in the way, once per occurrence. */
+  onProblem(listener: (problem: NonNullable<SyncStatus['problem']>) => void): () => void
   /** What the server refused, with its reason. */
   refused(): RefusedEntry[]
+  /** What the server refused, with its content, for the user to keep elsewhere. */
+  exportRefused(): RefusedExport[]
   /** Sends again what was refused. */
   retryRefused(): void
   /** Writes what is still waiting, disconnects, and closes the store. */
@@ -245,6 +287,27 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
     })
   }
 
+  /** Looks at every change of the status until `look` decides; false when `timeoutMs` is over first. */
+  function until(
+    look: (status: SyncStatus) => boolean | undefined,
+    timeoutMs: number | undefined,
+  ): Promise<boolean> {
+    return new Promise((resolve) => {
+      const settle = (result: boolean) => {
+        stopListening()
+        clock.clearTimeout(timer)
+        resolve(result)
+      }
+      const check = (status: SyncStatus) => {
+        const result = look(status)
+        if (result !== undefined) settle(result)
+      }
+      const timer = timeoutMs === undefined ? undefined : clock.setTimeout(() => settle(false), timeoutMs)
+      const stopListening = client.onStatus(check)
+      check(readStatus())
+    })
+  }
+
   function requireSession(): Session {
     if (isClosed) throw new SyncError('CLIENT_CLOSED', 'this client is closed')
     if (session === undefined) throw new SyncError('VALUE_INVALID', 'this client has no url to connect to')
@@ -271,31 +334,47 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
 
     synced({ timeoutMs } = {}) {
       requireSession()
-      return new Promise((resolve) => {
-        // An edit that was begun may still be loading its document; where it can't be written, it is unsent.
-        let isFlushed = false
-        const isDone = (status: SyncStatus) => isFlushed && status.isCaughtUp && status.unsent === 0
-        const settle = (result: boolean) => {
-          stopListening()
-          clock.clearTimeout(timer)
-          resolve(result)
-        }
-        const look = (status: SyncStatus) => {
-          if (isDone(status)) settle(true)
-          else if (status.connection === 'stopped') settle(false)
-        }
-        const timer = timeoutMs === undefined ? undefined : clock.setTimeout(() => settle(false), timeoutMs)
-        const stopListening = client.onStatus(look)
-        const flushed = () => {
-          isFlushed = true
-          look(readStatus())
-        }
-        documents.flush().then(flushed, flushed)
-      })
+      return until((status) => {
+        if (status.isCaughtUp && status.unsent === 0) return true
+        return status.connection === 'stopped' ? false : undefined
+      }, timeoutMs)
     },
 
     flush: () => documents.flush(),
+    lastEdit: (address) => ({ address, seq: outbox?.lastEdit(address) ?? 0 }),
+    stateOf: (edit) =>
+      (typeof edit === 'string' ? outbox?.stateOf(edit) : outbox?.stateOf(edit.address, edit.seq)) ?? 'saved',
+
+    async saved({ timeoutMs } = {}) {
+      // What is not on this device's disk yet has no position that could be waited for.
+      await documents.journal.flush()
+      const awaited = [...(outbox?.unsavedPositions() ?? [])]
+      const states = () => awaited.map(([lane, seq]) => outbox?.stateUpTo(lane, seq))
+      return until(() => {
+        if (states().includes('refused')) return false
+        return states().every((state) => state === 'saved') ? true : undefined
+      }, timeoutMs)
+    },
+
+    unsaved() {
+      const { unsent, refused } = readStatus()
+      const edits = unsent + refused
+      if (edits === 0) return undefined
+      const list = [...(outbox?.unsavedPositions().keys() ?? [])]
+      return { edits, documents: list, message: `${edits} edit${edits === 1 ? '' : 's'} not saved yet` }
+    },
+
+    onProblem(listener) {
+      let last: string | undefined
+      return client.onStatus(({ problem }) => {
+        const key = problem === undefined ? undefined : `${problem.code} ${problem.message}`
+        if (problem !== undefined && key !== last && DEVICE_PROBLEMS.has(problem.code)) listener(problem)
+        last = key
+      })
+    },
+
     refused: () => outbox?.refused() ?? [],
+    exportRefused: () => outbox?.exportRefused() ?? [],
     retryRefused: () => outbox?.retryRefused(),
 
     async close() {

@@ -1,6 +1,7 @@
 export type { SyncErrorCode } from '@onyx-sync/shared'
 export { SyncError } from '@onyx-sync/shared'
 export { createMemoryStore } from './adapters/memory-store.js'
+export { type WakeSources, wakeOnPlatformEvents } from './adapters/platform-wake.js'
 export { ChatRow, MessageRow, onyxModels, SettingRow } from './adapters/watermelon/models.js'
 export { onyxMigrations, onyxSchema, onyxTables } from './adapters/watermelon/schema.js'
 export { watermelonStore } from './adapters/watermelon/store.js'
@@ -9,8 +10,14 @@ export {
   type WebSocketConstructor,
   type WebSocketLike,
 } from './adapters/websocket-transport.js'
-export { createSyncClient, type SyncClient, type SyncClientOptions, type SyncStatus } from './client.js'
-export type { RefusedEntry } from './core/outbox.js'
+export {
+  createSyncClient,
+  type EditRef,
+  type SyncClient,
+  type SyncClientOptions,
+  type SyncStatus,
+} from './client.js'
+export type { EditState, RefusedEntry, RefusedExport } from './core/outbox.js'
 export type { ConnectionState } from './core/session.js'
 export type { ChatContent, ChatSummary, Chats } from './model/chats.js'
 export type { Message, MessageRole, MessageStatus } from './model/message.js'

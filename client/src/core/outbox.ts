@@ -32,12 +32,38 @@ export interface RefusedEntry {
 }
 
 /**
+ * How far an edit, or everything of a document, is. `local`: on this device's disk. `sent`: under way to the
+ * server. `saved`: on the server's disk. `refused`: the server said no, see {@link Outbox.refused}.
+ */
+export type EditState = 'local' | 'sent' | 'saved' | 'refused'
+
+/** What a refused edit holds, for the user to keep elsewhere. */
+export interface RefusedExport {
+  readonly lane: string
+  readonly reason: string
+  /** The signed event as it was sent, JSON. */
+  readonly event: string
+}
+
+/**
  * What is still to be sent. Per document first in, first out, with one event under way: a second one could
  * arrive without the first, and every later edit of this device would hang on it (trap Y2). While an event is
  * under way, edits gather and are merged into the next.
  */
 export interface Outbox {
   counts(): OutboxCounts
+  /**
+   * How far the edit at a position of a lane is, or with no position everything of the lane: the state of
+   * whatever is furthest behind, `refused` before all.
+   */
+  stateOf(lane: string, seq?: number): EditState
+  /** As {@link Outbox.stateOf}, for everything of a lane up to and including a position. */
+  stateUpTo(lane: string, seq: number): EditState
+  /** Position of the newest edit that is not saved yet, per lane. */
+  unsavedPositions(): ReadonlyMap<string, number>
+  /** Position of the newest edit of a lane that this device made since its start or has not saved; 0 if none. */
+  lastEdit(lane: string): number
+  exportRefused(): RefusedExport[]
   refused(): RefusedEntry[]
   /** Entries that were on the server when it last spoke of them. */
   savedEntries(): readonly OutboxEntry[]
@@ -101,13 +127,14 @@ export function createOutbox(options: OutboxOptions): Outbox {
   const lanes = new Map<string, Lane>()
   const laneOfEvent = new Map<string, string>()
   const laneOfSaved = new Map<string, string>()
+  const lastEdits = new Map<string, number>()
   const backoff = createBackoff(options.random, { baseMs: 1_000, capMs: 60_000 })
   let send: ((text: string) => void) | undefined
   /** Tells answers and continuations of an earlier connection from those of this one. */
   let epoch = 0
 
   for (const entry of options.entries) {
-    laneFor(entry.lane).entries.push(entry)
+    put(entry)
     if (entry.state === 'saved') laneOfSaved.set(eventIdOf(entry), entry.lane)
   }
 
@@ -116,6 +143,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
   }
 
   function put(entry: OutboxEntry): void {
+    lastEdits.set(entry.lane, Math.max(lastEdits.get(entry.lane) ?? 0, entry.throughSeq))
     const { entries } = laneFor(entry.lane)
     const index = entries.findIndex((other) => other.id === entry.id)
     if (index >= 0) entries[index] = entry
@@ -127,6 +155,14 @@ export function createOutbox(options: OutboxOptions): Outbox {
 
   function remove(lane: Lane, ids: readonly string[]): void {
     lane.entries = lane.entries.filter((entry) => !ids.includes(entry.id))
+  }
+
+  function stateOfEntries(name: string, isMeant: (entry: OutboxEntry) => boolean): EditState {
+    const lane = laneFor(name)
+    const unsaved = lane.entries.filter((entry) => !isOnServer(entry.state) && isMeant(entry))
+    if (unsaved.length === 0) return 'saved'
+    if (unsaved.some(({ state }) => state === 'refused')) return 'refused'
+    return unsaved.every(({ id }) => lane.inFlight.has(id)) ? 'sent' : 'local'
   }
 
   function restage(entry: OutboxEntry): void {
@@ -232,6 +268,28 @@ export function createOutbox(options: OutboxOptions): Outbox {
       }
       return { unsent, refused }
     },
+
+    stateOf: (name, seq) =>
+      stateOfEntries(name, (entry) => seq === undefined || (entry.seq <= seq && seq <= entry.throughSeq)),
+    stateUpTo: (name, seq) => stateOfEntries(name, (entry) => entry.seq <= seq),
+
+    unsavedPositions() {
+      const positions = new Map<string, number>()
+      for (const [name, { entries }] of lanes) {
+        const unsaved = entries.filter(({ state }) => !isOnServer(state))
+        if (unsaved.length > 0) positions.set(name, Math.max(...unsaved.map(({ throughSeq }) => throughSeq)))
+      }
+      return positions
+    },
+
+    lastEdit: (name) => lastEdits.get(name) ?? 0,
+
+    exportRefused: () =>
+      [...lanes.values()].flatMap(({ entries }) =>
+        entries
+          .filter(({ state }) => state === 'refused')
+          .map(({ lane, reason, event }) => ({ lane, reason, event })),
+      ),
 
     refused() {
       const list: RefusedEntry[] = []
