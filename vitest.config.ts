@@ -20,5 +20,11 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 30_000,
     pool: 'forks',
+    coverage: {
+      provider: 'v8',
+      // The parts without I/O: what isn't covered here is explained in docs/ARCHITECTURE.md, or gone.
+      include: ['shared/src/**', 'client/src/core/**', 'server/src/core/**'],
+      reporter: ['text', 'html'],
+    },
   },
 })
