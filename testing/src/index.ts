@@ -1,5 +1,6 @@
 export { checkWorld } from './checks.js'
 export { KNOWN_FAULTS } from './faults.js'
+export { type FuzzSchemaOptions, fuzzSchema, type SchemaFailure } from './fuzz-schema.js'
 export {
   type Action,
   type Cast,

@@ -221,7 +221,7 @@ async function insertToken(
 }
 
 /** Makes everything healthy and waits until nothing is left to do. @returns what kept the world from resting */
-async function comeToRest(world: World): Promise<string[]> {
+export async function comeToRest(world: World): Promise<string[]> {
   world.startServer()
   world.serverDisk.faults.refuse = 0
   for (const device of world.devices) {
