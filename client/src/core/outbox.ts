@@ -214,7 +214,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
         options.onChange()
       },
       (error: unknown) => {
-        const problem = toSyncError(error, 'SIGNER_FAILED')
+        const problem = toSyncError(error, 'STORE_FAILED')
         logger.warn('an edit could not be staged', {
           lane: name,
           code: problem.code,
