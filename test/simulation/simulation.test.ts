@@ -5,6 +5,11 @@ import { describe, expect, it } from 'vitest'
 const PINNED = [
   { seed: 23, length: 80, found: 'a backup that has grown past a cursor looked like its continuation' },
   { seed: 1368, length: 100, found: 'a resent event landed at the very position it had before a backup' },
+  {
+    seed: 351,
+    length: 80,
+    found: 'an answer that one attempt waited for kept every later one from connecting',
+  },
   { seed: 2407, length: 100, found: 'a saved event that a backup lost lay behind the cursor' },
 ] as const
 

@@ -131,7 +131,8 @@ export function createSession(options: SessionOptions): Session {
     authEventId = undefined
     setStatus('connecting')
     expectResponse()
-    if (!isSuitable) checking = checkServer()
+    // Once known it is known, whatever became of other askings.
+    checking = isSuitable ? Promise.resolve() : checkServer()
     checking.catch(() => {})
     const ifCurrent =
       <A extends unknown[]>(handler: (...args: A) => void) =>
