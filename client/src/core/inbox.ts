@@ -31,7 +31,7 @@ export type Incoming =
 
 /** Applies what the server sends: checks it, stores it with its cursor, and notices a server that was set back. */
 export interface Inbox {
-  /** The cursor to ask with: everything it covers is on this device's disk (trap C3). */
+  /** The cursor to ask with. The one on disk never covers more than what is on disk with it (trap C3). */
   readonly cursor: string
   /** Events set aside since the start because they weren't what an author signed. */
   readonly setAside: number
@@ -176,11 +176,16 @@ export function createInbox(options: InboxOptions): Inbox {
     newCursor: string | undefined,
   ): Promise<void> {
     if (eventIds.length === 0 && (newCursor === undefined || newCursor === cursor)) return
-    setAside += await documents.applyRemote(updates, () => ({
-      ...outbox.confirm(eventIds),
-      ...(newCursor === undefined ? {} : { meta: { [META_CURSOR]: newCursor } }),
-    }))
-    if (newCursor !== undefined) cursor = newCursor
+    setAside += await documents.applyRemote(updates, () => {
+      // In memory at once: should this batch fail, it stays in the journal and goes with the next one, and
+      // until then the server is asked from here on. Asked from before, a server that was set back meanwhile
+      // could hand out a cursor that hides what it lost.
+      if (newCursor !== undefined) cursor = newCursor
+      return {
+        ...outbox.confirm(eventIds),
+        ...(newCursor === undefined ? {} : { meta: { [META_CURSOR]: newCursor } }),
+      }
+    })
     for (const { address, members } of updates) {
       // Rights that came (back): what was refused for lack of them can go now.
       if (members?.list.some((member) => member.pubkey === options.pubkey)) outbox.retryRefused(address)
@@ -203,6 +208,8 @@ export function createInbox(options: InboxOptions): Inbox {
     if (startedIn !== epoch) return
     serverState = undefined
     await store([], [], newCursor)
+    // What an earlier batch could not write.
+    await documents.journal.flush()
     if (startedIn !== epoch) return
     isCaughtUp = true
     options.onCaughtUp()
