@@ -1,11 +1,7 @@
 import {
   bytesToHex,
-  type Clock,
   DEFAULT_LIMITS,
-  type EventVerifier,
   isHex64,
-  type Limits,
-  type Logger,
   pureVerifier,
   type Random,
   type Signer,
@@ -17,75 +13,17 @@ import {
   toSyncError,
 } from '@onyx-sync/shared'
 import { createWebSocketTransport } from './adapters/websocket-transport.js'
+import type { SyncClient, SyncClientOptions, SyncStatus } from './client-api.js'
 import { createClientId, createDocuments } from './core/documents.js'
 import { createInbox, type Inbox, META_CURSOR } from './core/inbox.js'
-import {
-  createOutbox,
-  type EditState,
-  type Outbox,
-  type RefusedEntry,
-  type RefusedExport,
-} from './core/outbox.js'
-import { type ConnectionState, createSession, type Session } from './core/session.js'
+import { createOutbox, type Outbox } from './core/outbox.js'
+import { createSession, type Session } from './core/session.js'
 import { createStaging } from './core/staging.js'
-import { type Chats, createChats } from './model/chats.js'
+import { createChats } from './model/chats.js'
 import { createProjection } from './model/projection.js'
-import { createSettings, type Settings } from './model/settings.js'
-import { createTraining, type Training } from './model/training.js'
+import { createSettings } from './model/settings.js'
+import { createTraining } from './model/training.js'
 import type { OutboxEntry, SyncStore } from './ports/store.js'
-import type { Transport } from './ports/transport.js'
-
-/** What a device is made of. */
-export interface SyncClientOptions {
-  /** Where everything is kept, one account per database: `watermelonStore(database)`. Closed with the client. */
-  readonly store: SyncStore
-  /** Holds the account's key. Only asked to sign when there is a connection. */
-  readonly signer: Signer
-  /** The server's address, `ws(s)://host[:port]/sync`. Without one the device works wholly offline. */
-  readonly url?: string
-  /** @default the platform's WebSocket and fetch; on Node 20 `createNodeTransport()` of the `/node` entry */
-  readonly transport?: Transport
-  /** Checks received events before they are applied. @default noble's BIP-340 in JavaScript */
-  readonly verifier?: EventVerifier
-  /** @default the platform's */
-  readonly clock?: Clock
-  /** @default Web Crypto */
-  readonly random?: Random
-  /** @default silent */
-  readonly logger?: Logger
-  /** @default {@link DEFAULT_LIMITS} */
-  readonly limits?: Limits
-  /** For tests only, see `OutboxOptions.inFlightPerLane`. @default 1 */
-  readonly inFlightPerDocument?: number
-}
-
-/** How a device stands. A new object for every change. */
-export interface SyncStatus {
-  readonly connection: ConnectionState
-  /** Edits that are on this device only. 0 means: everything is on the server's disk, or was refused. */
-  readonly unsent: number
-  /** Edits that the server refused; see {@link SyncClient.refused}. */
-  readonly refused: number
-  /** Whether everything that the server has is applied and stored here, on the connection that is live now. */
-  readonly isCaughtUp: boolean
-  /** What is in the way, or what went wrong last; undefined when all is well. */
-  readonly problem: { readonly code: SyncErrorCode; readonly message: string } | undefined
-  /** When the next attempt to connect is due, milliseconds since the epoch; only while waiting. */
-  readonly retryAtMs: number | undefined
-  /** The server's position that this device has reached; empty before the first catch-up. Opaque. */
-  readonly cursor: string
-  /** Documents on this device. */
-  readonly documents: number
-  /** Received events that were set aside because they weren't what an author signed. */
-  readonly setAside: number
-}
-
-/** Names one edit of this device. */
-export interface EditRef {
-  readonly address: string
-  /** Position in the device's log. */
-  readonly seq: number
-}
 
 /** Problems that an app's user can do something about: those of this device, not of the network. */
 const DEVICE_PROBLEMS: ReadonlySet<SyncErrorCode> = new Set([
@@ -95,61 +33,6 @@ const DEVICE_PROBLEMS: ReadonlySet<SyncErrorCode> = new Set([
   'SIGNER_FAILED',
   'STORE_FAILED',
 ])
-
-/** One device of one account. Reads and writes are local, always; the network only brings devices together. */
-export interface SyncClient {
-  /** The account: 64 lower-case hex characters. */
-  readonly pubkey: string
-  /** This install: random, made once with the database. */
-  readonly deviceId: string
-  readonly chats: Chats
-  readonly settings: Settings
-  readonly training: Training
-  readonly status: SyncStatus
-  /** Calls back on every change of {@link SyncClient.status}. @returns a function that ends it */
-  onStatus(listener: (status: SyncStatus) => void): () => void
-  /** Begins to sync, and keeps at it until {@link SyncClient.disconnect}. */
-  connect(): void
-  disconnect(): void
-  /**
-   * Call when the app comes to the foreground or the network changes: tries at once where it was waiting, and
-   * finds out quickly whether a connection that looks open is dead.
-   */
-  wake(): void
-  /**
-   * Resolves with true once this device is caught up and nothing is unsent; with false when `timeoutMs` is
-   * over or the server won't be reached any more. Needs {@link SyncClient.connect}.
-   */
-  synced(options?: { readonly timeoutMs?: number }): Promise<boolean>
-  /** Resolves when every edit made so far, also on a `Y.Doc` itself, is durable here. Rejects with `STORE_FAILED`. */
-  flush(): Promise<void>
-  /** The newest edit that this device made to a document; keep it to ask for its state later, also after a restart. */
-  lastEdit(address: string): EditRef
-  /** How far one edit is, or with an address everything of a document. */
-  stateOf(edit: EditRef | string): EditState
-  /**
-   * Resolves with true once every edit made before the call is on the server's disk; with false when
-   * `timeoutMs` is over, or when one of them was refused. Waits for a connection if need be.
-   */
-  saved(options?: { readonly timeoutMs?: number }): Promise<boolean>
-  /**
-   * What would be left behind if the app were closed or the account logged out now; undefined when nothing
-   * would. `message` is for people: "3 edits not saved yet".
-   */
-  unsaved():
-    | { readonly edits: number; readonly documents: readonly string[]; readonly message: string }
-    | undefined
-  /** Calls back when the device's clock, its key or its disk is what is in the way, once per occurrence. */
-  onProblem(listener: (problem: NonNullable<SyncStatus['problem']>) => void): () => void
-  /** What the server refused, with its reason. */
-  refused(): RefusedEntry[]
-  /** What the server refused, with its content, for the user to keep elsewhere. */
-  exportRefused(): RefusedExport[]
-  /** Sends again what was refused. */
-  retryRefused(): void
-  /** Writes what is still waiting, disconnects, and closes the store. */
-  close(): Promise<void>
-}
 
 const META_PUBKEY = 'pubkey'
 const META_DEVICE = 'deviceId'

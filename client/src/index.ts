@@ -10,13 +10,8 @@ export {
   type WebSocketConstructor,
   type WebSocketLike,
 } from './adapters/websocket-transport.js'
-export {
-  createSyncClient,
-  type EditRef,
-  type SyncClient,
-  type SyncClientOptions,
-  type SyncStatus,
-} from './client.js'
+export { createSyncClient } from './client.js'
+export type { EditRef, SyncClient, SyncClientOptions, SyncStatus } from './client-api.js'
 export type { EditState, RefusedEntry, RefusedExport } from './core/outbox.js'
 export type { ConnectionState } from './core/session.js'
 export type { ChatContent, ChatSummary, Chats } from './model/chats.js'

@@ -1,8 +1,6 @@
-import { getEventHash, verifyEvent } from 'nostr-tools/pure'
 import { SyncError } from './errors.js'
 import { isHex64, isHex128 } from './hex.js'
 import type { Limits } from './limits.js'
-import type { EventVerifier } from './ports.js'
 
 /** An event before it is signed (NIP-01). `created_at` is Unix seconds. */
 export interface EventTemplate {
@@ -85,19 +83,4 @@ export function tagValues(event: { readonly tags: readonly string[][] }, name: s
   const values: string[] = []
   for (const tag of event.tags) if (tag[0] === name && tag[1] !== undefined) values.push(tag[1])
   return values
-}
-
-/** The verifier that runs everywhere: noble's BIP-340 in JavaScript, through nostr-tools. */
-export const pureVerifier: EventVerifier = {
-  name: 'noble',
-  verify(event) {
-    // A copy, because verifyEvent trusts a marker that it may have left on the object before.
-    const { id, pubkey, created_at, kind, tags, content, sig } = event
-    if (getEventHash({ pubkey, created_at, kind, tags, content }) !== id) {
-      throw new SyncError('EVENT_ID_MISMATCH', 'id is not the SHA-256 of the event as NIP-01 serialises it')
-    }
-    if (!verifyEvent({ id, pubkey, created_at, kind, tags, content, sig })) {
-      throw new SyncError('EVENT_SIGNATURE_INVALID', 'sig is not a signature of id by pubkey')
-    }
-  },
 }

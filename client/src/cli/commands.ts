@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { SyncError } from '@onyx-sync/shared'
-import type { SyncClient } from '../client.js'
+import type { SyncClient } from '../client-api.js'
 import type { MessageRole } from '../model/message.js'
 import type { JsonValue } from '../model/settings.js'
 import { initDevice, openDevice } from './device.js'

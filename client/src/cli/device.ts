@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { type Logger, SyncError, silentLogger } from '@onyx-sync/shared'
-import { createSyncClient, type SyncClient } from '../client.js'
+import { createSyncClient } from '../client.js'
+import type { SyncClient } from '../client-api.js'
 import { createNodeTransport, openNodeStore } from '../node.js'
 import type { SyncStore } from '../ports/store.js'
 import {

@@ -1,4 +1,4 @@
-import type { SyncStatus } from '../client.js'
+import type { SyncStatus } from '../client-api.js'
 import type { RefusedEntry } from '../core/outbox.js'
 import type { ChatContent, ChatSummary } from '../model/chats.js'
 import type { SettingsContent } from '../model/settings.js'

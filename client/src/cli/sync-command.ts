@@ -1,4 +1,4 @@
-import type { SyncStatus } from '../client.js'
+import type { SyncStatus } from '../client-api.js'
 import { type Device, openDevice, rememberUrl } from './device.js'
 import { edits } from './output.js'
 
