@@ -76,7 +76,10 @@ export interface SyncStore {
   /** Highest `seq` ever given out among updates and outbox entries; 0 for a new store. */
   lastSeq(): Promise<number>
   loadDocuments(): Promise<StoredDocument[]>
-  /** The log of one document, by ascending `seq`. */
+  /**
+   * The log of one document, by ascending `seq`. An update that can't be read back as it was written comes
+   * empty, which no Yjs update is: its reader sets it aside, and the rest is served (trap Y9).
+   */
   loadUpdates(address: string): Promise<StoredUpdate[]>
   /** Updates of one document with `fromSeq <= seq <= throughSeq`, ascending. */
   loadUpdateRange(address: string, fromSeq: number, throughSeq: number): Promise<StoredUpdate[]>

@@ -7,6 +7,7 @@ import type {
   StoredDocument,
   StoredUpdate,
 } from '../../ports/store.js'
+import { crc32 } from '../crc32.js'
 import { QUERY_COLUMNS } from '../query-columns.js'
 
 /** A row as it lies in the database. */
@@ -29,18 +30,31 @@ export const LAST_SEQ_ID = 'last_seq'
 
 export function updateToRows({ seq, address, update }: StoredUpdate): RawRow[] {
   const parts = splitText(encodeBase64(update), MAX_BASE64_LENGTH)
-  return parts.map((data, part) => raw(`${seq}/${part}`, { seq, address, part, parts: parts.length, data }))
+  return parts.map((data, part) =>
+    raw(`${seq}/${part}`, { seq, address, part, parts: parts.length, data, crc: crc32(data) }),
+  )
 }
 
-/** Updates by ascending `seq`. Throws when a part is missing or isn't base64: the database is damaged. */
+/** What stands for an update that can't be read back: no Yjs update is empty, so whoever applies it notices. */
+const DAMAGED = new Uint8Array(0)
+
+/** Updates by ascending `seq`; one whose rows aren't what was written comes empty (trap Y9). */
 export function rowsToUpdates(rows: readonly RawRow[]): StoredUpdate[] {
   return groupParts(rows, 'seq')
     .map((group) => {
       const { seq, address } = group[0] as RawRow
-      const update = decodeBase64(joinParts(group, 'data'))
-      return { seq: Number(seq), address: String(address), update }
+      return { seq: Number(seq), address: String(address), update: groupToUpdate(group) }
     })
     .sort((a, b) => a.seq - b.seq)
+}
+
+function groupToUpdate(group: readonly RawRow[]): Uint8Array {
+  try {
+    if (group.some((row) => row.crc !== crc32(String(row.data)))) return DAMAGED
+    return decodeBase64(joinParts(group, 'data'))
+  } catch {
+    return DAMAGED
+  }
 }
 
 export function outboxToRows(entry: OutboxEntry): RawRow[] {

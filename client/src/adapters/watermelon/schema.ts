@@ -52,6 +52,8 @@ const internalTables: readonly TableSchema[] = [
       { name: 'part', type: 'number' },
       { name: 'parts', type: 'number' },
       { name: 'data', type: 'string' },
+      // Yjs applies many a flipped bit without an error, so what comes from the disk is checked (trap Y9).
+      { name: 'crc', type: 'number' },
     ],
     unsafeSql: withUniqueIndexOnly(['address', 'seq', 'part']),
   }),
