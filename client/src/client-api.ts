@@ -27,8 +27,21 @@ export interface SyncClientOptions {
   readonly logger?: Logger
   /** @default {@link DEFAULT_LIMITS} */
   readonly limits?: Limits
+  /** How soon a connection that looks open and is dead gets noticed. @default after 25 s, within 10 s */
+  readonly heartbeat?: Heartbeat
   /** For tests only, see `OutboxOptions.inFlightPerLane`. @default 1 */
   readonly inFlightPerDocument?: number
+}
+
+/**
+ * Asks the server for a sign of life when it has been silent (trap C9). Shorter finds a dead connection sooner
+ * and wakes a phone's radio more often; longer than a minute, and routers on the way forget the connection.
+ */
+export interface Heartbeat {
+  /** Silence on a live connection after which the server is asked. Milliseconds, above 0. @default 25_000 */
+  readonly afterMs?: number
+  /** How long the answer may take before the connection is replaced. Milliseconds, above 0. @default 10_000 */
+  readonly timeoutMs?: number
 }
 
 /** How a device stands. A new object for every change. */

@@ -13,7 +13,7 @@ import {
   toSyncError,
 } from '@onyx-sync/shared'
 import { createWebSocketTransport } from './adapters/websocket-transport.js'
-import type { SyncClient, SyncClientOptions, SyncStatus } from './client-api.js'
+import type { Heartbeat, SyncClient, SyncClientOptions, SyncStatus } from './client-api.js'
 import { createClientId, createDocuments } from './core/documents.js'
 import { createInbox, type Inbox, META_CURSOR } from './core/inbox.js'
 import { createOutbox, type Outbox } from './core/outbox.js'
@@ -34,6 +34,8 @@ const DEVICE_PROBLEMS: ReadonlySet<SyncErrorCode> = new Set([
   'STORE_FAILED',
 ])
 
+/** Above this, timers of all platforms fire at once. Milliseconds. */
+const MAX_TIMER_MS = 2 ** 31 - 1
 const META_PUBKEY = 'pubkey'
 const META_DEVICE = 'deviceId'
 
@@ -124,6 +126,7 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
       clock,
       random,
       logger,
+      ...checkHeartbeat(options.heartbeat),
       getCursor: () => inbox.cursor,
       onServerLimits({ maxEventBytes }) {
         serverMaxEventBytes = Math.min(limits.maxEventBytes, maxEventBytes)
@@ -308,6 +311,23 @@ function checkRandom(random: Random): void {
     'RANDOM_WEAK',
     `the random source gave ${words.join(', ')} as 32-bit words: it needs one that fills every byte, such as crypto.getRandomValues`,
   )
+}
+
+function checkHeartbeat({ afterMs, timeoutMs }: Heartbeat = {}): {
+  pingAfterMs?: number
+  pingTimeoutMs?: number
+} {
+  for (const value of [afterMs, timeoutMs]) {
+    if (value === undefined || (value > 0 && value <= MAX_TIMER_MS)) continue
+    throw new SyncError(
+      'VALUE_INVALID',
+      `heartbeat is in milliseconds from 1 to ${MAX_TIMER_MS}, not ${value}`,
+    )
+  }
+  return {
+    ...(afterMs === undefined ? {} : { pingAfterMs: afterMs }),
+    ...(timeoutMs === undefined ? {} : { pingTimeoutMs: timeoutMs }),
+  }
 }
 
 function checkUrl(text: string): string {
