@@ -317,8 +317,9 @@ const LONE_SURROGATE = /[\ud800-\udfff]/u
 describe('replacing a text', () => {
   const alphabet = fc.constantFrom('a', 'b', ' ', '🙂', '🙃', '👩‍👩‍👧', 'é', '\n', '\ud83d', '\ude42')
   const text = fc.array(alphabet, { maxLength: 12 }).map((parts) => parts.join(''))
+  // The second and third share the first half of their surrogate pairs, the first and fourth the second.
   const wellFormed = fc
-    .array(fc.constantFrom('a', 'b', '🙂', '🙃', '𝕏', '👩‍👩‍👧'), { maxLength: 12 })
+    .array(fc.constantFrom('a', 'b', '🙂', '🙃', '\u{1fa42}', '𝕏', '👩‍👩‍👧'), { maxLength: 12 })
     .map((parts) => parts.join(''))
 
   it('[EDT8] makes it exactly the new one, and tells others the same', () => {

@@ -167,6 +167,30 @@ describe('what arrives out of order', () => {
     expect(await messagesIn(store)).toEqual(['one', 'two', 'three'])
   })
 
+  it('[CAT3][Y4] keeps showing what a deletion that came too early has taken from the document', async () => {
+    const doc = new Y.Doc()
+    const updates: Uint8Array[] = []
+    doc.on('update', (update: Uint8Array) => updates.push(update))
+    const metadata = doc.getMap('metadata')
+    metadata.set('title', 'first')
+    metadata.set('model', 'opus')
+    metadata.set('title', 'second')
+    const [a, b, c] = eventsOf(updates) as [NostrEvent, NostrEvent, NostrEvent]
+    const store = createMemoryStore()
+    const { clock, client, server } = await openScripted(owner, { store, script: brings([a], []) })
+    client.connect()
+    await clock.advance(1_000)
+    server.link.send('EVENT', 'sync', c, 'c2')
+    await clock.advance(1_000)
+    // Yjs has deleted the first title already, and the second still waits for the model.
+    expect((await storedDocument(store, address)).getMap('metadata').has('title')).toBe(false)
+    const title = async () => (await client.chats.list())[0]?.title
+    expect(await title()).toBe('first')
+    server.link.send('EVENT', 'sync', b, 'c3')
+    await clock.advance(1_000)
+    expect(await title()).toBe('second')
+  })
+
   it('[CAT4][Y2] notices a gap, and fills it from the log of that document', async () => {
     const store = createMemoryStore()
     const { clock, client, server } = await openScripted(owner, {
@@ -286,7 +310,7 @@ describe('what is not what its author signed', () => {
 describe('a bad row on the device’s disk', () => {
   const updates = messageUpdates(['one', 'two', 'three'])
 
-  async function damagedStore(log: readonly NostrEvent[]) {
+  async function damagedStore(log: readonly NostrEvent[], badSeq = 2) {
     const store = createMemoryStore()
     const first = await openScripted(owner, { store, script: brings(log) })
     first.client.connect()
@@ -296,7 +320,7 @@ describe('a bad row on the device’s disk', () => {
       ...store,
       async loadUpdates(of) {
         const rows = await store.loadUpdates(of)
-        return rows.map((row) => (row.seq === 2 ? { ...row, update: row.update.subarray(0, 9) } : row))
+        return rows.map((row) => (row.seq === badSeq ? { ...row, update: row.update.subarray(0, 9) } : row))
       },
     }
     const errors: string[] = []
@@ -314,18 +338,26 @@ describe('a bad row on the device’s disk', () => {
   })
 
   it('[CAT6][Y9] is mended from the server’s log, query tables included', async () => {
-    const log = eventsOf(updates)
-    const { store, logger } = await damagedStore(log)
-    const { client, clock } = await openScripted(owner, { store, logger, script: brings(log), seed: 'again' })
-    expect((await client.chats.read('chat')).messages).toHaveLength(1)
-    client.connect()
-    await clock.advance(1_000)
-    expect((await client.chats.read('chat')).messages.map(({ content }) => content)).toEqual([
-      'one',
-      'two',
-      'three',
-    ])
-    expect(await messagesIn(store)).toEqual(['one', 'two', 'three'])
+    // With a later row that waits for it, and without.
+    for (const [badSeq, left] of [
+      [2, 1],
+      [3, 2],
+    ] as const) {
+      const log = eventsOf(updates)
+      const { store, logger } = await damagedStore(log, badSeq)
+      const { client, clock } = await openScripted(owner, {
+        store,
+        logger,
+        script: brings(log),
+        seed: 'again',
+      })
+      expect((await client.chats.read('chat')).messages).toHaveLength(left)
+      client.connect()
+      await clock.advance(1_000)
+      const texts = (await client.chats.read('chat')).messages.map(({ content }) => content)
+      expect(texts).toEqual(['one', 'two', 'three'])
+      expect(await messagesIn(store)).toEqual(['one', 'two', 'three'])
+    }
   })
 })
 
@@ -474,7 +506,7 @@ describe('a server that was set back', () => {
   })
 
   it('[CAT10] is noticed again after a crash in the midst of sending up', async () => {
-    for (let seed = 0; seed < 20; seed++) {
+    for (let seed = 0; seed < 40; seed++) {
       const world = await startWorld(`reset and crash ${seed}`, { alice: ['laptop'] })
       const client = clientOf(world, 'laptop')
       await during(world, client.chats.create({ id: 'oslo' }))
@@ -482,10 +514,11 @@ describe('a server that was set back', () => {
       await during(world, client.synced())
       await world.advance(2_000)
       world.crashServer()
-      world.serverDisk.replace()
+      if (seed % 2 === 0) world.serverDisk.replace()
+      else await world.serverDisk.restore(2)
       world.startServer()
       client.wake()
-      await world.advance(seed * 60)
+      await world.advance(seed * 30)
       deviceOf(world, 'laptop').crash()
       await world.advance(50)
       deviceOf(world, 'laptop').start()
@@ -493,6 +526,33 @@ describe('a server that was set back', () => {
       expect(textsOf(await serverDocument(world, chatOf(world, 'laptop')))).toEqual(['m0', 'm1', 'm2', 'm3'])
       expect(clientOf(world, 'laptop').status).toMatchObject({ unsent: 0, isCaughtUp: true })
     }
+  })
+
+  it('[CAT10][C3] keeps the old cursor until what it lacks is queued', async () => {
+    const store = createMemoryStore()
+    const [first, second] = eventsOf(messageUpdates(['one', 'two'])) as [NostrEvent, NostrEvent]
+    const before = await openScripted(owner, { store, script: brings([first, second]) })
+    before.client.connect()
+    await before.clock.advance(1_000)
+    before.client.disconnect()
+    const { clock, client, server } = await openScripted(owner, {
+      store,
+      seed: 'again',
+      script: {
+        onReq(link, id, [filter]) {
+          if (filter?.after !== '') link.send('EOSE', id, ['finish', 'cursor:new2', 'reset'])
+          else link.send('EVENT', id, first, 'new1')
+        },
+      },
+    })
+    client.connect()
+    await clock.advance(5_000)
+    expect([(await store.loadMeta()).cursor, await store.loadOutbox()]).toEqual(['c2', []])
+    server.link.send('EOSE', 'sync', ['finish', 'cursor:new2'])
+    await clock.advance(1_000)
+    expect((await store.loadMeta()).cursor).toBe('new2')
+    expect(server.events()).toHaveLength(1)
+    expect(client.status.unsent).toBe(0)
   })
 
   it('[CAT11] sends again what it had confirmed and did not bring back', async () => {
