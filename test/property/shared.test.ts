@@ -322,7 +322,7 @@ describe('replacing a text', () => {
     .array(fc.constantFrom('a', 'b', '🙂', '🙃', '\u{1fa42}', '𝕏', '👩‍👩‍👧'), { maxLength: 12 })
     .map((parts) => parts.join(''))
 
-  it('[EDT8] makes it exactly the new one, and tells others the same', () => {
+  it('[EDT20] makes it exactly the new one, and tells others the same', () => {
     fc.assert(
       fc.property(wellFormed, wellFormed, (before, next) => {
         const doc = new Y.Doc()
@@ -340,7 +340,7 @@ describe('replacing a text', () => {
     )
   })
 
-  it('[EDT8] never cuts a surrogate pair, and changes no more than it must', () => {
+  it('[EDT20] never cuts a surrogate pair, and changes no more than it must', () => {
     fc.assert(
       fc.property(wellFormed, wellFormed, (before, next) => {
         const ytext = new Y.Doc().getText('t')
@@ -371,7 +371,7 @@ describe('replacing a text', () => {
     )
   })
 
-  it('[EDT8] keeps what another device changed elsewhere in it', () => {
+  it('[EDT20] keeps what another device changed elsewhere in it', () => {
     fc.assert(
       fc.property(wellFormed, wellFormed, wellFormed, (head, tail, inserted) => {
         const a = new Y.Doc()
@@ -386,7 +386,7 @@ describe('replacing a text', () => {
     )
   })
 
-  it('[EDT8] does not throw where a text holds half a character already', () => {
+  it('[EDT20] does not throw where a text holds half a character already', () => {
     fc.assert(
       fc.property(text, text, (before, next) => {
         const ytext = new Y.Doc().getText('t')

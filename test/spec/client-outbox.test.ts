@@ -546,7 +546,7 @@ describe('the count of what is unsent', () => {
     return problems
   }
 
-  it('[STA1][C8] returns to 0 after any mix of losses, and never says saved early; deletes count too', async () => {
+  it('[STA11][C8] returns to 0 after any mix of losses, and never says saved early; deletes count too', async () => {
     let looked = 0
     for (let seed = 0; seed < 12; seed++) {
       const random = createSeededRandom(`unsent ${seed}`)
@@ -587,7 +587,7 @@ describe('the count of what is unsent', () => {
     expect(looked).toBeGreaterThan(1_000)
   })
 
-  it('[STA2][C15] keeps an edit that the disk refused: the call says so, and nothing is reported as saved', async () => {
+  it('[STA12][C15] keeps an edit that the disk refused: the call says so, and nothing is reported as saved', async () => {
     const store = createMemoryStore()
     let isFull = false
     const failing: SyncStore = {
@@ -613,7 +613,7 @@ describe('the count of what is unsent', () => {
     expect(textsOf(await storedDocument(store, chatAddressText(owner)))).toEqual(['one', 'two'])
   })
 
-  it('[STA2][C15] says so when the database was closed underneath', async () => {
+  it('[STA12][C15] says so when the database was closed underneath', async () => {
     const store = createMemoryStore()
     const { client } = await openScripted(owner, { store })
     await client.chats.create({ id: 'chat' })
@@ -623,7 +623,7 @@ describe('the count of what is unsent', () => {
     expect(client.status).toMatchObject({ unsent: 2, problem: { code: 'STORE_FAILED' } })
   })
 
-  it('[STA3][C8] synced() waits for an edit that was begun before it', async () => {
+  it('[STA13][C8] synced() waits for an edit that was begun before it', async () => {
     const store = createMemoryStore()
     const slow: SyncStore = {
       ...store,
@@ -641,7 +641,7 @@ describe('the count of what is unsent', () => {
     expect(server.events()).toHaveLength(1)
   })
 
-  it('[STA3] synced() ends with false when its time is over or the server can not be reached any more', async () => {
+  it('[STA13] synced() ends with false when its time is over or the server can not be reached any more', async () => {
     const { clock, client, server } = await openScripted(owner, { script: { isUp: false } })
     client.connect()
     expect(await during(clock, client.synced({ timeoutMs: 10_000 }))).toBe(false)

@@ -545,7 +545,7 @@ function decodeText(text: string | undefined): string {
 }
 
 describe('what a status promises', () => {
-  it('[STA4] nothing is live or caught up before everything received is stored', async () => {
+  it('[STA14] nothing is live or caught up before everything received is stored', async () => {
     const world = await startWorld('caught up', { alice: ['laptop', 'phone'] })
     world.network.setOnline('phone', false)
     const laptop = clientOf(world, 'laptop')
