@@ -61,6 +61,6 @@ describe.concurrent('processes that are stopped', () => {
   it('[S7] a server drops a device that is stopped, and neither it nor others suffer', {
     timeout,
   }, async (context) => {
-    report(context, await withScope(runStoppedDevice))
+    report(context, await withScope((scope) => runStoppedDevice(scope)))
   })
 })

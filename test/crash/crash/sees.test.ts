@@ -3,7 +3,7 @@ import { runDeviceKills } from './device-kills.js'
 import { runFullDevice, runFullServer } from './full-disk.js'
 import { SEED, withScope } from './plan.js'
 import { runServerKills } from './server-kills.js'
-import { runStoppedServer } from './signals.js'
+import { runStoppedDevice, runStoppedServer } from './signals.js'
 import { whyNoSmallDisk } from './small-disk.js'
 
 /** `ONYX_CRASH_FAULTS=all` tries every fault; else two, which tell in seconds whether the suite is awake. */
@@ -42,6 +42,10 @@ describe('the suite sees', () => {
 
   it.runIf(isThorough)('[C9] that a device has the fault no-ping', { timeout }, async () => {
     await expect(withScope((scope) => runStoppedServer(scope, 'no-ping'))).rejects.toThrow(/\[C9\]/)
+  })
+
+  it.runIf(isThorough)('[S7] that a server has the fault keeps-all', { timeout }, async () => {
+    await expect(withScope((scope) => runStoppedDevice(scope, 'keeps-all'))).rejects.toThrow(/\[S7\]/)
   })
 
   it.runIf(isThorough && whyNoSmallDisk() === undefined)(
