@@ -1,4 +1,7 @@
-import { describe, it } from 'vitest'
+import { createMemoryStore, createSyncClient } from '@onyx-sync/client'
+import { createNodeTransport } from '@onyx-sync/client/node'
+import { describe, expect, it } from 'vitest'
+import { sign, testKey } from '../support/events.js'
 import { runDeviceKills } from './device-kills.js'
 import { report, SEED, TOTAL_KILLS, withScope } from './plan.js'
 import { runServerKills } from './server-kills.js'
@@ -23,6 +26,28 @@ describe.concurrent('processes that are killed', () => {
 })
 
 describe.concurrent('processes that are stopped', () => {
+  it('[CRS4] a heartbeat that would ask without end, or never, is refused', async () => {
+    const key = testKey(124)
+    for (const heartbeat of [
+      { afterMs: 0 },
+      { timeoutMs: -1 },
+      { afterMs: Number.NaN },
+      { timeoutMs: 2 ** 31 },
+    ]) {
+      const opening = createSyncClient({
+        store: createMemoryStore(),
+        signer: {
+          getPublicKey: async () => key.publicKey,
+          signEvent: async (template) => sign(key, template),
+        },
+        url: 'ws://127.0.0.1:1/sync',
+        transport: createNodeTransport(),
+        heartbeat,
+      })
+      await expect(opening).rejects.toMatchObject({ code: 'VALUE_INVALID' })
+    }
+  })
+
   it('[C9][C8] a device finds out that its server is stopped, and goes on when it does', {
     timeout,
   }, async (context) => {
@@ -36,6 +61,6 @@ describe.concurrent('processes that are stopped', () => {
   it('[S7] a server drops a device that is stopped, and neither it nor others suffer', {
     timeout,
   }, async (context) => {
-    report(context, await withScope(runStoppedDevice))
+    report(context, await withScope((scope) => runStoppedDevice(scope)))
   })
 })

@@ -150,6 +150,16 @@ async function edit({ kind = random(), characters = 0 } = {}) {
   return perform(cell, value, () => client.settings.set(`counter-${name}`, value))
 }
 
+let marks = 0
+/** Asks for all edits made until now, as an app does before it lets its user log out. */
+function askSaved() {
+  const mark = ++marks
+  print('mark', mark)
+  client.saved({ timeoutMs: 5_000 }).then((isSaved) => {
+    if (isSaved) print('saved-mark', mark)
+  })
+}
+
 async function editForEver() {
   await prepareChats()
   print('editing')
@@ -160,7 +170,7 @@ async function editForEver() {
     underWay.add(done)
     // Sometimes one after the other, sometimes several in one batch.
     if (random() < 0.5 || underWay.size >= 4) await done
-    await sleep(below(25))
+    await sleep(below(15))
   }
 }
 

@@ -17,7 +17,12 @@ interface Cell {
 export interface Dump {
   readonly chats: Readonly<Record<string, ChatDump>>
   readonly settings: Readonly<Record<string, string>>
-  readonly status: { readonly unsent: number; readonly refused: number; readonly setAside: number }
+  readonly status: {
+    readonly unsent: number
+    readonly refused: number
+    readonly setAside: number
+    readonly problem?: { readonly code: string; readonly message: string }
+  }
 }
 
 interface ChatDump {

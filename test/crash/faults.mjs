@@ -22,10 +22,6 @@ const FAULTS = {
   'stored-again': [
     ['server/dist/core/ingest.js', /known\[index\] === true \|\| draft\.ids\.has\([^)]*\)/, 'false'],
   ],
-  // OK before the disk has it: only a power cut tells.
-  'server-unsynced': [
-    ['server/dist/adapters/level/level-log.js', /batch\.write\(\{ sync: true \}\)/, 'batch.write()'],
-  ],
   // The call returns, the write comes a little later.
   'edit-early': [
     ['client/dist/core/documents.js', /await journal\.flush\(\);(\s+)return result;/, 'return result;'],
@@ -55,13 +51,18 @@ const FAULTS = {
       'outboxPut: []',
     ],
   ],
-  // SQLite without a sync: only a power cut tells.
-  'device-unsynced': [
-    ['client/dist/adapters/node/sqlite-file.js', /synchronous = FULL/, 'synchronous = OFF'],
-  ],
   // A dead connection is never found out.
   'no-ping': [
     ['client/dist/core/session.js', /awaitWord\(pingAfterMs, ping\)/, 'clock.clearTimeout(responseTimer)'],
+  ],
+  // What a peer doesn't read is kept for it without bound.
+  'keeps-all': [
+    ['server/dist/adapters/ws-listener.js', /socket\.bufferedAmount <= limits\.maxQueuedBytes/, 'true'],
+    [
+      'server/dist/adapters/ws-listener.js',
+      /if \(!isOpen\(\) \|\| socket\.bufferedAmount <= LOW_WATER_BYTES\)/,
+      'if (true)',
+    ],
   ],
   // A full disk is taken for a stored event.
   'full-disk-ok': [

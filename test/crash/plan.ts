@@ -3,7 +3,7 @@ import type { TestContext } from 'vitest'
 import { createScope, type Scope } from './processes.js'
 
 /** Kills of a run that nobody asked to be longer. */
-const DEFAULT_KILLS = 220
+const DEFAULT_KILLS = 204
 
 /** How many processes to kill in all: `ONYX_CRASH_KILLS`. */
 export const TOTAL_KILLS = readNumber('ONYX_CRASH_KILLS', DEFAULT_KILLS)

@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { runDeviceKills } from './device-kills.js'
+import { runFullDevice, runFullServer } from './full-disk.js'
 import { SEED, withScope } from './plan.js'
 import { runServerKills } from './server-kills.js'
+import { runStoppedDevice, runStoppedServer } from './signals.js'
+import { whyNoSmallDisk } from './small-disk.js'
 
 /** `ONYX_CRASH_FAULTS=all` tries every fault; else two, which tell in seconds whether the suite is awake. */
 const isThorough = process.env.ONYX_CRASH_FAULTS === 'all'
@@ -36,4 +39,30 @@ describe('the suite sees', () => {
       await expect(run).rejects.toThrow(seen)
     })
   }
+
+  it.runIf(isThorough)('[C9] that a device has the fault no-ping', { timeout }, async () => {
+    await expect(withScope((scope) => runStoppedServer(scope, 'no-ping'))).rejects.toThrow(/\[C9\]/)
+  })
+
+  it.runIf(isThorough)('[S7] that a server has the fault keeps-all', { timeout }, async () => {
+    await expect(withScope((scope) => runStoppedDevice(scope, 'keeps-all'))).rejects.toThrow(/\[S7\]/)
+  })
+
+  it.runIf(isThorough && whyNoSmallDisk() === undefined)(
+    '[S4] that a server has the fault full-disk-ok',
+    { timeout },
+    async () => {
+      await expect(withScope((scope) => runFullServer(scope, 'full-disk-ok'))).rejects.toThrow(/\[S4\]/)
+    },
+  )
+
+  it.runIf(isThorough && whyNoSmallDisk() === undefined)(
+    '[C15] that a device has the fault failed-write-dropped',
+    { timeout },
+    async () => {
+      await expect(withScope((scope) => runFullDevice(scope, 'failed-write-dropped'))).rejects.toThrow(
+        /\[C15\]/,
+      )
+    },
+  )
 })
