@@ -19,6 +19,7 @@ function filesBelow(folder: string, ending: string): string[] {
 const documents = [
   ...readdirSync(root).filter((name) => name.endsWith('.md')),
   ...filesBelow('docs', '.md'),
+  'testing/README.md',
 ].sort()
 
 /** Lines outside fenced code. */
