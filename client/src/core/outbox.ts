@@ -145,6 +145,12 @@ export function createOutbox(options: OutboxOptions): Outbox {
   function put(entry: OutboxEntry): void {
     lastEdits.set(entry.lane, Math.max(lastEdits.get(entry.lane) ?? 0, entry.throughSeq))
     const { entries } = laneFor(entry.lane)
+    const last = entries[entries.length - 1]
+    if (last === undefined || entry.seq > last.throughSeq) {
+      // A new edit: the newest of all, so nothing has to be looked for.
+      entries.push(entry)
+      return
+    }
     const index = entries.findIndex((other) => other.id === entry.id)
     if (index >= 0) entries[index] = entry
     else {
@@ -154,7 +160,8 @@ export function createOutbox(options: OutboxOptions): Outbox {
   }
 
   function remove(lane: Lane, ids: readonly string[]): void {
-    lane.entries = lane.entries.filter((entry) => !ids.includes(entry.id))
+    const removed = new Set(ids)
+    lane.entries = lane.entries.filter((entry) => !removed.has(entry.id))
   }
 
   function stateOfEntries(name: string, isMeant: (entry: OutboxEntry) => boolean): EditState {

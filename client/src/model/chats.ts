@@ -16,6 +16,7 @@ import type { QueryRow, SyncStore } from '../ports/store.js'
 import { createId } from './ids.js'
 import {
   createMessageMap,
+  findMessage,
   messageId as itemId,
   type Message,
   type MessageRole,
@@ -175,7 +176,7 @@ export function createChats(options: ChatsOptions): Chats {
       return { ...(await summary(address)), messages }
     },
 
-    async send(chat, content, { role = 'user', id = createId(random) } = {}) {
+    async send(chat, content, { role = 'user', id: givenId } = {}) {
       if (!ROLES.includes(role)) {
         throw new SyncError(
           'VALUE_INVALID',
@@ -185,8 +186,9 @@ export function createChats(options: ChatsOptions): Chats {
       return editChat(chat, (doc) => {
         const messages = doc.getArray<unknown>('messages')
         // The same id again is the same message: a repeated import doesn't double it (trap Y8).
-        const existing = readMessages(messages).get(id)
+        const existing = givenId === undefined ? undefined : findMessage(messages, givenId)
         if (existing !== undefined) return messageToJson(existing)
+        const id = givenId ?? createId(random)
         const map = createMessageMap({ id, role, content, createdAt: clock.now(), device: deviceId })
         messages.push([map])
         return messageToJson(map)
@@ -195,7 +197,7 @@ export function createChats(options: ChatsOptions): Chats {
 
     async edit(chat, messageId, content) {
       return editChat(chat, (doc) => {
-        const map = findMessage(doc, messageId)
+        const map = requireMessage(doc, messageId)
         const text = map.get('content')
         if (text instanceof Y.Text) replaceText(text, content)
         else map.set('content', new Y.Text(content))
@@ -206,7 +208,7 @@ export function createChats(options: ChatsOptions): Chats {
 
     async deleteMessage(chat, messageId) {
       await editChat(chat, (doc) => {
-        findMessage(doc, messageId)
+        requireMessage(doc, messageId)
         const messages = doc.getArray<unknown>('messages')
         // Every item of that id: the copy of a twofold import must not come up behind the first (trap Y8).
         const items = messages.toArray()
@@ -256,8 +258,8 @@ export function createChats(options: ChatsOptions): Chats {
   }
 }
 
-function findMessage(doc: Y.Doc, id: string): Y.Map<unknown> {
-  const map = readMessages(doc.getArray('messages')).get(id)
+function requireMessage(doc: Y.Doc, id: string): Y.Map<unknown> {
+  const map = findMessage(doc.getArray('messages'), id)
   if (map === undefined)
     throw new SyncError('MESSAGE_NOT_FOUND', `there is no message ${JSON.stringify(id)} in this chat`)
   return map

@@ -70,6 +70,11 @@ export function readMessages(messages: Y.Array<unknown>): Map<string, Y.Map<unkn
   return byId
 }
 
+/** The first message with an id, as {@link readMessages} counts; undefined when there is none. */
+export function findMessage(messages: Y.Array<unknown>, id: string): Y.Map<unknown> | undefined {
+  return messages.toArray().find((item) => messageId(item) === id) as Y.Map<unknown> | undefined
+}
+
 /**
  * Changes a text by replacing only what differs, so that another device's edit elsewhere in it survives.
  * Never cuts a surrogate pair.

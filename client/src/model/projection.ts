@@ -81,10 +81,21 @@ function createChatProjection(address: string, doc: Y.Doc, stale: boolean): Proj
   let known = new Map<string, number>()
   if (!stale) for (const id of readMessages(messages).keys()) known.set(rowId(id), known.size)
 
+  /** Items put at the end since the last take; undefined when the list changed in any other way. */
+  let appended: unknown[] | undefined = []
+  let arrayLength = messages.length
+  /** Time of the newest message; undefined until the list is looked through. */
+  let latestAt: number | undefined
+
   messages.observeDeep((events) => {
     for (const event of events) {
-      if (event.target === messages) isListChanged = true
-      else changed.add(messageOf(event.target))
+      if (event.target === messages) {
+        isListChanged = true
+        const added = itemsAppended(event.changes.delta, arrayLength)
+        if (added === undefined) appended = undefined
+        else appended?.push(...added)
+        arrayLength = messages.length
+      } else changed.add(messageOf(event.target))
     }
   })
   metadata.observeDeep(() => {
@@ -100,23 +111,49 @@ function createChatProjection(address: string, doc: Y.Doc, stale: boolean): Proj
 
   function takeMessages(): RowChange {
     const put: QueryRow[] = []
-    if (!isListChanged) {
+    if (!isListChanged || takeAppended(put)) {
       for (const map of changed) {
         const id = messageId(map)
         const position = id === undefined ? undefined : known.get(rowId(id))
-        if (id !== undefined && position !== undefined) put.push(messageRow(address, map, position))
+        if (id === undefined || position === undefined) continue
+        put.push(messageRow(address, map, position))
+        noteTime(map)
       }
       return { table: 'messages', put, delete: [] }
     }
     const next = new Map<string, number>()
+    latestAt = 0
     for (const [id, map] of readMessages(messages)) {
       const position = next.size
       if (known.get(rowId(id)) !== position || changed.has(map)) put.push(messageRow(address, map, position))
       next.set(rowId(id), position)
+      noteTime(map)
     }
     const deleted = [...known.keys()].filter((id) => !next.has(id))
     known = next
     return { table: 'messages', put, delete: deleted }
+  }
+
+  /**
+   * The common case, at a cost that doesn't grow with the chat: messages came at the end. @returns whether it
+   * was that; foreign and doubled items need the whole list.
+   */
+  function takeAppended(put: QueryRow[]): boolean {
+    if (appended === undefined || latestAt === undefined) return false
+    const ids = appended.map(messageId)
+    if (ids.some((id) => id === undefined || known.has(rowId(id))) || new Set(ids).size < ids.length)
+      return false
+    for (const [index, map] of (appended as Y.Map<unknown>[]).entries()) {
+      put.push(messageRow(address, map, known.size))
+      known.set(rowId(ids[index] as string), known.size)
+      noteTime(map)
+    }
+    return true
+  }
+
+  function noteTime(map: Y.Map<unknown>): void {
+    const at = map.get('createdAt')
+    if (typeof at === 'number') latestAt = Math.max(latestAt ?? 0, at)
   }
 
   return {
@@ -135,11 +172,12 @@ function createChatProjection(address: string, doc: Y.Doc, stale: boolean): Proj
       const messageChange = takeMessages()
       const chatChange: RowChange = {
         table: 'chats',
-        put: [chatRow(address, metadata, messages)],
+        put: [chatRow(address, metadata, known.size, latestAt ?? latestOf(messages))],
         delete: [],
       }
       isListChanged = false
       isChatChanged = false
+      appended = []
       changed.clear()
       return messageChange.put.length + messageChange.delete.length === 0
         ? [chatChange]
@@ -165,16 +203,35 @@ function messageRow(address: string, map: Y.Map<unknown>, position: number): Que
   }
 }
 
-function chatRow(address: string, metadata: Y.Map<unknown>, messages: Y.Array<unknown>): QueryRow {
+/** What was put at the end of a list of `length` items; undefined when the change was another one. */
+function itemsAppended(
+  delta: readonly { readonly retain?: number; readonly insert?: unknown; readonly delete?: number }[],
+  length: number,
+): unknown[] | undefined {
+  const [first, second] = delta
+  const insertion = length === 0 && delta.length === 1 ? first : second
+  const isAtEnd = length === 0 ? delta.length === 1 : delta.length === 2 && first?.retain === length
+  return isAtEnd && Array.isArray(insertion?.insert) ? insertion.insert : undefined
+}
+
+/** Time of the newest message of a list; 0 when there is none. */
+function latestOf(messages: Y.Array<unknown>): number {
+  let latestAt = 0
+  for (const map of readMessages(messages).values()) {
+    const at = map.get('createdAt')
+    if (typeof at === 'number' && at > latestAt) latestAt = at
+  }
+  return latestAt
+}
+
+function chatRow(
+  address: string,
+  metadata: Y.Map<unknown>,
+  messageCount: number,
+  latestMessageAt: number,
+): QueryRow {
   const parsed = parseAddress(address)
   const createdAt = numberOrNull(metadata.get('createdAt')) ?? 0
-  const list = readMessages(messages)
-  // Derived from the messages, so that a rename never moves a chat.
-  let lastActivityAt = createdAt
-  for (const map of list.values()) {
-    const at = map.get('createdAt')
-    if (typeof at === 'number' && at > lastActivityAt) lastActivityAt = at
-  }
   return {
     id: address,
     address,
@@ -184,8 +241,9 @@ function chatRow(address: string, metadata: Y.Map<unknown>, messages: Y.Array<un
     title_source: textOrEmpty(metadata.get('titleSource')),
     model: textOrEmpty(metadata.get('model')),
     created_at: createdAt,
-    last_activity_at: lastActivityAt,
-    message_count: list.size,
+    // Derived from the messages, so that a rename never moves a chat.
+    last_activity_at: Math.max(createdAt, latestMessageAt),
+    message_count: messageCount,
     archived: metadata.get('archived') === true,
     deleted_at: numberOrNull(metadata.get('deletedAt')),
   }
