@@ -1,0 +1,92 @@
+// Breaks one promise in a process, to see whether the suite notices: `node --import faults.mjs …` with
+// ONYX_CRASH_FAULT. The build is changed as it is loaded; nothing on disk is. A fault that no longer finds its
+// place ends the process.
+import { register } from 'node:module'
+import { isMainThread } from 'node:worker_threads'
+
+const laterMs = (ms) => `await new Promise((resolve) => setTimeout(resolve, ${ms}));`
+
+/** By name: the file that is changed, what is looked for, and what comes instead. */
+const FAULTS = {
+  // OK before the event is on disk.
+  'ok-before-write': [
+    [
+      'server/dist/core/ingest.js',
+      /await log\.commit\(/,
+      `for (const [index, submission] of batch.entries()) settle(submission, outcomes[index]);
+       ${laterMs(25)}
+       if (commit.events.length > 0) await log.commit(`,
+    ],
+  ],
+  // An event that comes again is stored again.
+  'stored-again': [
+    ['server/dist/core/ingest.js', /known\[index\] === true \|\| draft\.ids\.has\([^)]*\)/, 'false'],
+  ],
+  // The call returns, the write comes a little later.
+  'edit-early': [
+    ['client/dist/core/documents.js', /await journal\.flush\(\);(\s+)return result;/, 'return result;'],
+    ['client/dist/core/journal.js', /await hooks\.prepare\(\);/, `${laterMs(40)} await hooks.prepare();`],
+  ],
+  // Rows of query tables in a batch of their own.
+  'rows-apart': [
+    [
+      'client/dist/core/journal.js',
+      /await store\.commit\(toBatch\(changes\)\);/,
+      `const { rows, ...rest } = toBatch(changes); await store.commit(rest); ${laterMs(15)} await store.commit({ rows });`,
+    ],
+  ],
+  // What is signed counts as sent, and what is sent as saved.
+  'saved-early': [
+    ['client/dist/core/outbox.js', /state === 'pending' \|\| state === 'staged'/, `state === 'pending'`],
+  ],
+  // What was sent without an answer is signed anew after a crash.
+  'signed-again': [
+    ['client/dist/core/outbox.js', /journal\.add\(\{ outboxPut: \[staged\.entry\], outboxDelete \}\);/, ''],
+  ],
+  // The queue lives in memory only.
+  'outbox-lost': [
+    [
+      'client/dist/core/journal.js',
+      /outboxPut: \[\.\.\.changes\.outbox\.values\(\)\]\.filter\([^)]*\) => entry !== null\)/,
+      'outboxPut: []',
+    ],
+  ],
+  // A dead connection is never found out.
+  'no-ping': [
+    ['client/dist/core/session.js', /awaitWord\(pingAfterMs, ping\)/, 'clock.clearTimeout(responseTimer)'],
+  ],
+  // What a peer doesn't read is kept for it without bound.
+  'keeps-all': [
+    ['server/dist/adapters/ws-listener.js', /socket\.bufferedAmount <= limits\.maxQueuedBytes/, 'true'],
+    [
+      'server/dist/adapters/ws-listener.js',
+      /if \(!isOpen\(\) \|\| socket\.bufferedAmount <= LOW_WATER_BYTES\)/,
+      'if (true)',
+    ],
+  ],
+  // A full disk is taken for a stored event.
+  'full-disk-ok': [
+    ['server/dist/core/ingest.js', /settle\(submission, failure\)/, `settle(submission, 'stored')`],
+  ],
+  // A failed write is dropped instead of being kept for the next one.
+  'failed-write-dropped': [
+    ['client/dist/core/journal.js', /pending = mergeChanges\(changes, pending\);/, ''],
+  ],
+}
+
+const name = process.env.ONYX_CRASH_FAULT
+const changes = FAULTS[name]
+if (changes === undefined) throw new Error(`there is no fault ${name}`)
+if (isMainThread) register(import.meta.url)
+
+export async function load(url, context, nextLoad) {
+  const loaded = await nextLoad(url, context)
+  const fitting = changes.filter(([file]) => url.endsWith(`/${file}`))
+  if (fitting.length === 0) return loaded
+  let source = String(loaded.source)
+  for (const [file, pattern, replacement] of fitting) {
+    if (!pattern.test(source)) throw new Error(`the fault ${name} does not fit ${file} any more`)
+    source = source.replace(pattern, () => replacement)
+  }
+  return { ...loaded, source }
+}
