@@ -31,7 +31,7 @@ export interface DeviceKillsReport {
   readonly edits: number
   /** Edits that were under way when their process was killed. */
   readonly undecided: number
-  /** Edits reported as saved that were looked for on the server. */
+  /** Edits reported as saved that were looked for on the server in the midst of the kills. */
   readonly savedChecked: number
   readonly events: number
   readonly seconds: number
@@ -147,7 +147,7 @@ export async function runDeviceKills(scope: Scope, options: DeviceKillsOptions):
       const { child } = await startServer()
       // Right after the start: what is missing now was lost in the crash, or never there.
       await checkSaved()
-      const lifeMs = timing.chance(0.3) ? timing.below(300) : 300 + timing.below(2_000)
+      const lifeMs = timing.chance(0.2) ? timing.below(300) : 800 + timing.below(3_000)
       await Promise.race([sleep(lifeMs), overSoon()])
       await child.kill()
       if (!isOver()) serverKills++
@@ -187,6 +187,8 @@ export async function runDeviceKills(scope: Scope, options: DeviceKillsOptions):
   )
   await Promise.all(loops)
   if (failure !== undefined) throw failure
+
+  const checkedAmongKills = savedChecked
 
   // In peace: all that is left is sent, and everybody gets it all.
   const { child: server } = await startServer()
@@ -230,7 +232,7 @@ export async function runDeviceKills(scope: Scope, options: DeviceKillsOptions):
     serverKills,
     edits: sum((model) => model.doneCount),
     undecided: sum((model) => model.undecided),
-    savedChecked,
+    savedChecked: checkedAmongKills,
     events: view.events,
     seconds: Math.round((Date.now() - startedAt) / 1000),
   }
@@ -246,16 +248,21 @@ function momentFor({ random }: Device, child: Child): Promise<unknown> {
     new Promise<void>((resolve) => {
       let seen = 0
       child.onLine((line) => {
-        if (line.startsWith(`["${type}"`) && ++seen === count) resolve()
+        const isIt = line.startsWith(type === 'live' ? '["status","live"' : `["${type}"`)
+        if (isIt && ++seen === count) resolve()
       })
     })
   const after = (type: string, ms: number) => counting(type, 1).then(() => sleep(ms))
-  if (kind < 55) return Promise.race([longest, counting('did', 1 + random.below(40))])
-  // Between what is tried and what is done.
-  if (kind < 70) return Promise.race([longest, counting('try', 1 + random.below(30))])
+  // Between what is tried and what is done, online or not yet.
+  if (kind < 35) return Promise.race([longest, counting('try', 1 + random.below(30))])
+  if (kind < 50)
+    return Promise.race([longest, after(random.chance(0.5) ? 'open' : 'editing', random.below(500))])
+  // While it sends and receives.
+  const live = counting('live', 1)
+  if (kind < 75) return Promise.race([longest, live.then(() => counting('did', 1 + random.below(25)))])
+  if (kind < 90) return Promise.race([longest, live.then(() => sleep(random.below(400)))])
   // It has just said that all is saved.
-  if (kind < 80) return Promise.race([longest, counting('saved', 1 + random.below(8))])
-  return Promise.race([longest, after(random.chance(0.5) ? 'open' : 'editing', random.below(700))])
+  return Promise.race([longest, counting('saved', 1 + random.below(4))])
 }
 
 /** The server has what devices wrote, and nothing besides. */
