@@ -93,12 +93,13 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
     clock,
     random,
     logger,
+    maxEventBytes: () => serverMaxEventBytes,
     entries: await store.loadOutbox(),
     ...(options.inFlightPerDocument === undefined ? {} : { inFlightPerLane: options.inFlightPerDocument }),
     onChange: changed,
     onProblem(error) {
       if (error !== undefined) noteProblem(error)
-      else if (localProblem?.code === 'SIGNER_FAILED') localProblem = undefined
+      else if (localProblem?.code !== 'STORE_FAILED') localProblem = undefined
     },
   })
 
@@ -177,6 +178,8 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
   function until(
     look: (status: SyncStatus) => boolean | undefined,
     timeoutMs: number | undefined,
+    /** Looks again when this has settled; a boolean that it gives decides. */
+    ready: Promise<boolean | undefined>,
   ): Promise<boolean> {
     return new Promise((resolve) => {
       const settle = (result: boolean) => {
@@ -190,7 +193,7 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
       }
       const timer = timeoutMs === undefined ? undefined : clock.setTimeout(() => settle(false), timeoutMs)
       const stopListening = client.onStatus(check)
-      check(readStatus())
+      void ready.then((result) => (typeof result === 'boolean' ? settle(result) : check(readStatus())))
     })
   }
 
@@ -220,42 +223,66 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
 
     synced({ timeoutMs } = {}) {
       requireSession()
-      return until((status) => {
-        if (status.isCaughtUp && status.unsent === 0) return true
-        return status.connection === 'stopped' ? false : undefined
-      }, timeoutMs)
+      const begun = settled(documents.flush())
+      return until(
+        (status) => {
+          if (begun.isSettled && status.isCaughtUp && status.unsent === 0) return true
+          return status.connection === 'stopped' ? false : undefined
+        },
+        timeoutMs,
+        begun.promise,
+      )
     },
 
     flush: () => documents.flush(),
     lastEdit: (address) => ({ address, seq: outbox?.lastEdit(address) ?? 0 }),
-    stateOf: (edit) =>
-      (typeof edit === 'string' ? outbox?.stateOf(edit) : outbox?.stateOf(edit.address, edit.seq)) ?? 'saved',
+    stateOf(edit) {
+      if (typeof edit !== 'string') return outbox?.stateOf(edit.address, edit.seq) ?? 'saved'
+      const isWritten = !documents.journal.unwrittenLanes().includes(edit)
+      const state = outbox?.stateOf(edit) ?? 'saved'
+      return isWritten || state === 'refused' ? state : 'local'
+    },
 
-    async saved({ timeoutMs } = {}) {
+    saved({ timeoutMs } = {}) {
       // What is not on this device's disk yet has no position that could be waited for.
-      await documents.journal.flush()
-      const awaited = [...(outbox?.unsavedPositions() ?? [])]
-      const states = () => awaited.map(([lane, seq]) => outbox?.stateUpTo(lane, seq))
-      return until(() => {
-        if (states().includes('refused')) return false
-        return states().every((state) => state === 'saved') ? true : undefined
-      }, timeoutMs)
+      let awaited: (readonly [string, number])[] | undefined
+      const begun = documents.flush().then(
+        () => {
+          awaited = [...(outbox?.unsavedPositions() ?? [])]
+        },
+        () => {},
+      )
+      return until(
+        () => {
+          if (awaited === undefined) return undefined
+          const states = awaited.map(([lane, seq]) => outbox?.stateUpTo(lane, seq))
+          if (states.includes('refused')) return false
+          return states.every((state) => state === 'saved') ? true : undefined
+        },
+        timeoutMs,
+        // Where the disk refused them, they can't be said to be saved.
+        begun.then(() => (awaited === undefined ? false : undefined)),
+      )
     },
 
     unsaved() {
       const { unsent, refused } = readStatus()
       const edits = unsent + refused
       if (edits === 0) return undefined
-      const list = [...(outbox?.unsavedPositions().keys() ?? [])]
-      return { edits, documents: list, message: `${edits} edit${edits === 1 ? '' : 's'} not saved yet` }
+      const list = new Set([
+        ...(outbox?.unsavedPositions().keys() ?? []),
+        ...documents.journal.unwrittenLanes(),
+      ])
+      return { edits, documents: [...list], message: `${edits} edit${edits === 1 ? '' : 's'} not saved yet` }
     },
 
     onProblem(listener) {
+      // By code: the words of a clock that is off name the time, and so differ with each attempt.
       let last: string | undefined
       return client.onStatus(({ problem }) => {
-        const key = problem === undefined ? undefined : `${problem.code} ${problem.message}`
-        if (problem !== undefined && key !== last && DEVICE_PROBLEMS.has(problem.code)) listener(problem)
-        last = key
+        if (problem !== undefined && problem.code !== last && DEVICE_PROBLEMS.has(problem.code))
+          listener(problem)
+        last = problem?.code
       })
     },
 
@@ -272,6 +299,20 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
     },
   }
   return client
+}
+
+/** Tells whether a promise has settled, however it did. */
+function settled(work: Promise<unknown>): {
+  readonly isSettled: boolean
+  readonly promise: Promise<undefined>
+} {
+  const state = { isSettled: false, promise: Promise.resolve(undefined) }
+  const note = () => {
+    state.isSettled = true
+    return undefined
+  }
+  state.promise = work.then(note, note)
+  return state
 }
 
 async function openAccount(

@@ -8,7 +8,7 @@ import {
   type NostrEvent,
   pureVerifier,
 } from '@onyx-sync/shared'
-import { createSeededRandom, type World } from '@onyx-sync/testing'
+import { createSeededRandom, createWorld, type World } from '@onyx-sync/testing'
 import { PlainKeySigner } from 'nostr-tools/signer'
 import { describe, expect, it } from 'vitest'
 import * as Y from 'yjs'
@@ -650,5 +650,25 @@ describe('the count of what is unsent', () => {
     server.script.onConnect = (link) => link.close(4403, 'no')
     client.wake()
     expect(await during(clock, waiting)).toBe(false)
+  })
+})
+
+describe('an edit that is too large', () => {
+  it('[OUT7] is not sent by retryRefused() either, and stays listed', async () => {
+    const frames: string[] = []
+    const world = createWorld({ seed: 'too large', onSent: (_device, text) => frames.push(text) })
+    const phone = world.addDevice('phone', 'ada')
+    world.startServer()
+    phone.start()
+    await world.advance(3_000)
+    const client = phone.client
+    await Promise.all([client?.chats.create({ id: 'oslo' }), world.advance(3_000)])
+    await Promise.all([client?.chats.send('oslo', 'x'.repeat(1_000_000)), world.advance(3_000)])
+    const sent = frames.length
+    client?.retryRefused()
+    await world.advance(3_000)
+    expect(client?.status).toMatchObject({ connection: 'live', unsent: 0, refused: 1 })
+    expect(client?.exportRefused()[0]?.reason).toMatch(/^invalid: the edit is \d+ bytes/)
+    expect(frames.length).toBe(sent)
   })
 })

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { createMemoryStore, createSyncClient, type EditRef } from '@onyx-sync/client'
+import { createMemoryStore, createSyncClient, type EditRef, type SyncClient } from '@onyx-sync/client'
 import { createNodeTransport } from '@onyx-sync/client/node'
 import { createWorld } from '@onyx-sync/testing'
 import { generateSecretKey } from 'nostr-tools/pure'
@@ -67,11 +67,56 @@ describe('what an app can tell its user', () => {
     const problems: string[] = []
     phone.client?.onProblem(({ code }) => problems.push(code))
     await world.advance(3_000)
-    expect(problems.length).toBeGreaterThan(0)
-    expect(new Set(problems)).toEqual(new Set(['AUTH_CLOCK_SKEW']))
+    await world.advance(60_000)
+    expect(problems).toEqual(['AUTH_CLOCK_SKEW'])
     expect(phone.client?.status.problem?.message).toContain('2026-01-01')
     phone.skewMs = 0
     await world.advance(120_000)
     expect(phone.client?.status).toMatchObject({ connection: 'live', problem: undefined })
+  })
+})
+
+describe('edits that were only begun', () => {
+  /** A phone that is live, and whose disk from now on is slow to read. */
+  async function livePhone(seed: string) {
+    const world = createWorld({ seed })
+    const phone = world.addDevice('phone', 'ada')
+    world.startServer()
+    phone.start()
+    await world.advance(3_000)
+    const client = phone.client as SyncClient
+    await Promise.all([client.chats.create({ id: 'oslo' }), world.advance(3_000)])
+    return { world, phone, client, address: `30001:${phone.pubkey}:oslo` }
+  }
+
+  it('[STA13][STA2] are waited for by synced() and saved(), asked in the same tick', async () => {
+    const { world, client } = await livePhone('begun')
+    const sent = client.chats.send('oslo', 'hello')
+    let isSent = false
+    void sent.then(() => {
+      isSent = true
+    })
+    const answers = Promise.all([client.synced(), client.saved()].map((answer) => answer.then(() => isSent)))
+    await world.advance(5_000)
+    expect(await answers).toEqual([true, true])
+    expect(client.status.unsent).toBe(0)
+  })
+
+  it('[STA1][STA12] are local, not saved, while the disk refuses them', async () => {
+    const { world, phone, client, address } = await livePhone('refused')
+    phone.disk.faults.refuse = 1
+    const sent = client.chats.send('oslo', 'hello').catch((error: unknown) => error)
+    await world.advance(1_000)
+    expect(await sent).toMatchObject({ code: 'STORE_FAILED' })
+    expect(client.stateOf(address)).toBe('local')
+    expect(client.unsaved()).toMatchObject({ edits: 1, documents: [address] })
+    const answer = client.saved({ timeoutMs: 1_000 })
+    await world.advance(2_000)
+    expect(await answer).toBe(false)
+    phone.disk.faults.refuse = 0
+    const retried = client.saved()
+    await world.advance(5_000)
+    expect(await retried).toBe(true)
+    expect(client.stateOf(address)).toBe('saved')
   })
 })

@@ -59,6 +59,8 @@ export interface Journal {
   add(change: JournalChange): void
   /** Edits that were made and are not on this device's disk yet. */
   unwrittenEdits(): number
+  /** Lanes of the outbox, such as a document's address, that those edits belong to. */
+  unwrittenLanes(): readonly string[]
   /** Resolves when everything added so far is durable. Rejects with `STORE_FAILED`; call again to retry. */
   flush(): Promise<void>
 }
@@ -107,6 +109,8 @@ export function createJournal(store: SyncStore, lastSeq: number, hooks: JournalH
       Object.assign(pending.meta, meta)
     },
 
+    unwrittenLanes: () => [...lanesOf(pending), ...(writing === undefined ? [] : lanesOf(writing))],
+
     unwrittenEdits: () => countEdits(pending) + (writing === undefined ? 0 : countEdits(writing)),
 
     flush() {
@@ -140,6 +144,10 @@ function countEdits({ outbox }: Changes): number {
   let edits = 0
   for (const entry of outbox.values()) if (entry?.state === 'pending') edits += entry.edits
   return edits
+}
+
+function lanesOf({ outbox }: Changes): string[] {
+  return [...outbox.values()].flatMap((entry) => (entry?.state === 'pending' ? [entry.lane] : []))
 }
 
 function mergeRows(changes: Changes, rowChanges: readonly RowChange[]): void {

@@ -11,7 +11,7 @@ import {
 import type { OutboxEntry } from '../ports/store.js'
 import { createBackoff } from './backoff.js'
 import type { Journal, JournalChange } from './journal.js'
-import { type Stage, TRAINING_LANE } from './staging.js'
+import { type Stage, TRAINING_LANE, whyTooLarge } from './staging.js'
 
 /** How much is not on the server yet. */
 export interface OutboxCounts {
@@ -97,6 +97,8 @@ export interface OutboxOptions {
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
+  /** Largest event that the server takes, bytes of JSON: one that is larger would cost the connection. */
+  maxEventBytes(): number
   /** Entries as they are on disk. */
   readonly entries: readonly OutboxEntry[]
   /**
@@ -172,10 +174,14 @@ export function createOutbox(options: OutboxOptions): Outbox {
     return unsaved.every(({ id }) => lane.inFlight.has(id)) ? 'sent' : 'local'
   }
 
+  /** Puts an entry into another state. */
+  function settle(entry: OutboxEntry): void {
+    journal.add({ outboxPut: [entry] })
+    put(entry)
+  }
+
   function restage(entry: OutboxEntry): void {
-    const staged: OutboxEntry = { ...entry, state: 'staged', reason: '' }
-    journal.add({ outboxPut: [staged] })
-    put(staged)
+    settle({ ...entry, state: 'staged', reason: '' })
   }
 
   function pump(name: string): void {
@@ -183,6 +189,13 @@ export function createOutbox(options: OutboxOptions): Outbox {
     if (send === undefined || lane.state !== 'idle' || lane.inFlight.size >= inFlightPerLane) return
     const staged = lane.entries.find(({ id, state }) => state === 'staged' && !lane.inFlight.has(id))
     if (staged !== undefined) {
+      const reason = whyTooLarge(staged.event, options.maxEventBytes())
+      if (reason !== '') {
+        settle({ ...staged, state: 'refused', reason })
+        journal.flush().catch(() => {})
+        pump(name)
+        return
+      }
       // Not before it is on this device's disk (trap C2).
       working(name, journal.flush(), () => transmit(name, staged))
       return
@@ -365,7 +378,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
       if (entry === undefined) return
       if (!accepted && isRetryable(reason)) {
         logger.warn('the server put off an event', { lane: name, reason })
-        options.onProblem(new SyncError('STORE_FAILED', `the server put off an edit: ${reason}`))
+        options.onProblem(new SyncError('CONNECTION_FAILED', `the server put off an edit: ${reason}`))
         retryLater(name)
         return
       }
@@ -376,9 +389,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
         remove(lane, [entry.id])
       } else {
         const state = !accepted ? 'refused' : isKnown ? 'confirmed' : 'saved'
-        const settled: OutboxEntry = { ...entry, state, reason: accepted ? '' : reason }
-        journal.add({ outboxPut: [settled] })
-        put(settled)
+        settle({ ...entry, state, reason: accepted ? '' : reason })
         if (state === 'saved') laneOfSaved.set(eventId, name)
       }
       // If this isn't written, a restart sends the same event again and hears that it is a duplicate.

@@ -49,6 +49,12 @@ export type Stage = (lane: string, entries: readonly OutboxEntry[]) => Promise<S
 const MAX_MERGED_FRACTION = 0.5
 const encoder = new TextEncoder()
 
+/** Why an event can't be sent, as a server would say it; empty when it can. */
+export function whyTooLarge(json: string, maxBytes: number): string {
+  const bytes = encoder.encode(json).byteLength
+  return bytes <= maxBytes ? '' : `invalid: the edit is ${bytes} bytes as an event, ${maxBytes} are allowed`
+}
+
 export function createStaging(options: StagingOptions): Stage {
   const { pubkey, signer, store, documents, clock, limits } = options
 
@@ -103,19 +109,16 @@ export function createStaging(options: StagingOptions): Stage {
     const last = taken[taken.length - 1] as OutboxEntry
     const event = await askSigner(template)
     const json = stringifyEvent(event)
-    const bytes = encoder.encode(json).byteLength
-    const isTooLarge = bytes > options.maxEventBytes()
+    const reason = whyTooLarge(json, options.maxEventBytes())
     return {
       id: `event-${event.id}`,
       lane: first.lane,
       seq: first.seq,
       throughSeq: last.throughSeq,
       edits: taken.reduce((sum, entry) => sum + entry.edits, 0),
-      state: isTooLarge ? 'refused' : 'staged',
+      state: reason === '' ? 'staged' : 'refused',
       event: json,
-      reason: isTooLarge
-        ? `invalid: the edit is ${bytes} bytes as an event, ${options.maxEventBytes()} are allowed`
-        : '',
+      reason,
     }
   }
 

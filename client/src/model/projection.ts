@@ -95,7 +95,15 @@ function createChatProjection(address: string, doc: Y.Doc, stale: boolean): Proj
         if (added === undefined) appended = undefined
         else appended?.push(...added)
         arrayLength = messages.length
-      } else changed.add(messageOf(event.target))
+      } else {
+        changed.add(messageOf(event.target))
+        // What other rows or the chat's own hang on: the whole list is looked through again.
+        const { keysChanged } = event as Partial<Y.YMapEvent<unknown>>
+        if (keysChanged?.has('id') || keysChanged?.has('createdAt')) {
+          isListChanged = true
+          appended = undefined
+        }
+      }
     }
   })
   metadata.observeDeep(() => {
