@@ -31,7 +31,7 @@ export interface NetworkOptions {
   onSent?(device: string, text: string): void
 }
 
-/** A network that delays, cuts and deceives, but keeps the order within one connection, as TCP does. */
+/** A network that delays, doubles, cuts and deceives, but keeps the order within one connection, as TCP does. */
 export interface Network {
   transportOf(device: string): Transport
   /** Whether a device has a network at all. Taking it away cuts its connections. */
@@ -61,14 +61,22 @@ interface Link {
 }
 
 const MAX_DELAY_MS = 120
+/** How often an event is delivered twice, each way: what a proxy that retries does. Probability per event. */
+const DUPLICATES = 0.01
 
 export function createNetwork(options: NetworkOptions): Network {
   const { clock, random } = options
   const links = new Set<Link>()
   const offline = new Set<string>()
   let messages = 0
+  // Of its own, so that whether something is doubled doesn't move what else is drawn.
+  const duplicates = random.fork('duplicates')
 
   const delayMs = () => 1 + random.below(random.chance(0.05) ? MAX_DELAY_MS * 10 : MAX_DELAY_MS)
+
+  function isDoubled(text: string): boolean {
+    return text.startsWith('["EVENT"') && duplicates.chance(DUPLICATES)
+  }
 
   function toServer(link: Link, deliver: () => void): void {
     link.toServerAtMs = Math.max(link.toServerAtMs, clock.now() + delayMs())
@@ -96,10 +104,12 @@ export function createNetwork(options: NetworkOptions): Network {
       send(text) {
         if (link.isClosed) return
         options.onDelivered?.(link.device, text)
-        messages++
-        toDevice(link, () => {
+        const deliver = () => {
           if (!link.isClosed && !link.isDead) link.handlers.onMessage(text)
-        })
+        }
+        messages++
+        toDevice(link, deliver)
+        if (isDoubled(text)) toDevice(link, deliver)
       },
       close(code, reason) {
         link.server = undefined
@@ -149,9 +159,11 @@ export function createNetwork(options: NetworkOptions): Network {
             if (link.isClosed) return
             options.onSent?.(device, text)
             messages++
-            toServer(link, () => {
+            const deliver = () => {
               if (!link.isDead) link.server?.receive(text)
-            })
+            }
+            toServer(link, deliver)
+            if (isDoubled(text)) toServer(link, deliver)
           },
           close() {
             link.isClosed = true
