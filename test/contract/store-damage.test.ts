@@ -1,11 +1,11 @@
 import { join } from 'node:path'
 import { createSyncClient, watermelonStore } from '@onyx-sync/client'
 import { openNodeDatabase } from '@onyx-sync/client/node'
-import SqliteDatabase from 'better-sqlite3'
 import { generateSecretKey } from 'nostr-tools/pure'
 import { PlainKeySigner } from 'nostr-tools/signer'
 import { describe, expect, it } from 'vitest'
 import { crc32 } from '../../client/src/adapters/crc32.js'
+import { openSqlite } from '../../client/src/adapters/node/better-sqlite.js'
 import { temporaryDirectory } from '../support/processes.js'
 
 describe('a damaged database', () => {
@@ -30,7 +30,7 @@ describe('a damaged database', () => {
     await first.client.close()
     await first.close()
 
-    const raw = new SqliteDatabase(file)
+    const raw = openSqlite(file)
     const { id, data } = raw.prepare('SELECT id, data FROM sync_updates ORDER BY seq DESC LIMIT 1').get() as {
       id: string
       data: string

@@ -3,8 +3,8 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Model, Database as WatermelonDatabase } from '@nozbe/watermelondb'
-import BetterSqlite from 'better-sqlite3'
 import { afterEach, describe, expect, it, vi } from 'vitest'
+import { openSqlite } from '../../client/src/adapters/node/better-sqlite.js'
 import { type ChatRow, onyxModels } from '../../client/src/adapters/watermelon/models.js'
 import { onyxMigrations, onyxSchema, onyxTables } from '../../client/src/adapters/watermelon/schema.js'
 import { watermelonStore } from '../../client/src/adapters/watermelon/store.js'
@@ -242,7 +242,7 @@ describe('watermelonStore on SQLite', () => {
       meta: { cursor: '1' },
     })
     const raw = driverOf(database)
-    const sqlite = new BetterSqlite(file)
+    const sqlite = openSqlite(file)
     sqlite.exec(`create trigger full before insert on messages when new.message_id = 'm3'
       begin select raise(abort, 'disk full'); end`)
     const failing = store.commit({
@@ -294,7 +294,7 @@ describe('watermelonStore on SQLite', () => {
       updates: [{ seq: 1, address: CHAT, update: new Uint8Array(1_500_000).fill(7) }],
       outboxPut: [outboxEntry({ event: '€'.repeat(700_000), reason: '€'.repeat(1_000) })],
     })
-    const sqlite = new BetterSqlite(file, { readonly: true })
+    const sqlite = openSqlite(file, { readonly: true })
     const longest = (table: string, column: string) =>
       sqlite.prepare(`select max(length(cast("${column}" as blob))) from "${table}"`).pluck().get()
     expect(longest('sync_updates', 'data')).toBeLessThan(512_000)

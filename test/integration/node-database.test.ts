@@ -6,8 +6,9 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import BetterSqlite from 'better-sqlite3'
+import type BetterSqlite from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { openSqlite } from '../../client/src/adapters/node/better-sqlite.js'
 import { onyxModels } from '../../client/src/adapters/watermelon/models.js'
 import { onyxTables } from '../../client/src/adapters/watermelon/schema.js'
 import { watermelonStore } from '../../client/src/adapters/watermelon/store.js'
@@ -95,7 +96,7 @@ describe('openNodeDatabase', () => {
     await database.close()
     await database.close()
     expect(await readdir(join(folder, 'new', 'deep'))).toEqual(["my device's data", "my device's data.lock"])
-    const inFile = new BetterSqlite(file, { readonly: true })
+    const inFile = openSqlite(file, { readonly: true })
     expect(inFile.prepare('select value from sync_meta').pluck().all()).toEqual(['b'])
     inFile.close()
   })
@@ -140,7 +141,7 @@ describe('openNodeDatabase', () => {
 
   it('[STO33] a newer version is refused, and the file is the same byte for byte', async () => {
     await (await open()).close()
-    const sqlite = new BetterSqlite(file)
+    const sqlite = openSqlite(file)
     sqlite.pragma('user_version = 2')
     sqlite.close()
     const before = await digest(file)
@@ -152,7 +153,7 @@ describe('openNodeDatabase', () => {
 
   it('[STO34] what is not our database is refused and not touched', async () => {
     const foreign = (setUp: string) => async () => {
-      const sqlite = new BetterSqlite(file)
+      const sqlite = openSqlite(file)
       sqlite.exec(setUp)
       sqlite.close()
     }
@@ -186,7 +187,7 @@ describe('openNodeDatabase', () => {
     const states = [
       async () => writeFile(file, ''),
       async () => {
-        const sqlite = new BetterSqlite(file)
+        const sqlite = openSqlite(file)
         sqlite.pragma('journal_mode = WAL')
         sqlite.close()
       },

@@ -21,7 +21,7 @@ export function openSqlite(file: string, options?: BetterSqlite.Options): Sqlite
     throw new SyncError('CONFIG_INVALID', message, { cause })
   }
   try {
-    return new Sqlite(file, options)
+    return keepForEver(new Sqlite(file, options))
   } catch (cause) {
     // `bindings` finds no build at all, or Node refuses to load the one there is.
     const isUnbuilt = /Could not locate the bindings file/.test(String(cause))
@@ -29,6 +29,30 @@ export function openSqlite(file: string, options?: BetterSqlite.Options): Sqlite
     const message = `better-sqlite3 is not built for Node ${process.version}; run: npm rebuild better-sqlite3`
     throw new SyncError('CONFIG_INVALID', message, { cause })
   }
+}
+
+const kept: unknown[] = []
+
+/**
+ * Keeps a connection and all its statements from the garbage collector for the life of the process. On Node 24
+ * the destructors of better-sqlite3 12 abort the process when it collects them (WiseLibs/better-sqlite3#1515).
+ * What is closed has given its memory back to SQLite; what stays is a few hundred bytes each.
+ */
+function keepForEver(sqlite: SqliteFile): SqliteFile {
+  const prepare = sqlite.prepare.bind(sqlite) as (sql: string) => BetterSqlite.Statement
+  const keep = <T>(thing: T): T => {
+    kept.push(thing)
+    return thing
+  }
+  const prepareAndKeep = (sql: string) => keep(prepare(sql))
+  sqlite.prepare = prepareAndKeep as SqliteFile['prepare']
+  // The library's own makes a statement that nobody could keep.
+  sqlite.pragma = (source, pragmaOptions) => {
+    const statement = prepareAndKeep(`PRAGMA ${source}`)
+    if (!statement.reader) return statement.run()
+    return pragmaOptions?.simple === true ? statement.pluck().get() : statement.all()
+  }
+  return keep(sqlite)
 }
 
 /** SQLite's extended result code, such as `SQLITE_BUSY`; empty for any other error. */
