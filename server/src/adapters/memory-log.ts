@@ -1,4 +1,4 @@
-import { compareNewestFirst, SyncError } from '@onyx-sync/shared'
+import { compareNewestFirst, getOrCreate, SyncError } from '@onyx-sync/shared'
 import type {
   Commit,
   DocumentRecord,
@@ -128,10 +128,5 @@ export function createMemoryLog(options: MemoryLogOptions = {}): EventLog {
 }
 
 function listOf<T>(lists: Map<string, T[]>, key: string): T[] {
-  let list = lists.get(key)
-  if (list === undefined) {
-    list = []
-    lists.set(key, list)
-  }
-  return list
+  return getOrCreate(lists, key, () => [])
 }

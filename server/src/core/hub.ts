@@ -1,4 +1,4 @@
-import type { Logger, NostrEvent } from '@onyx-sync/shared'
+import { getOrCreate, type Logger, type NostrEvent } from '@onyx-sync/shared'
 import type { LoggedEvent } from '../ports/event-log.js'
 import type { PublishedCommit } from './ingest.js'
 
@@ -47,9 +47,7 @@ export function createHub(logger: Logger): Hub {
   return {
     join(subscriber) {
       for (const key of subscriber.keys) {
-        const subscribers = subscribersByKey.get(key)
-        if (subscribers === undefined) subscribersByKey.set(key, new Set([subscriber]))
-        else subscribers.add(subscriber)
+        getOrCreate(subscribersByKey, key, () => new Set()).add(subscriber)
       }
     },
 
@@ -72,9 +70,7 @@ export function createHub(logger: Logger): Hub {
         // Whoever a later event of this commit removed has no right to the earlier ones any more (trap S9).
         const current = lost.size === 0 ? readers : readers.filter((key) => !lost.has(`${key} ${address}`))
         for (const subscriber of subscribersOf(current)) {
-          const list = deliveries.get(subscriber)
-          if (list === undefined) deliveries.set(subscriber, [live])
-          else list.push(live)
+          getOrCreate(deliveries, subscriber, () => []).push(live)
         }
       }
       const gained = subscribersOf(grants.map(({ reader }) => reader))

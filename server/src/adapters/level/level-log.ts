@@ -95,6 +95,12 @@ async function readMeta(db: Database, directory: string): Promise<Meta> {
   return { databaseId: Buffer.from(id).toString('utf8'), serverSecretKey: new Uint8Array(secretKey) }
 }
 
+/** What LevelDB's iterators over entries and over keys have in common. */
+interface Paged<T> {
+  nextv(size: number): Promise<T[]>
+  close(): Promise<void>
+}
+
 /** How far the log is, and which epochs it went through. */
 interface Place {
   readonly head: number
@@ -168,8 +174,8 @@ function createLevelLog(db: Database, meta: Meta, initial: Place, logger: Logger
     if (commit.epoch !== undefined) epochs = [...epochs, commit.epoch]
   }
 
-  async function* entries(range: KeyRange): AsyncGenerator<[Uint8Array, Uint8Array]> {
-    const iterator = db.iterator(range)
+  /** What an iterator yields, fetched page by page; the iterator is closed however the reading ends. */
+  async function* paged<T>(iterator: Paged<T>): AsyncGenerator<T> {
     try {
       for (;;) {
         const page = await iterator.nextv(FETCH_ENTRIES)
@@ -181,18 +187,8 @@ function createLevelLog(db: Database, meta: Meta, initial: Place, logger: Logger
     }
   }
 
-  async function* keys(range: KeyRange): AsyncGenerator<Uint8Array> {
-    const iterator = db.keys(range)
-    try {
-      for (;;) {
-        const page = await iterator.nextv(FETCH_ENTRIES)
-        if (page.length === 0) return
-        yield* page
-      }
-    } finally {
-      await iterator.close()
-    }
-  }
+  const entries = (range: KeyRange) => paged<[Uint8Array, Uint8Array]>(db.iterator(range))
+  const keys = (range: KeyRange) => paged<Uint8Array>(db.keys(range))
 
   return {
     databaseId: meta.databaseId,
