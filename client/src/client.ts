@@ -65,6 +65,7 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
   }
 
   const documents = await createDocuments({
+    pubkey,
     store,
     createProjection,
     logger,

@@ -3,7 +3,7 @@ export { createMemoryLog, type MemoryLogOptions } from './adapters/memory-log.js
 export { createHub, type Hub, type Subscriber } from './core/hub.js'
 export { createRelay, type Relay, type RelayOptions } from './core/relay.js'
 export type { Session } from './core/session.js'
-export type { Commit, DocumentRecord, EventLog, Grant, IndexEntry, LoggedEvent } from './ports/event-log.js'
+export * from './ports/event-log.js'
 export type { Peer } from './ports/peer.js'
 export { createSyncServer, type SyncServer, type SyncServerOptions } from './server.js'
 export { VERSION } from './version.js'

@@ -8,6 +8,13 @@ export function hasSameState(a: Y.Doc, b: Y.Doc): boolean {
   return Y.equalSnapshots(Y.snapshot(a), Y.snapshot(b))
 }
 
+/** Whether two documents are equal to the byte: the same structs with the same contents, and the same deletions. */
+export function hasSameBytes(a: Y.Doc, b: Y.Doc): boolean {
+  const ofA = Y.encodeStateAsUpdate(a)
+  const ofB = Y.encodeStateAsUpdate(b)
+  return ofA.byteLength === ofB.byteLength && ofA.every((byte, index) => byte === ofB[index])
+}
+
 /** Whether a document already holds everything of an update: every struct and every deletion. */
 export function containsUpdate(doc: Y.Doc, update: Uint8Array): boolean {
   return containsDecoded(doc, Y.decodeUpdate(update))
@@ -104,10 +111,34 @@ function isCovered(range: Range, ranges: readonly Range[], knownTo: number): boo
   return reached >= range.to
 }
 
-/** What a document holds and another state lacks; undefined when it lacks nothing. */
-export function missingFrom(doc: Y.Doc, other: Y.Doc): Uint8Array | undefined {
-  const difference = Y.encodeStateAsUpdate(doc, Y.encodeStateVector(other))
-  return containsUpdate(other, difference) ? undefined : difference
+/**
+ * What a document holds and another state lacks; undefined when it lacks nothing. With `clientIds`, only what
+ * was written under these; deletions are nobody's, and come along in any case.
+ */
+export function missingFrom(
+  doc: Y.Doc,
+  other: Y.Doc,
+  clientIds?: ReadonlySet<number>,
+): Uint8Array | undefined {
+  if (clientIds === undefined) return beyond(other, Y.encodeStateAsUpdate(doc, Y.encodeStateVector(other)))
+  const vector = Y.decodeStateVector(Y.encodeStateVector(other))
+  for (const client of doc.store.clients.keys()) {
+    if (!clientIds.has(client)) vector.set(client, Y.getState(doc.store, client))
+  }
+  const { pendingStructs, pendingDs } = doc.store
+  // Yjs puts what waits into every encoding, whoever wrote it.
+  doc.store.pendingStructs = null
+  doc.store.pendingDs = null
+  try {
+    return beyond(other, Y.encodeStateAsUpdate(doc, Y.encodeStateVector(vector)))
+  } finally {
+    doc.store.pendingStructs = pendingStructs
+    doc.store.pendingDs = pendingDs
+  }
+}
+
+function beyond(doc: Y.Doc, update: Uint8Array): Uint8Array | undefined {
+  return containsUpdate(doc, update) ? undefined : update
 }
 
 const MERGE_WIDTH = 32

@@ -27,7 +27,7 @@ export function encodeContent(framed: FramedUpdate): string {
 export function decodeContent(
   content: string,
   contentEncoding: ContentEncoding,
-  limits: Limits,
+  limits: Pick<Limits, 'maxUpdateBytes'>,
 ): FramedUpdate {
   let message: Uint8Array
   try {

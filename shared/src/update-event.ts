@@ -4,7 +4,7 @@ import { type EventTemplate, type NostrEvent, tagValues } from './event.js'
 import { isHex64 } from './hex.js'
 import { isDocumentKind, KIND, SETTINGS_IDENTIFIER } from './kinds.js'
 import type { Limits } from './limits.js'
-import { checkUpdate } from './update-check.js'
+import { checkUpdate, type UpdateSummary } from './update-check.js'
 import { type ContentEncoding, decodeContent, encodeContent, type FramedUpdate } from './update-codec.js'
 
 /** Who may read and write a chat besides its owner, as an owner's event states it. */
@@ -120,7 +120,7 @@ function parseMembers(event: NostrEvent): Member[] {
 }
 
 /** An update event taken apart. */
-export interface DecodedUpdateEvent extends UpdateHeader {
+export interface DecodedUpdateEvent extends UpdateHeader, UpdateSummary {
   readonly framed: FramedUpdate
 }
 
@@ -131,6 +131,6 @@ export interface DecodedUpdateEvent extends UpdateHeader {
 export function decodeUpdateEvent(event: NostrEvent, limits: Limits): DecodedUpdateEvent {
   const header = parseUpdateHeader(event, limits)
   const framed = decodeContent(event.content, header.encoding, limits)
-  checkUpdate(framed.update, header.address.kind, limits)
-  return { ...header, framed }
+  const summary = checkUpdate(framed.update, header.address.kind, limits)
+  return { ...header, ...summary, framed }
 }

@@ -1,4 +1,10 @@
-import type { Commit, DocumentRecord, EventLog, LoggedEvent } from '@onyx-sync/server'
+import {
+  type Commit,
+  type DocumentRecord,
+  type EventLog,
+  KEPT_SUPERSEDED_IDS,
+  type LoggedEvent,
+} from '@onyx-sync/server'
 import { describe, expect, it } from 'vitest'
 
 const hex = (n: number, prefix = '00') => prefix + n.toString(16).padStart(62, '0')
@@ -39,7 +45,9 @@ function recordOf(address: string, change: Partial<DocumentRecord> = {}): Docume
     owner: alice,
     members: [],
     membersStatedAt: 1,
+    membersSeq: 1,
     headSeq: 1,
+    contentSeq: 1,
     eventCount: 1,
     byteCount: 10,
     ...change,
@@ -110,8 +118,8 @@ export function describeEventLog(name: string, fixture: EventLogFixture): void {
       await log.commit(commitOf([1, 2, 3, 4, 5].map((seq) => logged({ seq }))))
       expect(await collect(log.feed(alice, 1, 4))).toEqual([2, 3, 4])
       expect(await collect(log.feed(alice, 5, 5))).toEqual([])
-      expect((await collect(log.documentLog(chat('one'), 3))).map(({ seq }) => seq)).toEqual([1, 2, 3])
-      expect(await collect(log.documentLog(chat('none'), 9))).toEqual([])
+      expect((await collect(log.documentLog(chat('one'), 0, 3))).map(({ seq }) => seq)).toEqual([1, 2, 3])
+      expect(await collect(log.documentLog(chat('none'), 0, 9))).toEqual([])
       await log.close()
     })
 
@@ -128,7 +136,7 @@ export function describeEventLog(name: string, fixture: EventLogFixture): void {
         ),
       )
       for (const [index, name] of names.entries()) {
-        expect((await collect(log.documentLog(chat(name), 99))).map(({ seq }) => seq)).toEqual([index + 1])
+        expect((await collect(log.documentLog(chat(name), 0, 99))).map(({ seq }) => seq)).toEqual([index + 1])
         expect((await log.documents([chat(name)]))[0]?.headSeq).toBe(index + 1)
       }
       expect((await log.sharedWith(bob)).sort()).toEqual(names.map(chat).sort())
@@ -191,8 +199,148 @@ export function describeEventLog(name: string, fixture: EventLogFixture): void {
       const seqs = Array.from({ length: 1200 }, (_, index) => index + 1)
       await log.commit(commitOf(seqs.map((seq) => logged({ seq, createdAt: 5 }))))
       expect(await collect(log.feed(alice, 0, 1200))).toEqual(seqs)
-      expect((await collect(log.documentLog(chat('one'), 1200))).map(({ seq }) => seq)).toEqual(seqs)
+      expect((await collect(log.documentLog(chat('one'), 0, 1200))).map(({ seq }) => seq)).toEqual(seqs)
       expect((await collect(log.ownerLog(alice, 30001, 0, 9))).map(({ seq }) => seq)).toEqual(seqs)
+      await log.close()
+    })
+
+    it('[ING5] reads a document log from a position on', async () => {
+      const log = await fixture.open()
+      await log.commit(commitOf([1, 2, 3, 4].map((seq) => logged({ seq }))))
+      expect((await collect(log.documentLog(chat('one'), 1, 3))).map(({ seq }) => seq)).toEqual([2, 3])
+      expect(await collect(log.documentLog(chat('one'), 4, 9))).toEqual([])
+      await log.close()
+    })
+
+    it('[Y6][ING5] remembers whom client ids belong to, per document', async () => {
+      const log = await fixture.open()
+      const writers = [
+        { address: chat('one'), clientId: 7, pubkey: alice },
+        { address: chat('one'), clientId: 2 ** 32 - 1, pubkey: bob },
+        { address: chat('two'), clientId: 7, pubkey: bob },
+      ]
+      await log.commit(commitOf([logged({ seq: 1 })], { writers }))
+      expect(await log.writers(chat('one'), [2 ** 32 - 1, 8, 7])).toEqual([bob, undefined, alice])
+      expect(await log.writers(chat('two'), [7])).toEqual([bob])
+      await log.close()
+    })
+
+    it('[ING5] lists what changed for a reader after a position, each document once', async () => {
+      const log = await fixture.open()
+      const move = (reader: string, name: string, from?: number, to?: number) => ({
+        reader,
+        address: chat(name),
+        from,
+        to,
+      })
+      const changedFor = async (reader: string, seq: number) => collect(log.changedDocuments(reader, seq))
+      const moves = [move(alice, 'one', undefined, 1), move(alice, 'two', undefined, 2)]
+      await log.commit(commitOf([logged({ seq: 1 }), logged({ seq: 2, address: chat('two') })], { moves }))
+      await log.commit(
+        commitOf([logged({ seq: 3 })], { moves: [move(alice, 'one', 1, 3), move(bob, 'one', undefined, 3)] }),
+      )
+      expect(await changedFor(alice, 0)).toEqual([
+        { address: chat('two'), seq: 2 },
+        { address: chat('one'), seq: 3 },
+      ])
+      expect(await changedFor(alice, 2)).toEqual([{ address: chat('one'), seq: 3 }])
+      expect(await changedFor(alice, 3)).toEqual([])
+      expect(await changedFor(bob, 0)).toEqual([{ address: chat('one'), seq: 3 }])
+      await log.commit(
+        commitOf([logged({ seq: 4 })], { moves: [move(alice, 'one', 3, 4), move(bob, 'one', 3)] }),
+      )
+      expect(await changedFor(bob, 0)).toEqual([])
+      await log.close()
+    })
+
+    it('[CHK3] takes superseded events out of every index, and still knows their ids', async () => {
+      const log = await fixture.open()
+      await log.commit(commitOf([1, 2, 3].map((seq) => logged({ seq, readers: [alice, bob] }))))
+      const gone = [1, 3].map((seq) => ({ seq, id: hex(seq), created_at: 1000 + seq }))
+      await log.commit(
+        commitOf([logged({ seq: 4 })], {
+          superseded: [{ address: chat('one'), events: gone, readers: [alice, bob] }],
+        }),
+      )
+      expect(log.head).toBe(4)
+      expect(await log.has([hex(1), hex(2), hex(3), hex(4)])).toEqual([true, true, true, true])
+      expect(await log.locate([hex(1), hex(2)])).toEqual([undefined, 2])
+      expect((await log.load([1, 2, 3])).map((json) => json !== undefined)).toEqual([false, true, false])
+      expect((await collect(log.documentLog(chat('one'), 0, 9))).map(({ seq }) => seq)).toEqual([2, 4])
+      expect(await collect(log.feed(alice, 0, 9))).toEqual([2, 4])
+      expect(await collect(log.feed(bob, 0, 9))).toEqual([2])
+      expect((await collect(log.ownerLog(alice, 30001, 0, 9999))).map(({ seq }) => seq)).toEqual([4, 2])
+      await log.close()
+    })
+
+    it('[CHK3] knows the newest ids of superseded events at least', async () => {
+      const log = await fixture.open()
+      const count = KEPT_SUPERSEDED_IDS + 20
+      const seqs = Array.from({ length: count }, (_, index) => index + 1)
+      await log.commit(commitOf(seqs.map((seq) => logged({ seq }))))
+      const entry = (seq: number) => ({ seq, id: hex(seq), created_at: 1000 + seq })
+      const supersede = (from: number, through: number, seq: number) =>
+        log.commit(
+          commitOf([logged({ seq })], {
+            superseded: [
+              {
+                address: chat('one'),
+                events: seqs.slice(from - 1, through).map(entry),
+                readers: [alice],
+              },
+            ],
+          }),
+        )
+      await supersede(1, 30, count + 1)
+      await supersede(31, count, count + 2)
+      const known = await log.has(seqs.map((seq) => hex(seq)))
+      expect(known.slice(20).every(Boolean)).toBe(true)
+      expect(await collect(log.feed(alice, 0, count))).toEqual([])
+      await log.close()
+    })
+
+    it('[ING7] holds parts of an edit, lists them, and lets them go with the commit that has them all', async () => {
+      const log = await fixture.open()
+      const group = { author: bob, address: chat('one'), group: 'aabbccdd' }
+      const part = (index: number, change = {}) => ({
+        ...group,
+        index,
+        id: hex(index + 50),
+        json: JSON.stringify({ index, text: 'ü' }),
+        ...change,
+      })
+      const other = part(0, { group: 'aabbccddee', id: hex(60) })
+      await log.commit(commitOf([], { held: [part(1), part(0), other] }))
+      expect(log.head).toBe(0)
+      expect(await log.has([hex(50), hex(51), hex(52)])).toEqual([true, true, false])
+      expect(await log.locate([hex(50)])).toEqual([undefined])
+      expect(await log.heldParts(group)).toEqual([part(0), part(1)])
+      expect((await log.heldGroups(bob)).map(({ group: name }) => name).sort()).toEqual([
+        'aabbccdd',
+        'aabbccddee',
+      ])
+      expect(await log.heldGroups(alice)).toEqual([])
+      await log.commit(
+        commitOf([logged({ seq: 1, id: hex(50) }), logged({ seq: 2, id: hex(51) })], { released: [group] }),
+      )
+      expect(await log.heldParts(group)).toEqual([])
+      expect(await log.locate([hex(50), hex(51)])).toEqual([1, 2])
+      await log.commit(commitOf([], { released: [{ ...group, group: 'aabbccddee' }] }))
+      expect(await log.has([hex(60)])).toEqual([false])
+      await log.close()
+    })
+
+    it('[MRG1] keeps the merged state of a document, and replaces it', async () => {
+      const log = await fixture.open()
+      expect(await log.keptState(chat('one'))).toBeUndefined()
+      await log.commit(commitOf([logged({ seq: 1 })], { documents: [recordOf(chat('one'))] }))
+      await log.keepState(chat('one'), { throughSeq: 1, update: Uint8Array.of(1, 2) })
+      await log.keepState(chat('one'), { throughSeq: 7, update: Uint8Array.of(3) })
+      const kept = await log.keptState(chat('one'))
+      expect(kept?.throughSeq).toBe(7)
+      expect([...(kept?.update ?? [])]).toEqual([3])
+      expect(await log.keptState(chat('two'))).toBeUndefined()
+      expect(await collect(log.allDocuments())).toEqual([chat('one')])
       await log.close()
     })
 

@@ -4,6 +4,7 @@ import { type Commit, createMemoryLog, openLevelLog } from '@onyx-sync/server'
 import { Level } from 'level'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { encodeSeq, keyOf } from '../../server/src/adapters/level/keys.js'
+import { LEVEL_FORMAT_VERSION } from '../../server/src/adapters/level/level-log.js'
 import { temporaryDataDirectory } from '../support/servers.js'
 import { describeEventLog } from './event-log-contract.js'
 
@@ -40,6 +41,18 @@ describe('the data directory', () => {
     await (await openLevelLog(data)).close()
   })
 
+  it('[SRV4] of a version before the first release is refused, not touched', async () => {
+    const data = temporaryDataDirectory()
+    await (await openLevelLog(data)).close()
+    const db = new Level<Uint8Array, Uint8Array>(join(data, 'log'), {
+      keyEncoding: 'view',
+      valueEncoding: 'view',
+    })
+    await db.put(keyOf.meta('format'), encodeSeq(1))
+    await db.close()
+    await expect(openLevelLog(data)).rejects.toMatchObject({ code: 'DATA_FORMAT' })
+  })
+
   it('[SRV4] of a newer version is refused, not touched', async () => {
     const data = temporaryDataDirectory()
     await (await openLevelLog(data)).close()
@@ -47,7 +60,7 @@ describe('the data directory', () => {
       keyEncoding: 'view',
       valueEncoding: 'view',
     })
-    await db.put(keyOf.meta('format'), encodeSeq(2))
+    await db.put(keyOf.meta('format'), encodeSeq(LEVEL_FORMAT_VERSION + 1))
     await db.close()
     await expect(openLevelLog(data)).rejects.toMatchObject({ code: 'DATA_FORMAT' })
     // The failed attempt let go of the lock.

@@ -102,7 +102,7 @@ export function describeStoreContract(name: string, open: () => Promise<StoreWor
     it('[STO2] everything in a batch is there afterwards, and in a store opened later', async () => {
       const world = await start()
       const update = { seq: 1, address: ADDRESS, update: bytes(50) }
-      const document = { address: ADDRESS, members: '["x"]', membersStatedAt: -1 }
+      const document = { address: ADDRESS, members: '["x"]', membersStatedAt: -1, ownWriters: '[7]' }
       await world.store.commit({
         updates: [update],
         outboxPut: [outboxEntry()],
@@ -147,7 +147,7 @@ export function describeStoreContract(name: string, open: () => Promise<StoreWor
         ],
         outboxPut: [outboxEntry({ id: 'entry-2', seq: 2, throughSeq: 2 })],
         outboxDelete: ['entry-1'],
-        documents: [{ address: OTHER, members: '[]', membersStatedAt: 1 }],
+        documents: [{ address: OTHER, members: '[]', membersStatedAt: 1, ownWriters: '[7]' }],
         meta: { cursor: 'after' },
         updates: [
           { seq: 2, address: ADDRESS, update: bytes(5) },
@@ -168,7 +168,7 @@ export function describeStoreContract(name: string, open: () => Promise<StoreWor
 
     it('[STO4] rows, entries and documents are replaced whole by their id', async () => {
       const { store } = await start()
-      const document = { address: ADDRESS, members: '["a"]', membersStatedAt: 5 }
+      const document = { address: ADDRESS, members: '["a"]', membersStatedAt: 5, ownWriters: '[7]' }
       await store.commit({
         outboxPut: [outboxEntry({ event: `{"long":"${'ä😀'.repeat(300_000)}"}`, reason: 'no' })],
         documents: [document],
@@ -268,7 +268,12 @@ export function describeStoreContract(name: string, open: () => Promise<StoreWor
           outboxEntry({ id: text, lane: text, seq: index + 1, throughSeq: index + 1, reason: text }),
         ),
         updates: odd.map((text, index) => ({ seq: index + 1, address: text, update: new Uint8Array() })),
-        documents: odd.map((text) => ({ address: text, members: text, membersStatedAt: 0 })),
+        documents: odd.map((text) => ({
+          address: text,
+          members: text,
+          membersStatedAt: 0,
+          ownWriters: '[7]',
+        })),
         meta,
       })
       const store = world.reopen === undefined ? world.store : await world.reopen()

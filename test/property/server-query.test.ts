@@ -12,10 +12,9 @@ import {
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { checkEvent } from '../../server/src/core/check-event.js'
-import { createCounters } from '../../server/src/core/counters.js'
-import { createIngest } from '../../server/src/core/ingest.js'
 import { countEvents, queryEvents } from '../../server/src/core/query.js'
 import { chatTemplate, settingsEvent, testKey } from '../support/events.js'
+import { ingestOf } from '../support/ingest.js'
 import { afterThisTest, temporaryDataDirectory } from '../support/servers.js'
 
 const people = [testKey(1), testKey(2), testKey(3)]
@@ -123,13 +122,7 @@ function expectedAnswer(visible: readonly NostrEvent[], filters: readonly Filter
 }
 
 async function store(log: EventLog, events: readonly NostrEvent[]): Promise<NostrEvent[]> {
-  const ingest = createIngest({
-    log,
-    logger: silentLogger,
-    counters: createCounters(),
-    epochId: '0123456789abcdef',
-    publish() {},
-  })
+  const ingest = ingestOf(log)
   const accepted: NostrEvent[] = []
   for (const event of events) {
     ingest.submit(checkEvent(event, checks), (outcome) => {

@@ -60,6 +60,7 @@ describe('loading and unloading documents', () => {
     const store = createMemoryStore()
     const slow = slowStore(store)
     const documents = await createDocuments({
+      pubkey: '0'.repeat(64),
       store: slow.store,
       createProjection,
       logger: silentLogger,

@@ -11,9 +11,7 @@ import {
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import * as Y from 'yjs'
 import { checkEvent } from '../../server/src/core/check-event.js'
-import { createCounters } from '../../server/src/core/counters.js'
 import { createHub, type Subscriber } from '../../server/src/core/hub.js'
-import { createIngest } from '../../server/src/core/ingest.js'
 import {
   chatAddressText,
   chatEvent,
@@ -24,6 +22,7 @@ import {
   testKey,
   trainingEvent,
 } from '../support/events.js'
+import { ingestOf } from '../support/ingest.js'
 import { connect, runServer } from '../support/servers.js'
 
 const alice = testKey(1)
@@ -269,13 +268,7 @@ describe('taking events', () => {
 
   it('[ING3] an event submitted in the very moment the queue runs empty is written too', async () => {
     const log = createMemoryLog()
-    const ingest = createIngest({
-      log,
-      logger: silentLogger,
-      counters: createCounters(),
-      epochId: '0123456789abcdef',
-      publish() {},
-    })
+    const ingest = ingestOf(log)
     const checks = { keys: new Set([alice.publicKey]), verifier: pureVerifier, limits: DEFAULT_LIMITS }
     for (let ticks = 0; ticks < 8; ticks++) {
       await new Promise((resolve) => ingest.submit(checkEvent(trainingEvent(alice), checks), resolve))
@@ -289,13 +282,7 @@ describe('taking events', () => {
     const logger: Logger = { ...silentLogger, error: (message) => errors.push(message) }
     const log = createMemoryLog()
     const hub = createHub(logger)
-    const ingest = createIngest({
-      log,
-      logger,
-      counters: createCounters(),
-      epochId: '0123456789abcdef',
-      publish: hub.publish,
-    })
+    const ingest = ingestOf(log, hub.publish, logger)
     const delivered: string[] = []
     const subscriber = (deliver: () => void): Subscriber => ({
       keys: [alice.publicKey],

@@ -2,9 +2,7 @@ import { createMemoryLog } from '@onyx-sync/server'
 import { DEFAULT_LIMITS, type NostrEvent, pureVerifier, silentLogger } from '@onyx-sync/shared'
 import { describe, expect, it } from 'vitest'
 import { checkEvent } from '../../server/src/core/check-event.js'
-import { createCounters } from '../../server/src/core/counters.js'
 import { createHub } from '../../server/src/core/hub.js'
-import { createIngest } from '../../server/src/core/ingest.js'
 import {
   chatAddressText,
   chatEvent,
@@ -13,6 +11,7 @@ import {
   testKey,
   trainingEvent,
 } from '../support/events.js'
+import { ingestOf } from '../support/ingest.js'
 import { connect, runServer } from '../support/servers.js'
 
 const alice = testKey(1)
@@ -128,13 +127,7 @@ describe('who may do what', () => {
   it('[PERM5][S9] in one batch with the removal, earlier events don’t reach the removed member either', async () => {
     const log = createMemoryLog()
     const hub = createHub(silentLogger)
-    const ingest = createIngest({
-      log,
-      logger: silentLogger,
-      counters: createCounters(),
-      epochId: '0123456789abcdef',
-      publish: hub.publish,
-    })
+    const ingest = ingestOf(log, hub.publish)
     const keys = new Set([alice.publicKey])
     const submit = (event: NostrEvent) =>
       new Promise((resolve) => {

@@ -51,6 +51,8 @@ export interface ChatEventOptions {
   readonly createdAt?: number
   readonly text?: string
   readonly update?: Uint8Array
+  /** Frames the update as the whole state. @default false */
+  readonly checkpoint?: boolean
 }
 
 /** The template of an update event of a chat. */
@@ -59,7 +61,10 @@ export function chatTemplate(author: TestKey, options: ChatEventOptions = {}): E
   return createUpdateTemplate({
     address: chatAddress(owner.publicKey, options.chatId ?? 'chat'),
     author: author.publicKey,
-    framed: { update: options.update ?? messageUpdate(options.text ?? 'hello'), checkpoint: false },
+    framed: {
+      update: options.update ?? messageUpdate(options.text ?? 'hello'),
+      checkpoint: options.checkpoint ?? false,
+    },
     members: options.members ?? [],
     createdAt: options.createdAt ?? ++clockSeconds,
   })

@@ -4,6 +4,7 @@ import {
   DEFAULT_LIMITS,
   decodeUpdateEvent,
   formatAddress,
+  getOrCreate,
   isDocumentKind,
   KIND,
   type NostrEvent,
@@ -138,34 +139,46 @@ interface ServerContents {
   readonly problems: readonly string[]
 }
 
-/** What the server's log says, put together without any of the server's code. */
-/** After a reset several devices bring back the same edits, each signed by itself: then `isOnce` can't hold. */
+/**
+ * What the server's log says, put together without any of the server's code. After a reset several devices
+ * bring back the same edits, each signed by itself: then `isOnce` can't hold.
+ */
 async function readServer(world: World, isOnce: boolean): Promise<ServerContents> {
-  const documents = new Map<string, Y.Doc>()
+  const { contents: log, commits } = world.serverDisk
   const problems: string[] = []
-  const contents = new Map<string, string>()
-  const log = world.serverDisk.contents
-  for (let seq = 1; seq <= log.head; seq++) {
-    const [json] = await log.load([seq])
-    if (json === undefined) {
-      problems.push(`the log has a hole at ${seq}`)
-      continue
-    }
+  const documents = new Map<string, Y.Doc>()
+  /** What the documents would be if nothing had ever been superseded. */
+  const complete = new Map<string, Y.Doc>()
+  const seen = new Map<string, string>()
+  const superseded = new Set(
+    commits.flatMap(({ superseded: list = [] }) =>
+      list.flatMap(({ events }) => events.map(({ seq }) => seq)),
+    ),
+  )
+  for (const { seq, json } of commits.flatMap(({ events }) => events)) {
     const event = JSON.parse(json) as NostrEvent
     const { address, framed } = decodeUpdateEvent(event, DEFAULT_LIMITS)
     const key = formatAddress(address)
-    const doc = documents.get(key) ?? new Y.Doc()
-    documents.set(key, doc)
+    const doc = getOrCreate(complete, key, () => new Y.Doc())
     Y.applyUpdate(doc, framed.update)
     if (isOnce && doc.store.pendingStructs !== null) {
       problems.push(`event ${event.id} hangs on one that is not there yet: fresh readers can't integrate it`)
     }
     // A resend is the very same event: other bytes with the same content were signed twice.
     const content = `${key} ${event.content}`
-    const twin = contents.get(content)
+    const twin = seen.get(content)
     if (isOnce && twin !== undefined && Y.decodeUpdate(framed.update).structs.length > 0)
       problems.push(`events ${twin} and ${event.id} carry the same edit`)
-    contents.set(content, event.id)
+    seen.set(content, event.id)
+    const [stored] = await log.load([seq])
+    if (stored !== undefined) {
+      const inLog = getOrCreate(documents, key, () => new Y.Doc())
+      Y.applyUpdate(inLog, framed.update)
+    } else if (!superseded.has(seq)) problems.push(`the log has a hole at ${seq}`)
+  }
+  for (const [address, doc] of complete) {
+    const inLog = documents.get(address) ?? new Y.Doc()
+    if (fingerprint(inLog) !== fingerprint(doc)) problems.push(`superseding lost something of ${address}`)
   }
   return { documents, problems }
 }

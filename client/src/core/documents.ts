@@ -5,10 +5,12 @@ import {
   hasReceived,
   type Logger,
   type Member,
+  missingFrom,
+  parseAddress,
   type Random,
 } from '@onyx-sync/shared'
 import * as Y from 'yjs'
-import type { OutboxEntry, StoredDocument, SyncStore } from '../ports/store.js'
+import { type OutboxEntry, RESTORE, type StoredDocument, type SyncStore } from '../ports/store.js'
 import { createJournal, type Journal, type JournalChange, type RowChange } from './journal.js'
 
 /** Turns one document into rows of query tables, by what changed. */
@@ -31,6 +33,10 @@ export type CreateProjection = (address: string, doc: Y.Doc, stale: boolean) => 
 export interface RemoteUpdate {
   readonly address: string
   readonly update: Uint8Array
+  /** Whose event it came in; undefined where that isn't known. */
+  readonly author: string | undefined
+  /** Yjs client ids under which it writes. */
+  readonly clientIds: readonly number[]
   /** Members as the owner's event states them, and its `created_at`; undefined on others' events. */
   readonly members: { readonly list: readonly Member[]; readonly statedAt: number } | undefined
   /** Throws unless the author signed this. Called for everything that would change something. */
@@ -69,6 +75,12 @@ export interface Documents {
   applyRemote(updates: readonly RemoteUpdate[], settle: () => JournalChange): Promise<number>
   /** Documents of which something is missing: an update that others wait for, or a row that can't be read. */
   incomplete(): readonly string[]
+  /**
+   * What this account has to send of a document to a server that was set back, given what the server has;
+   * undefined if nothing. Of its own documents an account sends everything, of others' what it has written
+   * itself: anything else the server would refuse as forged (trap Y6).
+   */
+  missingOn(server: Y.Doc, address: string): Promise<Uint8Array | undefined>
   /** Queues an update that is in the document already, so that the server gets it (after a reset). */
   sendAgain(address: string, update: Uint8Array): void
   /** Takes note that an own event restates the members at this time, Unix seconds. */
@@ -85,6 +97,8 @@ export interface OpenDocument {
 }
 
 export interface DocumentsOptions {
+  /** The account: 64 lower-case hex characters. */
+  readonly pubkey: string
   readonly store: SyncStore
   readonly createProjection: CreateProjection
   readonly logger: Logger
@@ -206,6 +220,7 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
       if (origin === NOT_LOCAL) return
       entry.dirty = true
       ensureKnown(address)
+      noteOwnWriters(address, [doc.clientID])
       queue(address, update)
       // The app may edit the Y.Doc it holds, without edit(): what it did must reach the disk all the same.
       journal.flush().catch(() => {})
@@ -225,15 +240,31 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
     journal.add({ document })
   }
 
-  function ensureKnown(address: string): void {
-    if (!known.has(address)) putDocument({ address, members: '[]', membersStatedAt: -1 })
+  function ensureKnown(address: string): StoredDocument {
+    const document = known.get(address)
+    if (document !== undefined) return document
+    const created = { address, members: '[]', membersStatedAt: -1, ownWriters: '[]' }
+    putDocument(created)
+    return created
   }
 
-  function queue(address: string, update: Uint8Array): void {
+  function isOwn(address: string): boolean {
+    return parseAddress(address)?.owner === options.pubkey
+  }
+
+  function noteOwnWriters(address: string, clientIds: readonly number[]): void {
+    if (isOwn(address)) return
+    const document = ensureKnown(address)
+    const before = JSON.parse(document.ownWriters) as number[]
+    const news = clientIds.filter((id) => !before.includes(id))
+    if (news.length > 0) putDocument({ ...document, ownWriters: JSON.stringify([...before, ...news]) })
+  }
+
+  function queue(address: string, update: Uint8Array, event = ''): void {
     const seq = journal.nextSeq()
     journal.add({
       update: { seq, address, update },
-      outboxPut: [pendingEntry(address, seq)],
+      outboxPut: [{ ...pendingEntry(address, seq), event }],
     })
   }
 
@@ -271,10 +302,16 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
       // nothing, and would be lost (trap Y3).
       journal.add({ update: { seq: journal.nextSeq(), address, update } })
     }
+    const document = ensureKnown(address)
     if (members !== undefined && newMembers !== undefined) {
-      putDocument({ address, members: newMembers, membersStatedAt: members.statedAt })
-    } else ensureKnown(address)
+      putDocument({ ...document, members: newMembers, membersStatedAt: members.statedAt })
+    }
+    if (remote.author === options.pubkey) noteOwnWriters(address, remote.clientIds)
     return true
+  }
+
+  async function readNow<T>(address: string, look: (doc: Y.Doc) => T): Promise<T> {
+    return look((await loadNow(address)).doc)
   }
 
   async function editNow<T>(address: string, change: (doc: Y.Doc) => T): Promise<T> {
@@ -304,7 +341,7 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
       return document === undefined ? undefined : toInfo(document)
     },
 
-    read: async (address, look) => look((await loadNow(address)).doc),
+    read: readNow,
 
     async open(address) {
       const entry = await loadNow(address)
@@ -346,7 +383,16 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
 
     incomplete: () => [...new Set([...waiting, ...damaged])],
 
-    sendAgain: queue,
+    missingOn: (server, address) =>
+      readNow(address, (doc) => {
+        const own = JSON.parse(known.get(address)?.ownWriters ?? '[]') as number[]
+        return missingFrom(doc, server, isOwn(address) ? undefined : new Set(own))
+      }),
+
+    sendAgain(address, update) {
+      const isShared = (known.get(address)?.members ?? '[]') !== '[]'
+      queue(address, update, isOwn(address) && isShared ? RESTORE : '')
+    },
 
     noteStatement(address, membersStatedAt) {
       const before = known.get(address)
@@ -355,10 +401,11 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
     },
 
     async setMembers(address, members) {
-      const stated = known.get(address)?.membersStatedAt ?? -1
+      const document = ensureKnown(address)
+      const stated = document.membersStatedAt
       // Later than the last one, also within one second: the echo of that must not undo this statement.
       const membersStatedAt = Math.max(Math.floor(options.clock.now() / 1000), stated + 1)
-      putDocument({ address, members: JSON.stringify(members), membersStatedAt })
+      putDocument({ ...document, members: JSON.stringify(members), membersStatedAt })
       // An event that carries nothing but the statement: the update of an empty document is a valid one.
       queue(address, Y.encodeStateAsUpdate(new Y.Doc()))
       await journal.flush()

@@ -12,7 +12,6 @@ import {
   type Limits,
   type Logger,
   type Member,
-  missingFrom,
   type NostrEvent,
   parseAddress,
   parseEvent,
@@ -164,6 +163,8 @@ export function createInbox(options: InboxOptions): Inbox {
     return {
       address: formatAddress(decoded.address),
       update: decoded.framed.update,
+      author: event.pubkey,
+      clientIds: decoded.clientIds,
       members:
         decoded.members === undefined ? undefined : { list: decoded.members, statedAt: event.created_at },
       verify: () => verifier.verify(event),
@@ -220,7 +221,7 @@ export function createInbox(options: InboxOptions): Inbox {
     for (const { address, members, membersStatedAt } of documents.list()) {
       const serverDoc = state.documents.get(address) ?? new Y.Doc()
       const missing =
-        (await documents.read(address, (doc) => missingFrom(doc, serverDoc))) ??
+        (await documents.missingOn(serverDoc, address)) ??
         (lacksStatement(state, address, members, membersStatedAt) ? EMPTY_UPDATE : undefined)
       if (missing === undefined) continue
       outbox.dropPending(address)

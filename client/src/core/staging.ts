@@ -13,7 +13,7 @@ import {
   stringifyEvent,
   toSyncError,
 } from '@onyx-sync/shared'
-import type { OutboxEntry, SyncStore } from '../ports/store.js'
+import { type OutboxEntry, RESTORE, type SyncStore } from '../ports/store.js'
 import type { Documents } from './documents.js'
 
 /** The lane of training data, which belongs to no document. */
@@ -96,7 +96,11 @@ export function createStaging(options: StagingOptions): Stage {
     const template = createUpdateTemplate({
       address,
       author: pubkey,
-      framed: { update: mergeUpdates(updates), checkpoint: false },
+      // Only as a whole state may an owner bring back what others have written (SPEC YID3).
+      framed: {
+        update: mergeUpdates(updates),
+        checkpoint: taken.some(({ state, event }) => state === 'pending' && event === RESTORE),
+      },
       members: info?.members ?? [],
       createdAt,
     })

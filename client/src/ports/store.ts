@@ -15,6 +15,9 @@ export interface StoredUpdate {
  */
 export type OutboxState = 'pending' | 'staged' | 'refused' | 'saved' | 'confirmed'
 
+/** Marks an update that brings back what the server has lost, whoever wrote it. */
+export const RESTORE = 'restore'
+
 /** Something the server has still to get. */
 export interface OutboxEntry {
   readonly id: string
@@ -27,7 +30,10 @@ export interface OutboxEntry {
   /** Edits it stands for: what a user is told is unsent. At least 1. */
   readonly edits: number
   readonly state: OutboxState
-  /** JSON of the signed event or of the template (`pending` outside a document). */
+  /**
+   * JSON of the signed event, or of the template for what is `pending` outside a document. For what is
+   * `pending` in a document {@link RESTORE} or empty.
+   */
   readonly event: string
   /** Why it was refused; else empty. */
   readonly reason: string
@@ -40,6 +46,11 @@ export interface StoredDocument {
   readonly members: string
   /** `created_at` of that event; -1 if none was seen. */
   readonly membersStatedAt: number
+  /**
+   * JSON of the Yjs client ids under which this account has written, as far as this device knows. Only kept
+   * for documents of others: nobody else may send what was written under them.
+   */
+  readonly ownWriters: string
 }
 
 /** A row of a query table: `id` and the columns of that table (docs/SPEC.md "Query tables"). */

@@ -5,9 +5,16 @@ import type {
   Epoch,
   EventLog,
   Grant,
+  HeldPart,
   IndexEntry,
+  KeptState,
   LoggedEvent,
+  PartGroup,
 } from '../ports/event-log.js'
+
+/** In place of a position: the event was superseded, or is a part that is held. */
+const SUPERSEDED = -1
+const HELD = 0
 
 /** What names an in-memory log. Everything has a default; simulations give fixed values. */
 export interface MemoryLogOptions {
@@ -24,8 +31,8 @@ export interface MemoryLogOptions {
 export function createMemoryLog(options: MemoryLogOptions = {}): EventLog {
   const databaseId = options.databaseId ?? globalThis.crypto.randomUUID()
   const serverSecretKey = options.serverSecretKey ?? globalThis.crypto.getRandomValues(new Uint8Array(32))
-  /** Index is `seq - 1`. */
-  const events: LoggedEvent[] = []
+  /** Index is `seq - 1`; undefined where an event was superseded. */
+  const events: (LoggedEvent | undefined)[] = []
   const seqById = new Map<string, number>()
   const records = new Map<string, DocumentRecord>()
   const feeds = new Map<string, number[]>()
@@ -34,6 +41,11 @@ export function createMemoryLog(options: MemoryLogOptions = {}): EventLog {
   const grants = new Map<string, Grant[]>()
   const shared = new Map<string, Set<string>>()
   const epochs: Epoch[] = []
+  const writers = new Map<string, string>()
+  const held = new Map<string, HeldPart>()
+  /** Position of the newest event of each document, by reader. */
+  const changes = new Map<string, Map<string, number>>()
+  const states = new Map<string, KeptState>()
   let isClosed = false
 
   function assertOpen(): void {
@@ -57,11 +69,47 @@ export function createMemoryLog(options: MemoryLogOptions = {}): EventLog {
       if (addresses === undefined) shared.set(grant.reader, new Set([grant.address]))
       else addresses.add(grant.address)
     }
+    applyDerived(commit)
   }
 
-  function entryAt(seq: number): IndexEntry {
-    const event = events[seq - 1] as LoggedEvent
-    return { seq, id: event.id, created_at: event.createdAt }
+  function applyDerived({ writers: bound = [], moves = [], superseded = [], ...parts }: Commit): void {
+    for (const { address, clientId, pubkey } of bound) writers.set(`${clientId} ${address}`, pubkey)
+    for (const { reader, address, to } of moves) {
+      const positions = getOrCreate(changes, reader, () => new Map())
+      if (to === undefined) positions.delete(address)
+      else positions.set(address, to)
+    }
+    for (const { events: gone } of superseded) {
+      for (const { seq, id } of gone) {
+        events[seq - 1] = undefined
+        seqById.set(id, SUPERSEDED)
+      }
+    }
+    for (const group of parts.released ?? []) {
+      for (const part of partsOf(group)) {
+        held.delete(partKey(part))
+        if (seqById.get(part.id) === HELD) seqById.delete(part.id)
+      }
+    }
+    for (const part of parts.held ?? []) {
+      held.set(partKey(part), part)
+      seqById.set(part.id, HELD)
+    }
+  }
+
+  function partsOf({ author, address, group }: PartGroup): HeldPart[] {
+    return [...held.values()]
+      .filter((part) => part.author === author && part.address === address && part.group === group)
+      .sort((a, b) => a.index - b.index)
+  }
+
+  function entriesAt(seq: number): IndexEntry[] {
+    const event = events[seq - 1]
+    return event === undefined ? [] : [{ seq, id: event.id, created_at: event.createdAt }]
+  }
+
+  function isThere(seq: number): boolean {
+    return events[seq - 1] !== undefined
   }
 
   return {
@@ -90,30 +138,58 @@ export function createMemoryLog(options: MemoryLogOptions = {}): EventLog {
       await Promise.resolve()
       apply(commit)
     },
+    async writers(address, clientIds) {
+      assertOpen()
+      return clientIds.map((clientId) => writers.get(`${clientId} ${address}`))
+    },
+    async heldParts(group) {
+      assertOpen()
+      return partsOf(group)
+    },
+    async heldGroups(author) {
+      assertOpen()
+      const groups = new Map<string, PartGroup & { bytes: number }>()
+      for (const { address, group, json, ...part } of held.values()) {
+        if (part.author !== author) continue
+        getOrCreate(groups, `${group} ${address}`, () => ({ author, address, group, bytes: 0 })).bytes +=
+          json.length
+      }
+      return [...groups.values()]
+    },
     async load(seqs) {
       assertOpen()
       return seqs.map((seq) => events[seq - 1]?.json)
     },
     async locate(ids) {
       assertOpen()
-      return ids.map((id) => seqById.get(id))
+      return ids.map((id) => {
+        const seq = seqById.get(id)
+        return seq === SUPERSEDED || seq === HELD ? undefined : seq
+      })
     },
     async *feed(reader, after, through) {
       assertOpen()
-      yield* (feeds.get(reader) ?? []).filter((seq) => seq > after && seq <= through)
+      yield* (feeds.get(reader) ?? []).filter((seq) => seq > after && seq <= through && isThere(seq))
     },
     async grants(reader, after, through) {
       assertOpen()
       return (grants.get(reader) ?? []).filter(({ seq }) => seq > after && seq <= through)
     },
-    async *documentLog(address, through) {
+    async *changedDocuments(reader, after) {
       assertOpen()
-      yield* (documentLogs.get(address) ?? []).filter((seq) => seq <= through).map(entryAt)
+      const found = [...(changes.get(reader) ?? [])].filter(([, seq]) => seq > after)
+      yield* found.sort(([, a], [, b]) => a - b).map(([address, seq]) => ({ address, seq }))
+    },
+    async *documentLog(address, after, through) {
+      assertOpen()
+      yield* (documentLogs.get(address) ?? [])
+        .filter((seq) => seq > after && seq <= through)
+        .flatMap(entriesAt)
     },
     async *ownerLog(owner, kind, since, until) {
       assertOpen()
       yield* (ownerLogs.get(`${owner} ${kind}`) ?? [])
-        .map(entryAt)
+        .flatMap(entriesAt)
         .filter(({ created_at }) => created_at >= since && created_at <= until)
         .sort(compareNewestFirst)
     },
@@ -121,10 +197,26 @@ export function createMemoryLog(options: MemoryLogOptions = {}): EventLog {
       assertOpen()
       return [...(shared.get(reader) ?? [])].sort()
     },
+    async *allDocuments() {
+      assertOpen()
+      yield* [...records.keys()]
+    },
+    async keptState(address) {
+      assertOpen()
+      return states.get(address)
+    },
+    async keepState(address, state) {
+      assertOpen()
+      states.set(address, state)
+    },
     async close() {
       isClosed = true
     },
   }
+}
+
+function partKey({ author, address, group, index }: HeldPart): string {
+  return `${author} ${group} ${index} ${address}`
 }
 
 function listOf<T>(lists: Map<string, T[]>, key: string): T[] {

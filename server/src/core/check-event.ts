@@ -1,6 +1,7 @@
 import {
   decodeUpdateEvent,
   type EventVerifier,
+  type FramedUpdate,
   formatAddress,
   isDocumentKind,
   KIND,
@@ -12,13 +13,21 @@ import {
   stringifyEvent,
 } from '@onyx-sync/shared'
 
+/** What an event brings to a document. */
+export interface DocumentContent {
+  readonly address: string
+  readonly framed: FramedUpdate
+  /** Yjs client ids under which it writes. */
+  readonly clientIds: readonly number[]
+}
+
 /** An event that is what its author signed and says something this server can keep. */
 export interface CheckedEvent {
   readonly event: NostrEvent
   /** Canonical JSON: what is stored and forwarded. */
   readonly json: string
-  /** Address of its document; undefined for events of no document. */
-  readonly address: string | undefined
+  /** Undefined for events of no document. */
+  readonly content: DocumentContent | undefined
   /** Whose it is: the document's owner, else the author. */
   readonly owner: string
   /** Members that an owner's event states; undefined on all others. */
@@ -58,13 +67,14 @@ export function checkEvent(value: unknown, { keys, verifier, limits }: EventChec
     )
   }
   if (!isDocumentKind(event.kind)) {
-    return { event, json, address: undefined, owner: event.pubkey, statedMembers: undefined }
+    return { event, json, content: undefined, owner: event.pubkey, statedMembers: undefined }
   }
-  const { address, members } = decodeUpdateEvent(event, limits)
+  const { address, members, framed, clientIds } = decodeUpdateEvent(event, limits)
   if (LONE_SURROGATE.test(address.identifier)) {
     throw new SyncError('EVENT_TAGS_INVALID', 'the d tag must be well-formed Unicode')
   }
-  return { event, json, address: formatAddress(address), owner: address.owner, statedMembers: members }
+  const content = { address: formatAddress(address), framed, clientIds }
+  return { event, json, content, owner: address.owner, statedMembers: members }
 }
 
 function checkSize(json: string, maxBytes: number): void {

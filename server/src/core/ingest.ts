@@ -1,8 +1,9 @@
 import { type Logger, type NostrEvent, SyncError } from '@onyx-sync/shared'
-import type { Commit, DocumentRecord, EventLog, LoggedEvent } from '../ports/event-log.js'
+import type { Commit, EventLog, LoggedEvent } from '../ports/event-log.js'
 import type { CheckedEvent } from './check-event.js'
+import type { Checkpoints } from './checkpoints.js'
 import type { Counters } from './counters.js'
-import { applyToDocument, mayWrite } from './roster.js'
+import { createDraft, type Draft } from './draft.js'
 
 /** How an event fared: stored now, known before, or refused. */
 export type IngestOutcome = 'stored' | 'duplicate' | SyncError
@@ -28,6 +29,7 @@ export interface Ingest {
 
 export interface IngestOptions {
   readonly log: EventLog
+  readonly checkpoints: Checkpoints
   readonly logger: Logger
   readonly counters: Counters
   /** Names the epoch that this run of the server writes, see {@link Epoch}. */
@@ -46,7 +48,14 @@ const MAX_BATCH_EVENTS = 512
 /** Characters of JSON in one commit, so that large events don't add up to a huge write. */
 const MAX_BATCH_LENGTH = 8 * 1024 * 1024
 
-export function createIngest({ log, logger, counters, epochId, publish }: IngestOptions): Ingest {
+export function createIngest({
+  log,
+  checkpoints,
+  logger,
+  counters,
+  epochId,
+  publish,
+}: IngestOptions): Ingest {
   let queue: Submission[] = []
   let isStopped = false
   let running: Promise<void> | undefined
@@ -90,16 +99,14 @@ export function createIngest({ log, logger, counters, epochId, publish }: Ingest
   }
 
   async function write(batch: readonly Submission[]): Promise<void> {
-    const addresses = [...new Set(batch.flatMap(({ checked }) => checked.address ?? []))]
+    // First: a log that recovers from a failed write may find, while it answers, that it has grown by it.
     const known = await log.has(batch.map(({ checked }) => checked.event.id))
-    const records = await log.documents(addresses)
-    // Only now: a log that recovers from a failed write may find, while it answers, that it has grown by it.
-    const draft = createDraft(log.head)
-    for (const record of records) if (record !== undefined) draft.records.set(record.address, record)
-    const outcomes = batch.map(({ checked }, index) => {
-      if (known[index] === true || draft.ids.has(checked.event.id)) return 'duplicate'
-      return draft.add(checked)
-    })
+    const unknown = batch.filter((_, index) => known[index] !== true).map(({ checked }) => checked)
+    const draft = await createDraft(log, checkpoints, unknown)
+    const outcomes: IngestOutcome[] = []
+    for (const [index, { checked }] of batch.entries()) {
+      outcomes.push(known[index] === true ? 'duplicate' : await decide(draft, checked))
+    }
     const commit = draft.toCommit()
     if (commit.events.length > 0) await log.commit({ ...commit, ...newEpoch(commit) })
     // From here to the end in one tick: the submitters hear OK first, then everybody gets the events, and
@@ -114,6 +121,17 @@ export function createIngest({ log, logger, counters, epochId, publish }: Ingest
       })
     } catch (error) {
       logger.error('publishing a commit failed', { error: String(error) })
+    }
+  }
+
+  async function decide(draft: Draft, checked: CheckedEvent): Promise<IngestOutcome> {
+    if (draft.has(checked.event.id)) return 'duplicate'
+    try {
+      await draft.add(checked)
+      return 'stored'
+    } catch (error) {
+      if (error instanceof SyncError && error.code !== 'STORE_FAILED') return error
+      throw error
     }
   }
 
@@ -147,64 +165,4 @@ export function createIngest({ log, logger, counters, epochId, publish }: Ingest
       while (running !== undefined) await running
     },
   }
-}
-
-/** A commit in the making: each event is decided on what the events before it in the batch did. */
-function createDraft(head: number) {
-  const records = new Map<string, DocumentRecord>()
-  const touched = new Set<string>()
-  const ids = new Set<string>()
-  const logged: LoggedEvent[] = []
-  const events: NostrEvent[] = []
-  /** What the batch did to each key's membership in the end, by reader and address. */
-  const changes = new Map<string, { reader: string; address: string; grantedAt: number | undefined }>()
-
-  function note(reader: string, address: string, grantedAt: number | undefined): void {
-    changes.set(`${reader} ${address}`, { reader, address, grantedAt })
-  }
-
-  function add(checked: CheckedEvent): IngestOutcome {
-    const { event, json, address, owner } = checked
-    const seq = head + logged.length + 1
-    let readers: readonly string[] = [owner]
-    if (address !== undefined) {
-      const previous = records.get(address)
-      if (!mayWrite(event.pubkey, owner, previous)) {
-        return new SyncError('WRITE_RESTRICTED', `you are not a member of ${address}`)
-      }
-      const { record, joined, left } = applyToDocument(previous, { ...checked, address }, seq)
-      records.set(address, record)
-      touched.add(address)
-      for (const reader of joined) note(reader, address, seq)
-      for (const reader of left) note(reader, address, undefined)
-      readers = [owner, ...record.members.map((member) => member.pubkey)]
-    }
-    ids.add(event.id)
-    events.push(event)
-    logged.push({
-      seq,
-      id: event.id,
-      pubkey: event.pubkey,
-      kind: event.kind,
-      createdAt: event.created_at,
-      json,
-      address,
-      owner,
-      readers,
-    })
-    return 'stored'
-  }
-
-  function toCommit(): Commit {
-    const grants: Commit['grants'][number][] = []
-    const revocations: Commit['revocations'][number][] = []
-    for (const { reader, address, grantedAt } of changes.values()) {
-      if (grantedAt === undefined) revocations.push({ reader, address })
-      else grants.push({ reader, address, seq: grantedAt })
-    }
-    const documents = [...touched].map((address) => records.get(address) as DocumentRecord)
-    return { events: logged, documents, grants, revocations }
-  }
-
-  return { records, ids, events, add, toCommit }
 }

@@ -68,7 +68,7 @@ export async function* readNews(
       yield { seq, covered: seq, isWhole: false }
     } else {
       // Only its last event completes the document; a client that stops before it must get it all again.
-      for await (const entry of log.documentLog(address, seq)) {
+      for await (const entry of log.documentLog(address, 0, seq)) {
         yield { seq: entry.seq, covered: entry.seq === seq ? seq : covered, isWhole: true }
       }
     }

@@ -184,7 +184,7 @@ async function* documentEntries(
   const entries: IndexEntry[] = []
   for (const record of await log.documents(addresses)) {
     if (record === undefined) continue
-    for await (const entry of log.documentLog(record.address, through)) {
+    for await (const entry of log.documentLog(record.address, 0, through)) {
       if (entry.created_at >= since && entry.created_at <= until) entries.push(entry)
     }
   }

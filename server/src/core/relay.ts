@@ -8,9 +8,11 @@ import {
 } from '@onyx-sync/shared'
 import type { EventLog } from '../ports/event-log.js'
 import type { Peer } from '../ports/peer.js'
+import { createCheckpoints } from './checkpoints.js'
 import { type Counters, createCounters } from './counters.js'
 import { createHub, type Hub } from './hub.js'
 import { createIngest } from './ingest.js'
+import { createMergedStates } from './merged-state.js'
 import { createSession, type Session } from './session.js'
 
 /** What a relay is made of. */
@@ -40,9 +42,12 @@ export interface Relay {
 export function createRelay(options: RelayOptions): Relay {
   const counters = createCounters()
   const hub = options.hub ?? createHub(options.logger)
+  const { log, logger } = options
+  const states = createMergedStates({ log, logger })
   const ingest = createIngest({
-    log: options.log,
-    logger: options.logger,
+    log,
+    logger,
+    checkpoints: createCheckpoints({ log, states, logger }),
     counters,
     epochId: bytesToHex(options.random.bytes(8)),
     publish: hub.publish,

@@ -1,6 +1,6 @@
-import type { Member } from '@onyx-sync/shared'
+import { type Member, utf8Length } from '@onyx-sync/shared'
 import type { DocumentRecord } from '../ports/event-log.js'
-import type { CheckedEvent } from './check-event.js'
+import type { CheckedEvent, DocumentContent } from './check-event.js'
 
 /** What one event does to its document. */
 export interface RosterChange {
@@ -19,24 +19,29 @@ export function mayWrite(author: string, owner: string, record: DocumentRecord |
 /**
  * The document after an event. The owner's newest event decides who is a member, by `created_at`; of two
  * with the same time the one that arrives later. A member's event, and an owner's that was written before the
- * present roster, leave it alone. Source: SPEC EVT5, PERM2.
+ * present roster, leave it alone. `bringsNews` says whether the event has content that the document lacked.
+ * Source: SPEC EVT5, PERM2.
  */
 export function applyToDocument(
   previous: DocumentRecord | undefined,
-  checked: CheckedEvent & { readonly address: string },
+  checked: CheckedEvent & { readonly content: DocumentContent },
   seq: number,
+  bringsNews: boolean,
 ): RosterChange {
   const oldMembers = previous?.members ?? []
   const oldStatedAt = previous?.membersStatedAt ?? -1
   const { event, statedMembers } = checked
   const isDecisive = statedMembers !== undefined && event.created_at >= oldStatedAt
   const members: readonly Member[] = isDecisive ? statedMembers : oldMembers
+  const changesMembers = JSON.stringify(members) !== JSON.stringify(oldMembers)
   const record: DocumentRecord = {
-    address: checked.address,
+    address: checked.content.address,
     owner: checked.owner,
     members,
     membersStatedAt: isDecisive ? event.created_at : oldStatedAt,
+    membersSeq: isDecisive ? seq : (previous?.membersSeq ?? 0),
     headSeq: seq,
+    contentSeq: bringsNews || changesMembers ? seq : (previous?.contentSeq ?? seq),
     eventCount: (previous?.eventCount ?? 0) + 1,
     byteCount: (previous?.byteCount ?? 0) + utf8Length(checked.json),
   }
@@ -48,14 +53,4 @@ export function applyToDocument(
     joined: [...after].filter((key) => !before.has(key)),
     left: [...before].filter((key) => !after.has(key)),
   }
-}
-
-function utf8Length(text: string): number {
-  let length = 0
-  for (let index = 0; index < text.length; index++) {
-    const code = text.charCodeAt(index)
-    // Each half of a pair counts two; a pair is four bytes.
-    length += code < 0x80 ? 1 : code < 0x800 || (code >= 0xd800 && code <= 0xdfff) ? 2 : 3
-  }
-  return length
 }

@@ -1,4 +1,11 @@
-import { formatAddress, isDocumentKind, KIND, type Logger, type NostrEvent } from '@onyx-sync/shared'
+import {
+  decodeContent,
+  formatAddress,
+  isDocumentKind,
+  KIND,
+  type Logger,
+  type NostrEvent,
+} from '@onyx-sync/shared'
 import type { EventLog } from '../ports/event-log.js'
 
 /** An event as it comes out of the log. */
@@ -28,9 +35,19 @@ export function addressOfEvent(event: NostrEvent): string | undefined {
   return formatAddress({ kind, owner, identifier })
 }
 
+/** Bounds for what was checked when it was stored: limits may have been tightened since. */
+const STORED_LIMITS = { maxUpdateBytes: Number.MAX_SAFE_INTEGER }
+
+/** The Yjs update of a document's event that was checked when it was stored. Throws where it is damaged. */
+export function updateOfStored(event: NostrEvent): Uint8Array {
+  const encoding = event.tags.find((tag) => tag[0] === 'encoding')
+  return decodeContent(event.content, encoding?.[2] === 'deflate' ? 'yjs+deflate' : 'yjs', STORED_LIMITS)
+    .update
+}
+
 /**
- * Events by position, in the order asked for, each with whatever else its place carries. What is missing or
- * can't be read is reported and left out.
+ * Events by position, in the order asked for, each with whatever else its place carries. What can't be
+ * read is reported and left out; what is no more in the log is left out.
  */
 export async function loadEvents<T extends { readonly seq: number }>(
   log: EventLog,
@@ -42,7 +59,8 @@ export async function loadEvents<T extends { readonly seq: number }>(
   for (const [index, json] of texts.entries()) {
     const place = places[index] as T
     try {
-      if (json === undefined) throw new Error('no such event')
+      // A checkpoint may have taken its place since the position was read.
+      if (json === undefined) continue
       const event = JSON.parse(json) as NostrEvent
       events.push({ ...place, event, json, address: addressOfEvent(event) })
     } catch (error) {

@@ -157,7 +157,9 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
     const granted = await grantedDocuments(log, keys, after, through)
     const load = async (page: readonly NewsItem[]) => {
       const events = await loadEvents(log, logger, page)
+      const repeated = sync === undefined ? undefined : await unchangedAmong(events, after)
       return events.filter(({ seq, event, address, isWhole }) => {
+        if (!isWhole && address !== undefined && repeated?.has(address)) return false
         const grantedAt = address === undefined ? undefined : granted.get(address)
         // Comes, or came, with the whole document.
         if (!isWhole && grantedAt !== undefined && seq <= grantedAt) return false
@@ -168,6 +170,13 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
       await send(events, ({ covered }) => (isEoseSent ? sync?.codec.format(covered) : undefined))
       if (!isOpen) return
     }
+  }
+
+  /** Documents that a checkpoint brought here, though everything in it is known up to a position. */
+  async function unchangedAmong(events: readonly StoredEvent[], after: number): Promise<Set<string>> {
+    const addresses = new Set(events.flatMap(({ address }) => address ?? []))
+    const records = await log.documents([...addresses])
+    return new Set(records.flatMap((record) => (record && record.contentSeq <= after ? record.address : [])))
   }
 
   /**

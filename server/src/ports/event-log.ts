@@ -26,8 +26,15 @@ export interface DocumentRecord {
   readonly members: readonly Member[]
   /** `created_at` of the owner's event that stated the members; -1 before there is one. */
   readonly membersStatedAt: number
+  /** Position of the owner's event that stated them; 0 before there is one. It is never superseded. */
+  readonly membersSeq: number
   /** Position of the document's newest event. */
   readonly headSeq: number
+  /**
+   * Position of the newest event that changed something, be it content or members. A checkpoint that only
+   * repeats what is there comes later and is no news to anybody who has read up to here.
+   */
+  readonly contentSeq: number
   /** Events in the document's log. */
   readonly eventCount: number
   /** Bytes of their JSON. */
@@ -52,6 +59,48 @@ export interface Epoch {
   readonly fromSeq: number
 }
 
+/** The key that a Yjs client id belongs to in one document. */
+export interface Writer {
+  readonly address: string
+  /** 32 bits. */
+  readonly clientId: number
+  readonly pubkey: string
+}
+
+/** A document's events that a checkpoint stands for: they leave the log, and their ids stay known for a while. */
+export interface Superseded {
+  readonly address: string
+  readonly events: readonly IndexEntry[]
+  /** In whose feeds they are, as far as that is known: what is left behind in others' is passed over. */
+  readonly readers: readonly string[]
+}
+
+/** Where a reader's newest change of a document moves to, in the order of changes. */
+export interface Move {
+  readonly reader: string
+  readonly address: string
+  /** Where it was; undefined if the reader had none. */
+  readonly from: number | undefined
+  /** Where it is now; undefined if the reader lost the document. */
+  readonly to: number | undefined
+}
+
+/** Names the parts that are one edit. */
+export interface PartGroup {
+  readonly author: string
+  readonly address: string
+  /** As the `part` tag names it: 8–64 hex characters. */
+  readonly group: string
+}
+
+/** A part of an edit whose other parts have not all arrived: durable and known, but in no log yet. */
+export interface HeldPart extends PartGroup {
+  readonly index: number
+  readonly id: string
+  /** Canonical JSON of the event. */
+  readonly json: string
+}
+
 /** One atomic write: all of it is on disk or none. */
 export interface Commit {
   /** In log order, positions following `head` without a gap. */
@@ -64,6 +113,21 @@ export interface Commit {
   readonly grants: readonly Grant[]
   /** Keys that lost one: the document is no longer among what they may query. */
   readonly revocations: readonly { readonly reader: string; readonly address: string }[]
+  /** Client ids that belong to somebody from now on. */
+  readonly writers?: readonly Writer[]
+  readonly moves?: readonly Move[]
+  readonly superseded?: readonly Superseded[]
+  readonly held?: readonly HeldPart[]
+  /** Groups whose parts are complete, and among `events`, or given up. */
+  readonly released?: readonly PartGroup[]
+}
+
+/** Merged state of a document as it was kept: derived from its log, and as good as rebuilt. */
+export interface KeptState {
+  /** Every event up to this position is in it. */
+  readonly throughSeq: number
+  /** The whole state as a Yjs update, format V1. */
+  readonly update: Uint8Array
 }
 
 /** A place in an index: enough to order and to page without loading the event. */
@@ -72,6 +136,12 @@ export interface IndexEntry {
   readonly id: string
   readonly created_at: number
 }
+
+/**
+ * How many ids of superseded events a log knows at least, per document: a resend of one of them is still a
+ * duplicate. One that comes later than that is stored again, which doubles nothing in the document.
+ */
+export const KEPT_SUPERSEDED_IDS = 512
 
 /**
  * The log of signed events and the indexes that are derived from it. Positions come from the log itself; the
@@ -87,26 +157,48 @@ export interface EventLog {
   /** The server's own secret key, 32 bytes, made once with the database. Never leaves the process. */
   readonly serverSecretKey: Uint8Array
 
-  /** For each id, whether the log holds that event. */
+  /** For each id, whether the log holds that event, held it until it was superseded, or holds it as a part. */
   has(ids: readonly string[]): Promise<boolean[]>
   documents(addresses: readonly string[]): Promise<(DocumentRecord | undefined)[]>
   /** Resolves when everything would survive a power cut (fsync). On rejection nothing of it is visible. */
   commit(commit: Commit): Promise<void>
 
+  /** Whom client ids belong to in a document, in the order asked for; undefined where nobody is known. */
+  writers(address: string, clientIds: readonly number[]): Promise<(string | undefined)[]>
+  /** The parts that are held of a group, by ascending index. */
+  heldParts(group: PartGroup): Promise<HeldPart[]>
+  /** All groups of an author of which parts are held, with the bytes of their JSON; in no order. */
+  heldGroups(author: string): Promise<(PartGroup & { readonly bytes: number })[]>
+
   /** JSON of events by position, in the order asked for; undefined where there is none. */
   load(seqs: readonly number[]): Promise<(string | undefined)[]>
-  /** Positions of events by id; undefined where there is none. */
+  /** Positions of events by id; undefined where there is none, or no more. */
   locate(ids: readonly string[]): Promise<(number | undefined)[]>
   /** One key's feed, `after < seq <= through`, ascending. */
   feed(reader: string, after: number, through: number): AsyncIterable<number>
   /** Grants of one key, `after < seq <= through`, ascending. */
   grants(reader: string, after: number, through: number): Promise<Grant[]>
-  /** Positions of a document's log, ascending, up to and including `through`. */
-  documentLog(address: string, through: number): AsyncIterable<IndexEntry>
+  /**
+   * Documents that changed for a reader after a position, each once, ascending by the position of their newest
+   * event. What a reader gained in that range is among them.
+   */
+  changedDocuments(
+    reader: string,
+    after: number,
+  ): AsyncIterable<{ readonly address: string; readonly seq: number }>
+  /** A document's log, ascending, `after < seq <= through`. */
+  documentLog(address: string, after: number, through: number): AsyncIterable<IndexEntry>
   /** Everything one owner has of one kind, newest first, equal times by lowest id, `since`/`until` inclusive. */
   ownerLog(owner: string, kind: number, since: number, until: number): AsyncIterable<IndexEntry>
   /** Addresses of the documents of others that a key may read now. */
   sharedWith(reader: string): Promise<string[]>
+
+  /** Addresses of all documents; for checking the whole database, not for serving. */
+  allDocuments(): AsyncIterable<string>
+  /** What {@link keepState} kept last; undefined if nothing, or nothing readable. */
+  keptState(address: string): Promise<KeptState | undefined>
+  /** Keeps a document's merged state, in the order of the calls; a power cut may lose it. */
+  keepState(address: string, state: KeptState): Promise<void>
 
   /** Waits for a commit under way, then releases the database. */
   close(): Promise<void>

@@ -83,8 +83,9 @@ export function rowsToOutbox(rows: readonly RawRow[]): OutboxEntry[] {
   })
 }
 
-export function documentToRow({ address, members, membersStatedAt }: StoredDocument): RawRow {
-  return raw(address, { address, members, members_stated_at: membersStatedAt })
+export function documentToRow(document: StoredDocument): RawRow {
+  const { address, members, membersStatedAt, ownWriters } = document
+  return raw(address, { address, members, members_stated_at: membersStatedAt, own_writers: ownWriters })
 }
 
 export function rowToDocument(row: RawRow): StoredDocument {
@@ -92,6 +93,7 @@ export function rowToDocument(row: RawRow): StoredDocument {
     address: String(row.address),
     members: String(row.members),
     membersStatedAt: Number(row.members_stated_at),
+    ownWriters: String(row.own_writers),
   }
 }
 

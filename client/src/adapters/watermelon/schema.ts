@@ -79,6 +79,7 @@ const internalTables: readonly TableSchema[] = [
       { name: 'address', type: 'string' },
       { name: 'members', type: 'string' },
       { name: 'members_stated_at', type: 'number' },
+      { name: 'own_writers', type: 'string' },
     ],
     unsafeSql: withUniqueIndexOnly(['address']),
   }),

@@ -1,4 +1,4 @@
-import type { IndexEntry } from '../../ports/event-log.js'
+import type { HeldPart, IndexEntry, KeptState } from '../../ports/event-log.js'
 
 /**
  * How the log's indexes lie in LevelDB: a first byte names the index, numbers are big-endian so that keys sort
@@ -17,6 +17,14 @@ import type { IndexEntry } from '../../ports/event-log.js'
  * | `o` | owner, kind, created_at inverted, id | seq |
  * | `r` | address | the document's record as JSON |
  * | `s` | reader, address | nothing |
+ * | `w` | address, client id | public key |
+ * | `t` | reader, seq | address |
+ * | `x` | address, seq | id of an event that was superseded |
+ * | `h` | author, address, group, index | id and JSON of a part that waits for others |
+ * | `c` | address | seq and merged state |
+ *
+ * In `i` a position stands for an event in the log, {@link ID_HELD} for a part that waits, and
+ * {@link ID_SUPERSEDED} for one that a checkpoint stands for.
  */
 const PREFIX = {
   meta: 0x6d,
@@ -29,14 +37,24 @@ const PREFIX = {
   ownerLog: 0x6f,
   record: 0x72,
   shared: 0x73,
+  writer: 0x77,
+  change: 0x74,
+  supersededId: 0x78,
+  held: 0x68,
+  state: 0x63,
 } as const
 
 const SEQ_BYTES = 8
+/** Values of the `i` index that are no positions: of other lengths than those. */
+export const ID_SUPERSEDED = Uint8Array.of(1)
+export const ID_HELD = Uint8Array.of(2)
 const HASH_BYTES = 32
 /** Value of a feed entry: what stands at that position. Other marks are left for later formats. */
 export const FEED_EVENT = Uint8Array.of(1)
 /** Value where the key says everything. */
 export const EMPTY = new Uint8Array(0)
+
+const MAX_INDEX = 0xffff
 
 /** Bounds of a range of keys, both inclusive. */
 export interface KeyRange {
@@ -64,6 +82,12 @@ function uint64(value: number): Uint8Array {
 
 function uint16(value: number): Uint8Array {
   return Uint8Array.of(value >> 8, value & 0xff)
+}
+
+function uint32(value: number): Uint8Array {
+  const bytes = Buffer.allocUnsafe(4)
+  bytes.writeUInt32BE(value >>> 0, 0)
+  return bytes
 }
 
 function hex(text: string): Uint8Array {
@@ -108,6 +132,14 @@ export const keyOf = {
   record: (address: string): Uint8Array => join(PREFIX.record, sized(address)),
   shared: (reader: string, address: string): Uint8Array =>
     join(PREFIX.shared, hex(reader), Buffer.from(address, 'utf8')),
+  writer: (address: string, clientId: number): Uint8Array =>
+    join(PREFIX.writer, sized(address), uint32(clientId)),
+  change: (reader: string, seq: number): Uint8Array => join(PREFIX.change, hex(reader), uint64(seq)),
+  supersededId: (address: string, seq: number): Uint8Array =>
+    join(PREFIX.supersededId, sized(address), uint64(seq)),
+  held: (author: string, address: string, group: string, index: number): Uint8Array =>
+    join(PREFIX.held, hex(author), sized(address), sized(group), uint16(index)),
+  state: (address: string): Uint8Array => join(PREFIX.state, sized(address)),
 } as const
 
 const LOWEST_ID = '00'.repeat(HASH_BYTES)
@@ -127,8 +159,8 @@ export const rangeOf = {
     gte: keyOf.grant(reader, after + 1, ''),
     lte: Buffer.concat([keyOf.grant(reader, through, ''), AFTER_TEXT]),
   }),
-  documentLog: (address: string, through: number): KeyRange => ({
-    gte: keyOf.documentLog(address, 0),
+  documentLog: (address: string, after: number, through: number): KeyRange => ({
+    gte: keyOf.documentLog(address, after + 1),
     lte: keyOf.documentLog(address, through),
   }),
   ownerLog: (owner: string, kind: number, since: number, until: number): KeyRange => ({
@@ -138,6 +170,26 @@ export const rangeOf = {
   shared: (reader: string): KeyRange => ({
     gte: keyOf.shared(reader, ''),
     lte: Buffer.concat([keyOf.shared(reader, ''), AFTER_TEXT]),
+  }),
+  changes: (reader: string, after: number): KeyRange => ({
+    gte: keyOf.change(reader, after + 1),
+    lte: keyOf.change(reader, Number.MAX_SAFE_INTEGER),
+  }),
+  supersededIds: (address: string): KeyRange => ({
+    gte: keyOf.supersededId(address, 0),
+    lte: keyOf.supersededId(address, Number.MAX_SAFE_INTEGER),
+  }),
+  held: (author: string, address: string, group: string): KeyRange => ({
+    gte: keyOf.held(author, address, group, 0),
+    lte: keyOf.held(author, address, group, MAX_INDEX),
+  }),
+  heldBy: (author: string): KeyRange => ({
+    gte: join(PREFIX.held, hex(author)),
+    lte: join(PREFIX.held, hex(author), uint16(MAX_INDEX)),
+  }),
+  records: (): KeyRange => ({
+    gte: join(PREFIX.record),
+    lte: join(PREFIX.record, uint16(MAX_INDEX)),
   }),
 } as const
 
@@ -156,7 +208,62 @@ export function encodePlace(createdAt: number, id: string): Uint8Array {
   return Buffer.concat([uint64(createdAt), hex(id)])
 }
 
-/** The position at the end of an `e`, `f` or `d` key. */
+/** A value of the `i` index: the position, or undefined for an event that has none. */
+export function seqOfId(value: Uint8Array): number | undefined {
+  return value.byteLength === SEQ_BYTES ? decodeSeq(value) : undefined
+}
+
+/** A key as the value of a `w` entry, or an event's id as that of an `x` entry. */
+export function encodeHex(text: string): Uint8Array {
+  return hex(text)
+}
+
+/** The key in the value of a `w` entry, or the id in that of an `x` entry. */
+export function decodeHex(value: Uint8Array): string {
+  return hexAt(value, 0)
+}
+
+/** The value of an `h` entry. */
+export function encodeHeld({ id, json }: { readonly id: string; readonly json: string }): Uint8Array {
+  return Buffer.concat([hex(id), Buffer.from(json, 'utf8')])
+}
+
+/** An `h` entry. */
+export function heldOfEntry(key: Uint8Array, value: Uint8Array): HeldPart {
+  const addressOffset = 1 + HASH_BYTES
+  const addressEnd = addressOffset + 2 + view(key).getUint16(addressOffset)
+  const groupEnd = addressEnd + 2 + view(key).getUint16(addressEnd)
+  return {
+    author: hexAt(key, 1),
+    address: textAt(key.subarray(0, addressEnd), addressOffset + 2),
+    group: textAt(key.subarray(0, groupEnd), addressEnd + 2),
+    index: view(key).getUint16(groupEnd),
+    id: hexAt(value, 0),
+    json: textAt(value, HASH_BYTES),
+  }
+}
+
+/** The value of a `c` entry. */
+export function encodeState({ throughSeq, update }: KeptState): Uint8Array {
+  return Buffer.concat([uint64(throughSeq), update])
+}
+
+/** The merged state in the value of a `c` entry. */
+export function decodeState(value: Uint8Array): KeptState {
+  return { throughSeq: uint64At(value, 0), update: value.subarray(SEQ_BYTES) }
+}
+
+/** The address in an `r` key. */
+export function addressOfRecordKey(key: Uint8Array): string {
+  return textAt(key, 3)
+}
+
+/** The address in the value of a `t` entry. */
+export function addressOfChange(value: Uint8Array): string {
+  return textAt(value, 0)
+}
+
+/** The position at the end of an `e`, `f`, `d`, `t` or `x` key. */
 export function seqOfKey(key: Uint8Array): number {
   return uint64At(key, key.byteLength - SEQ_BYTES)
 }

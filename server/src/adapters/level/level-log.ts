@@ -2,27 +2,32 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Logger, SyncError, silentLogger, toSyncError } from '@onyx-sync/shared'
+import { getOrCreate, type Logger, SyncError, silentLogger, toSyncError } from '@onyx-sync/shared'
 import { Level } from 'level'
-import type { Commit, DocumentRecord, Epoch, EventLog } from '../../ports/event-log.js'
+import type { Commit, DocumentRecord, Epoch, EventLog, PartGroup } from '../../ports/event-log.js'
 import {
+  addressOfChange,
+  addressOfRecordKey,
   addressOfSharedKey,
+  decodeHex,
   decodeSeq,
-  EMPTY,
-  encodePlace,
+  decodeState,
   encodeSeq,
+  encodeState,
   entryOfDocumentLog,
   entryOfOwnerLog,
-  FEED_EVENT,
   grantOfKey,
+  heldOfEntry,
   type KeyRange,
   keyOf,
   rangeOf,
+  seqOfId,
   seqOfKey,
 } from './keys.js'
+import { lookUp, writeCommit } from './level-commit.js'
 
-/** Version of the layout that this code reads and writes. */
-export const LEVEL_FORMAT_VERSION = 1
+/** Version of the layout that this code reads and writes. Version 1 was never released. */
+export const LEVEL_FORMAT_VERSION = 2
 
 /** Free space below which opening the database again is not tried: it writes up to a memtable (4 MiB) and more. */
 const MIN_FREE_BYTES = 16 * 1024 * 1024
@@ -92,6 +97,12 @@ async function readMeta(db: Database, directory: string): Promise<Meta> {
       `${directory} was written by a newer version (format ${version}, this one knows ${LEVEL_FORMAT_VERSION}): update onyx-sync`,
     )
   }
+  if (version < LEVEL_FORMAT_VERSION) {
+    throw new SyncError(
+      'DATA_FORMAT',
+      `${directory} was written before the first release (format ${version}): use another data directory, and devices bring their data again`,
+    )
+  }
   return { databaseId: Buffer.from(id).toString('utf8'), serverSecretKey: new Uint8Array(secretKey) }
 }
 
@@ -155,11 +166,10 @@ function createLevelLog(db: Database, meta: Meta, initial: Place, logger: Logger
   async function write(commit: Commit): Promise<void> {
     await heal()
     assertFollows(commit, head)
+    const lookedUp = await lookUp(db, commit)
     const batch = db.batch()
     try {
-      putAll(commit, (key, value) => batch.put(key, value))
-      for (const { reader, address } of commit.revocations) batch.del(keyOf.shared(reader, address))
-      for (const { reader, address } of commit.grants) batch.put(keyOf.shared(reader, address), EMPTY)
+      writeCommit(commit, lookedUp, batch)
     } catch (error) {
       await batch.close()
       throw error
@@ -215,10 +225,27 @@ function createLevelLog(db: Database, meta: Meta, initial: Place, logger: Logger
       writing = written.catch(() => {})
       return written
     },
+    async writers(address, clientIds) {
+      const values = await db.getMany(clientIds.map((clientId) => keyOf.writer(address, clientId)))
+      return values.map((value) => (value === undefined ? undefined : decodeHex(value)))
+    },
+    async heldParts({ author, address, group }) {
+      const found = await db.iterator(rangeOf.held(author, address, group)).all()
+      return found.map(([key, value]) => heldOfEntry(key, value))
+    },
+    async heldGroups(author) {
+      const groups = new Map<string, PartGroup & { bytes: number }>()
+      for await (const [key, value] of entries(rangeOf.heldBy(author))) {
+        const { address, group } = heldOfEntry(key, value)
+        getOrCreate(groups, `${group} ${address}`, () => ({ author, address, group, bytes: 0 })).bytes +=
+          value.byteLength
+      }
+      return [...groups.values()]
+    },
     load: (seqs) => db.getMany<Uint8Array, string>(seqs.map(keyOf.event), { valueEncoding: 'utf8' }),
     async locate(ids) {
       return (await db.getMany(ids.map(keyOf.id))).map((value) =>
-        value === undefined ? undefined : decodeSeq(value),
+        value === undefined ? undefined : seqOfId(value),
       )
     },
     async *feed(reader, after, through) {
@@ -230,8 +257,14 @@ function createLevelLog(db: Database, meta: Meta, initial: Place, logger: Logger
       const found = await db.keys(rangeOf.grants(reader, after, through)).all()
       return found.map((key) => ({ reader, ...grantOfKey(key) }))
     },
-    async *documentLog(address, through) {
-      for await (const [key, value] of entries(rangeOf.documentLog(address, through))) {
+    async *changedDocuments(reader, after) {
+      for await (const [key, value] of entries(rangeOf.changes(reader, after))) {
+        yield { address: addressOfChange(value), seq: seqOfKey(key) }
+      }
+    },
+    async *documentLog(address, after, through) {
+      if (after >= through) return
+      for await (const [key, value] of entries(rangeOf.documentLog(address, after, through))) {
         yield entryOfDocumentLog(key, value)
       }
     },
@@ -243,6 +276,20 @@ function createLevelLog(db: Database, meta: Meta, initial: Place, logger: Logger
     },
     async sharedWith(reader) {
       return (await db.keys(rangeOf.shared(reader)).all()).map(addressOfSharedKey)
+    },
+    async *allDocuments() {
+      for await (const key of keys(rangeOf.records())) yield addressOfRecordKey(key)
+    },
+    async keptState(address) {
+      const value = await db.get(keyOf.state(address))
+      return value === undefined ? undefined : decodeState(value)
+    },
+    async keepState(address, state) {
+      if (isClosed || isSuspect) return
+      const kept = db.put(keyOf.state(address), encodeState(state))
+      // Closing waits for it.
+      writing = Promise.allSettled([writing, kept]).then(() => {})
+      await kept
     },
     async close() {
       isClosed = true
@@ -258,22 +305,4 @@ function assertFollows(commit: Commit, head: number): void {
       throw new SyncError('STORE_FAILED', `position ${seq} does not follow ${head + index}`)
     }
   }
-}
-
-function putAll(commit: Commit, put: (key: Uint8Array, value: Uint8Array) => void): void {
-  const { epoch } = commit
-  if (epoch !== undefined) put(keyOf.epoch(epoch.fromSeq), Buffer.from(epoch.id, 'hex'))
-  for (const event of commit.events) {
-    const { seq, id, address, createdAt } = event
-    const position = encodeSeq(seq)
-    put(keyOf.event(seq), Buffer.from(event.json, 'utf8'))
-    put(keyOf.id(id), position)
-    put(keyOf.ownerLog(event.owner, event.kind, createdAt, id), position)
-    if (address !== undefined) put(keyOf.documentLog(address, seq), encodePlace(createdAt, id))
-    for (const reader of event.readers) put(keyOf.feed(reader, seq), FEED_EVENT)
-  }
-  for (const record of commit.documents) {
-    put(keyOf.record(record.address), Buffer.from(JSON.stringify(record), 'utf8'))
-  }
-  for (const { reader, address, seq } of commit.grants) put(keyOf.grant(reader, seq, address), EMPTY)
 }

@@ -1,0 +1,119 @@
+import { parseAddress, SyncError } from '@onyx-sync/shared'
+import type { Level } from 'level'
+import { type Commit, type HeldPart, KEPT_SUPERSEDED_IDS, type Superseded } from '../../ports/event-log.js'
+import {
+  decodeHex,
+  EMPTY,
+  encodeHeld,
+  encodeHex,
+  encodePlace,
+  encodeSeq,
+  FEED_EVENT,
+  ID_HELD,
+  ID_SUPERSEDED,
+  keyOf,
+  rangeOf,
+} from './keys.js'
+
+/** What a commit needs to know of the database before it is written. */
+export interface LookedUp {
+  /** Held parts that the commit releases. */
+  readonly released: readonly HeldPart[]
+  /** Ids of superseded events that are forgotten now, with their keys. */
+  readonly forgotten: readonly { readonly key: Uint8Array; readonly id: string }[]
+}
+
+/** The writing half of a LevelDB batch. */
+interface Writer {
+  put(key: Uint8Array, value: Uint8Array): unknown
+  del(key: Uint8Array): unknown
+}
+
+/** Reads what a commit releases and lets go. */
+export async function lookUp(
+  db: Pick<Level<Uint8Array, Uint8Array>, 'iterator'>,
+  { released = [], superseded = [] }: Commit,
+): Promise<LookedUp> {
+  const parts: HeldPart[] = []
+  for (const group of released) {
+    const range = rangeOf.held(group.author, group.address, group.group)
+    for (const [key, value] of await db.iterator(range).all()) {
+      // Only the id is needed: the rest of the key is the group's.
+      parts.push({
+        ...group,
+        index: (key[key.byteLength - 2] as number) * 256 + (key[key.byteLength - 1] as number),
+        id: decodeHex(value),
+        json: '',
+      })
+    }
+  }
+  const forgotten: { key: Uint8Array; id: string }[] = []
+  for (const { address, events } of superseded) {
+    const known = await db.iterator(rangeOf.supersededIds(address)).all()
+    const excess = known.length + events.length - KEPT_SUPERSEDED_IDS
+    for (const [key, value] of known.slice(0, Math.max(0, excess)))
+      forgotten.push({ key, id: decodeHex(value) })
+  }
+  return { released: parts, forgotten }
+}
+
+/** Writes a commit into a batch. What goes comes first, because it may be put again by what comes. */
+export function writeCommit(commit: Commit, lookedUp: LookedUp, batch: Writer): void {
+  const { epoch, moves = [], writers = [], superseded = [], held = [] } = commit
+  for (const part of lookedUp.released) {
+    batch.del(keyOf.held(part.author, part.address, part.group, part.index))
+    batch.del(keyOf.id(part.id))
+  }
+  for (const { key, id } of lookedUp.forgotten) {
+    batch.del(key)
+    batch.del(keyOf.id(id))
+  }
+  for (const gone of superseded) deleteSuperseded(gone, batch)
+  if (epoch !== undefined) batch.put(keyOf.epoch(epoch.fromSeq), Buffer.from(epoch.id, 'hex'))
+  for (const event of commit.events) {
+    const { seq, id, address, createdAt } = event
+    const position = encodeSeq(seq)
+    batch.put(keyOf.event(seq), Buffer.from(event.json, 'utf8'))
+    batch.put(keyOf.id(id), position)
+    batch.put(keyOf.ownerLog(event.owner, event.kind, createdAt, id), position)
+    if (address !== undefined) batch.put(keyOf.documentLog(address, seq), encodePlace(createdAt, id))
+    for (const reader of event.readers) batch.put(keyOf.feed(reader, seq), FEED_EVENT)
+  }
+  for (const part of held) {
+    batch.put(keyOf.held(part.author, part.address, part.group, part.index), encodeHeld(part))
+    batch.put(keyOf.id(part.id), ID_HELD)
+  }
+  for (const record of commit.documents) {
+    batch.put(keyOf.record(record.address), Buffer.from(JSON.stringify(record), 'utf8'))
+  }
+  for (const { address, clientId, pubkey } of writers) {
+    batch.put(keyOf.writer(address, clientId), encodeHex(pubkey))
+  }
+  for (const { reader, from } of moves) if (from !== undefined) batch.del(keyOf.change(reader, from))
+  for (const { reader, address, to } of moves) {
+    if (to !== undefined) batch.put(keyOf.change(reader, to), Buffer.from(address, 'utf8'))
+  }
+  for (const { reader, address } of commit.revocations) batch.del(keyOf.shared(reader, address))
+  for (const { reader, address, seq } of commit.grants) {
+    batch.put(keyOf.grant(reader, seq, address), EMPTY)
+    batch.put(keyOf.shared(reader, address), EMPTY)
+  }
+}
+
+function deleteSuperseded({ address, events, readers }: Superseded, batch: Writer): void {
+  const parsed = parseAddress(address)
+  if (parsed === undefined) throw new SyncError('STORE_FAILED', `${address} names no document`)
+  const { owner, kind } = parsed
+  for (const [index, { seq, id, created_at }] of events.entries()) {
+    batch.del(keyOf.event(seq))
+    batch.del(keyOf.ownerLog(owner, kind, created_at, id))
+    batch.del(keyOf.documentLog(address, seq))
+    for (const reader of readers) batch.del(keyOf.feed(reader, seq))
+    if (index < events.length - KEPT_SUPERSEDED_IDS) {
+      batch.del(keyOf.id(id))
+      continue
+    }
+    batch.put(keyOf.id(id), ID_SUPERSEDED)
+    batch.put(keyOf.supersededId(address, seq), encodeHex(id))
+  }
+}

@@ -1,0 +1,111 @@
+import {
+  containsUpdate,
+  hasPending,
+  hasSameBytes,
+  type Logger,
+  SyncError,
+  utf8Length,
+} from '@onyx-sync/shared'
+import * as Y from 'yjs'
+import type { DocumentRecord, EventLog, IndexEntry } from '../ports/event-log.js'
+import type { CheckedEvent, DocumentContent } from './check-event.js'
+import type { MergedStates } from './merged-state.js'
+import { loadEvents, loadInPages, updateOfStored } from './stored-events.js'
+
+/** What an event that writes more than its author's own says about the document as it is. */
+export interface Comparison {
+  /** Whether the document lacks something of it, be it a struct or a deletion. */
+  readonly bringsNews: boolean
+  /** Client ids under which it has structs that the document lacks. */
+  readonly newWriters: readonly number[]
+}
+
+/** An event that leaves the log, with the bytes of its JSON. */
+export interface SupersededEntry extends IndexEntry {
+  readonly bytes: number
+}
+
+export interface CheckpointsOptions {
+  readonly log: EventLog
+  readonly states: MergedStates
+  readonly logger: Logger
+  /** Whether a document holds all of an update. For simulations that break it. @default vector and deletions */
+  readonly contains?: (doc: Y.Doc, update: Uint8Array) => boolean
+}
+
+/** Decides what an event with the whole state of a document may say, and which events it stands for. */
+export interface Checkpoints {
+  /**
+   * Compares an event with its document, the log's and what `earlier` events of the same batch add. Throws
+   * `UPDATE_INVALID` when the two contradict each other: one place in the document, two contents. Whoever
+   * applied them in another order would end up with another document. Source: SPEC CHK2.
+   */
+  compare(content: DocumentContent, earlier: readonly Uint8Array[]): Promise<Comparison>
+  /**
+   * Events of the log that a checkpoint contains wholly, structs and deletions. Not the one that states the
+   * members, unless the checkpoint states them itself. None where it hangs on something missing. Source: SPEC
+   * CHK1.
+   */
+  superseded(checked: CheckedEvent, record: DocumentRecord | undefined): Promise<SupersededEntry[]>
+}
+
+export function createCheckpoints({ log, states, logger, ...options }: CheckpointsOptions): Checkpoints {
+  const contains = options.contains ?? containsUpdate
+
+  return {
+    async compare({ address, framed: { update } }, earlier) {
+      const state = await states.read(address, (doc) => Y.encodeStateAsUpdate(doc))
+      const before = new Y.Doc()
+      before.transact(() => {
+        for (const bytes of [state, ...earlier]) Y.applyUpdate(before, bytes)
+      })
+      const bringsNews = !containsUpdate(before, update)
+      const newWriters = writersBeyond(before, update)
+      const reversed = new Y.Doc()
+      Y.applyUpdate(reversed, update)
+      Y.applyUpdate(reversed, Y.encodeStateAsUpdate(before))
+      Y.applyUpdate(before, update)
+      if (!hasPending(before) && !hasSameBytes(before, reversed)) {
+        throw new SyncError(
+          'UPDATE_INVALID',
+          `the update contradicts what ${address} holds under the same client ids and clocks: load the document anew`,
+        )
+      }
+      return { bringsNews, newWriters }
+    },
+
+    async superseded({ content, event, statedMembers }, record) {
+      if (content === undefined || !content.framed.checkpoint || record === undefined) return []
+      const doc = new Y.Doc()
+      Y.applyUpdate(doc, content.framed.update)
+      if (hasPending(doc)) return []
+      const statesMembers = statedMembers !== undefined && event.created_at >= record.membersStatedAt
+      const gone: SupersededEntry[] = []
+      const entries = log.documentLog(content.address, 0, log.head)
+      const load = async (page: readonly IndexEntry[]) => loadEvents(log, logger, page)
+      for await (const events of loadInPages(entries, load)) {
+        for (const { seq, id, created_at, json, event: old } of events) {
+          if (seq === record.membersSeq && !statesMembers) continue
+          try {
+            if (!contains(doc, updateOfStored(old))) continue
+            gone.push({ seq, id, created_at, bytes: utf8Length(json) })
+          } catch (error) {
+            logger.error('a stored event can not be read; it stays', { seq, error: String(error) })
+          }
+        }
+      }
+      return gone
+    },
+  }
+}
+
+/** Client ids under which an update goes beyond what a document has. */
+function writersBeyond(doc: Y.Doc, update: Uint8Array): number[] {
+  const found = new Set<number>()
+  for (const struct of Y.decodeUpdate(update).structs) {
+    if (struct instanceof Y.Skip) continue
+    const { client, clock } = struct.id
+    if (clock + struct.length > Y.getState(doc.store, client)) found.add(client)
+  }
+  return [...found]
+}

@@ -1,0 +1,223 @@
+import { getOrCreate, KIND, type NostrEvent, SyncError } from '@onyx-sync/shared'
+import type {
+  Commit,
+  DocumentRecord,
+  EventLog,
+  LoggedEvent,
+  Move,
+  Superseded,
+  Writer,
+} from '../ports/event-log.js'
+import type { CheckedEvent, DocumentContent } from './check-event.js'
+import type { Checkpoints, SupersededEntry } from './checkpoints.js'
+import { applyToDocument, mayWrite } from './roster.js'
+
+/** A commit in the making: each event is decided on what the events before it in the batch did. */
+export interface Draft {
+  /**
+   * Takes an event in. Throws the `SyncError` that refuses it; nothing of it is in the draft then. One call
+   * at a time.
+   */
+  add(checked: CheckedEvent): Promise<void>
+  has(id: string): boolean
+  /** The events taken in, in log order. */
+  readonly events: readonly NostrEvent[]
+  toCommit(): Commit
+}
+
+/** What is known of the documents that a batch touches. */
+interface Known {
+  readonly records: Map<string, DocumentRecord>
+  /** Whose a Yjs client id is, by `<client id> <address>`. */
+  readonly writers: Map<string, string>
+}
+
+/** A draft on top of the log as it is now. Reads everything that the batch will ask for at once. */
+export async function createDraft(
+  log: EventLog,
+  checkpoints: Checkpoints,
+  batch: readonly CheckedEvent[],
+): Promise<Draft> {
+  const idsByAddress = new Map<string, Set<number>>()
+  for (const { content } of batch) {
+    if (content === undefined) continue
+    const ids = getOrCreate(idsByAddress, content.address, () => new Set())
+    for (const id of content.clientIds) ids.add(id)
+  }
+  const known: Known = { records: new Map(), writers: new Map() }
+  for (const record of await log.documents([...idsByAddress.keys()])) {
+    if (record !== undefined) known.records.set(record.address, record)
+  }
+  await Promise.all(
+    [...idsByAddress].map(async ([address, ids]) => {
+      const list = [...ids]
+      for (const [index, pubkey] of (await log.writers(address, list)).entries()) {
+        if (pubkey !== undefined) known.writers.set(`${list[index]} ${address}`, pubkey)
+      }
+    }),
+  )
+  return assemble(log.head, known, checkpoints)
+}
+
+function assemble(head: number, { records, writers }: Known, checkpoints: Checkpoints): Draft {
+  /** Records as they were before the batch, of every document it touches. */
+  const originals = new Map<string, DocumentRecord | undefined>()
+  const updates = new Map<string, Uint8Array[]>()
+  const bound: Writer[] = []
+  const superseded = new Map<string, Superseded>()
+  const ids = new Set<string>()
+  const logged: LoggedEvent[] = []
+  const events: NostrEvent[] = []
+  /** What the batch did to each key's membership in the end, by reader and address. */
+  const changes = new Map<string, { reader: string; address: string; grantedAt: number | undefined }>()
+
+  function note(reader: string, address: string, grantedAt: number | undefined): void {
+    changes.set(`${reader} ${address}`, { reader, address, grantedAt })
+  }
+
+  /**
+   * A client id belongs to the first key that wrote under it: structs that somebody forges under another's,
+   * and that arrive first, would displace the real ones for good (trap Y6). What is there already may come
+   * again in anybody's event; the owner may bring back what a server that was set back has lost.
+   *
+   * @returns whether the event brings news, and the client ids that are its author's from now on
+   */
+  async function examine(
+    { event, owner }: CheckedEvent,
+    content: DocumentContent,
+  ): Promise<{ bringsNews: boolean; claimed: readonly number[] }> {
+    const { address, framed } = content
+    // Settings have one author.
+    const clientIds = event.kind === KIND.chat ? content.clientIds : []
+    const ownerOf = (id: number) => writers.get(`${id} ${address}`)
+    const foreign = clientIds.filter((id) => ![undefined, event.pubkey].includes(ownerOf(id)))
+    const free = clientIds.filter((id) => ownerOf(id) === undefined)
+    if (!framed.checkpoint && foreign.length === 0) return { bringsNews: true, claimed: free }
+    const { bringsNews, newWriters } = await checkpoints.compare(content, updates.get(address) ?? [])
+    const restores = framed.checkpoint && event.pubkey === owner
+    const forged = foreign.filter((id) => newWriters.includes(id))
+    if (forged.length > 0 && !restores) {
+      throw new SyncError(
+        'WRITE_RESTRICTED',
+        `the Yjs client id ${forged[0]} belongs to another key in ${address}: load the document anew, which gives it a client id of its own`,
+      )
+    }
+    // Whose they are isn't said by an owner who brings them back; they are free for who goes on under them.
+    return { bringsNews, claimed: restores && hasOthers(address, event.pubkey) ? [] : free }
+  }
+
+  /** Whether anybody else may have written to a document. */
+  function hasOthers(address: string, owner: string): boolean {
+    const record = records.get(address)
+    if (record === undefined || record.members.length > 0) return true
+    for (const [key, pubkey] of writers) if (key.endsWith(` ${address}`) && pubkey !== owner) return true
+    return false
+  }
+
+  async function addToDocument(
+    checked: CheckedEvent,
+    content: DocumentContent,
+    seq: number,
+  ): Promise<string[]> {
+    const { event, owner } = checked
+    const { address, framed } = content
+    const previous = records.get(address)
+    if (!mayWrite(event.pubkey, owner, previous)) {
+      throw new SyncError('WRITE_RESTRICTED', `you are not a member of ${address}`)
+    }
+    const { bringsNews, claimed } = await examine(checked, content)
+    const gone = framed.checkpoint ? await checkpoints.superseded(checked, previous) : []
+    const change = applyToDocument(previous, { ...checked, content }, seq, bringsNews)
+    const readers = [owner, ...change.record.members.map((member) => member.pubkey)]
+    // From here on nothing fails: an event is in the draft as a whole or not at all.
+    if (!originals.has(address)) originals.set(address, previous)
+    records.set(address, supersede(change.record, gone, readers))
+    getOrCreate(updates, address, () => []).push(framed.update)
+    for (const clientId of claimed) {
+      writers.set(`${clientId} ${address}`, event.pubkey)
+      bound.push({ address, clientId, pubkey: event.pubkey })
+    }
+    for (const reader of change.joined) note(reader, address, seq)
+    for (const reader of change.left) note(reader, address, undefined)
+    return readers
+  }
+
+  function supersede(
+    record: DocumentRecord,
+    gone: readonly SupersededEntry[],
+    readers: readonly string[],
+  ): DocumentRecord {
+    if (gone.length === 0) return record
+    const { address } = record
+    const before = superseded.get(address)
+    const known = new Set(before?.events.map(({ seq }) => seq))
+    const news = gone.filter(({ seq }) => !known.has(seq))
+    superseded.set(address, {
+      address,
+      events: [...(before?.events ?? []), ...news].sort((a, b) => a.seq - b.seq),
+      readers: [...new Set([...(before?.readers ?? []), ...readers])],
+    })
+    const bytes = news.reduce((sum, event) => sum + event.bytes, 0)
+    return { ...record, eventCount: record.eventCount - news.length, byteCount: record.byteCount - bytes }
+  }
+
+  /** Where each reader's newest change of each document was before the batch, and is now. */
+  function moves(): Move[] {
+    const list: Move[] = []
+    for (const [address, original] of originals) {
+      const record = records.get(address) as DocumentRecord
+      const before = new Set(original === undefined ? [] : readersOf(original))
+      const after = new Set(readersOf(record))
+      for (const reader of new Set([...before, ...after])) {
+        const from = before.has(reader) ? original?.headSeq : undefined
+        list.push({ reader, address, from, to: after.has(reader) ? record.headSeq : undefined })
+      }
+    }
+    return list
+  }
+
+  return {
+    events,
+    has: (id) => ids.has(id),
+    async add(checked) {
+      const { event, json, content, owner } = checked
+      const seq = head + logged.length + 1
+      const readers = content === undefined ? [owner] : await addToDocument(checked, content, seq)
+      ids.add(event.id)
+      events.push(event)
+      logged.push({
+        seq,
+        id: event.id,
+        pubkey: event.pubkey,
+        kind: event.kind,
+        createdAt: event.created_at,
+        json,
+        address: content?.address,
+        owner,
+        readers,
+      })
+    },
+    toCommit() {
+      const grants: Commit['grants'][number][] = []
+      const revocations: Commit['revocations'][number][] = []
+      for (const { reader, address, grantedAt } of changes.values()) {
+        if (grantedAt === undefined) revocations.push({ reader, address })
+        else grants.push({ reader, address, seq: grantedAt })
+      }
+      const documents = [...originals.keys()].map((address) => records.get(address) as DocumentRecord)
+      return {
+        events: logged,
+        documents,
+        grants,
+        revocations,
+        writers: bound,
+        moves: moves(),
+        superseded: [...superseded.values()],
+      }
+    },
+  }
+}
+
+function readersOf({ owner, members }: DocumentRecord): string[] {
+  return [owner, ...members.map((member) => member.pubkey)]
+}

@@ -1,0 +1,23 @@
+import type { EventLog } from '@onyx-sync/server'
+import { type Logger, silentLogger } from '@onyx-sync/shared'
+import { createCheckpoints } from '../../server/src/core/checkpoints.js'
+import { createCounters } from '../../server/src/core/counters.js'
+import { createIngest, type Ingest, type PublishedCommit } from '../../server/src/core/ingest.js'
+import { createMergedStates } from '../../server/src/core/merged-state.js'
+
+/** The one writer of a log, as a relay puts it together. */
+export function ingestOf(
+  log: EventLog,
+  publish: (commit: PublishedCommit) => void = () => {},
+  logger: Logger = silentLogger,
+): Ingest {
+  const states = createMergedStates({ log, logger })
+  return createIngest({
+    log,
+    logger,
+    checkpoints: createCheckpoints({ log, states, logger }),
+    counters: createCounters(),
+    epochId: '0123456789abcdef',
+    publish,
+  })
+}
