@@ -1,11 +1,12 @@
 import { addressToDTag, type DocumentAddress, formatAddress, parseAddress } from './address.js'
+import { type ContentEncoding, encodingTag, parseEncodingTag } from './content-encoding.js'
 import { SyncError } from './errors.js'
 import { type EventTemplate, type NostrEvent, tagValues } from './event.js'
 import { isHex64 } from './hex.js'
 import { isDocumentKind, KIND, SETTINGS_IDENTIFIER } from './kinds.js'
 import type { Limits } from './limits.js'
 import { checkUpdate, type UpdateSummary } from './update-check.js'
-import { type ContentEncoding, decodeContent, encodeContent, type FramedUpdate } from './update-codec.js'
+import { decodeContent, encodeContent, type FramedUpdate } from './update-codec.js'
 
 /** Who may read and write a chat besides its owner, as an owner's event states it. */
 export interface Member {
@@ -30,10 +31,11 @@ export interface UpdateEventInput {
 /** An update event, ready to sign. Source: SPEC EVT1–EVT5. */
 export function createUpdateTemplate(input: UpdateEventInput): EventTemplate {
   const { address, author, framed, members, createdAt } = input
-  const tags = [['d', addressToDTag(address)], ['-'], ['encoding', 'yjs']]
+  const { content, encoding } = encodeContent(framed)
+  const tags = [['d', addressToDTag(address)], ['-'], encodingTag(encoding)]
   if (author !== address.owner) tags.push(['a', formatAddress(address)])
   else for (const member of members) tags.push(['p', member.pubkey, ...member.extra])
-  return { kind: address.kind, created_at: createdAt, tags, content: encodeContent(framed) }
+  return { kind: address.kind, created_at: createdAt, tags, content }
 }
 
 /** What the tags of an update event say. */
@@ -63,7 +65,7 @@ export function parseUpdateHeader(event: NostrEvent, limits: Limits): UpdateHead
   }
   const address = parseOwnership(event, own)
   const isOwner = address.owner === event.pubkey
-  return { address, encoding: parseEncoding(event), members: isOwner ? parseMembers(event) : undefined }
+  return { address, encoding: parseEncodingTag(event), members: isOwner ? parseMembers(event) : undefined }
 }
 
 function parseIdentifier(event: NostrEvent, kind: number, limits: Limits): string {
@@ -90,18 +92,6 @@ function parseOwnership(event: NostrEvent, own: DocumentAddress): DocumentAddres
     )
   }
   return address
-}
-
-function parseEncoding(event: NostrEvent): ContentEncoding {
-  const tags = event.tags.filter((tag) => tag[0] === 'encoding')
-  if (tags.length !== 1) throw invalid('exactly one encoding tag is needed: ["encoding", "yjs"]')
-  const values = (tags[0] as string[]).slice(1)
-  if (values.length === 1 && values[0] === 'yjs') return 'yjs'
-  if (values.length === 2 && values[0] === 'yjs' && values[1] === 'deflate') return 'yjs+deflate'
-  throw new SyncError(
-    'ENCODING_UNKNOWN',
-    `unknown encoding ${JSON.stringify(values.join(' ').slice(0, 64))}; known are "yjs" and "yjs" "deflate"`,
-  )
 }
 
 function parseMembers(event: NostrEvent): Member[] {

@@ -117,13 +117,18 @@ async function perform(cell, value, call) {
 }
 
 const LETTERS = ['a', 'bc', 'ø', '😀', ' ', '  ', '\n', '\t', '"', '漢', 'zzzz']
+const FILLER = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'
 const someText = () => Array.from({ length: 1 + below(24) }, () => LETTERS[below(LETTERS.length)]).join('')
 
 async function edit({ kind = random(), characters = 0 } = {}) {
   const known = await knownAddresses()
   const open = chats.map(addressOf).filter((address) => known.includes(address))
   const free = own.filter(({ cell }) => !busy.has(cell))
-  const filler = 'x'.repeat(characters)
+  // Text that DEFLATE leaves about as long as it is.
+  const noise = seeded('filler')
+  const filler = Array.from({ length: characters }, () => FILLER[Math.floor(noise() * FILLER.length)]).join(
+    '',
+  )
   if (open.length > 0 && (kind < 0.6 || (kind < 0.9 && free.length === 0))) {
     const address = open[below(open.length)]
     const id = `${name}.${run}.${count + 1}`

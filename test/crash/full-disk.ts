@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { NostrEvent } from '@onyx-sync/shared'
-import { chatEvent, testKey } from '../support/events.js'
+import { chatEvent, noise, testKey } from '../support/events.js'
 import { type ObedientDevice, startDevice } from './orders.js'
 import { BrokenPromise } from './plan.js'
 import {
@@ -36,7 +36,7 @@ export async function runFullServer(scope: Scope, fault?: string): Promise<FullS
   let refusals = 0
   let count = 0
   const next = (): NostrEvent =>
-    chatEvent(key, { chatId: `c${count % 3}`, text: `${++count} ${'x'.repeat(40_000)}` })
+    chatEvent(key, { chatId: `c${count % 3}`, text: `${++count} ${noise(40_000)}` })
 
   async function publish(wire: Wire, event: NostrEvent): Promise<boolean> {
     const { accepted, reason } = await wire.publish(event)
@@ -216,7 +216,7 @@ export async function runFullDevice(scope: Scope, fault?: string): Promise<FullD
 
 /** The terminal device on the full disk: one clear sentence and exit code 1. */
 async function tryCommand(scope: Scope, db: string): Promise<string> {
-  const child = scope.launch(DEVICE_BIN, ['chat', 'send', 'own', 'x'.repeat(20_000), '--db', db])
+  const child = scope.launch(DEVICE_BIN, ['chat', 'send', 'own', noise(20_000), '--db', db])
   const { code } = await child.ended
   const words = child.stderr().trim()
   if (code !== 1 || !words.startsWith('onyx-sync: ') || /^\s+at /m.test(words)) {

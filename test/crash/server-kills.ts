@@ -1,6 +1,6 @@
 import type { NostrEvent } from '@onyx-sync/shared'
 import { createSeededRandom, type SeededRandom } from '@onyx-sync/testing'
-import { chatEvent, type TestKey, testKey } from '../support/events.js'
+import { chatEvent, noise, type TestKey, testKey } from '../support/events.js'
 import { BrokenPromise } from './plan.js'
 import {
   type Child,
@@ -190,7 +190,7 @@ function signNext(publisher: Publisher): void {
   // Mostly small; some that fill several blocks of LevelDB's journal, so that kills cut through records.
   const length = random.chance(0.05) ? 60_000 : 20 + random.below(400)
   const chatId = `chat-${random.below(3)}`
-  ready.push(chatEvent(key, { chatId, text: `${publisher.count} ${'x'.repeat(length)}` }))
+  ready.push(chatEvent(key, { chatId, text: `${publisher.count} ${noise(length)}` }))
 }
 
 function pump(publisher: Publisher, wire: Wire): void {

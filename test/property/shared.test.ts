@@ -2,9 +2,12 @@ import {
   checkUpdate,
   containsUpdate,
   DEFAULT_LIMITS,
+  DEFLATE_MIN_BYTES,
   decodeContent,
   encodeBase64,
   encodeContent,
+  encodeSyncMessage,
+  encodingTag,
   type Filter,
   hasReceived,
   hasSameState,
@@ -13,6 +16,7 @@ import {
   mergeUpdates,
   missingFrom,
   type NostrEvent,
+  parseEncodingTag,
   parseFilter,
 } from '@onyx-sync/shared'
 import fc from 'fast-check'
@@ -207,11 +211,33 @@ describe('content', () => {
   it('[YJS4] comes back as it went in', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 400 }), fc.boolean(), (update, checkpoint) => {
-        const content = encodeContent({ update, checkpoint })
-        const deflated = encodeBase64(deflateSync(Buffer.from(content, 'base64')))
-        expect(decodeContent(content, 'yjs', DEFAULT_LIMITS)).toEqual({ update, checkpoint })
+        const message = encodeSyncMessage({ update, checkpoint })
+        const deflated = encodeBase64(deflateSync(message))
+        expect(decodeContent(encodeBase64(message), 'yjs', DEFAULT_LIMITS)).toEqual({ update, checkpoint })
         expect(decodeContent(deflated, 'yjs+deflate', DEFAULT_LIMITS)).toEqual({ update, checkpoint })
       }),
+    )
+  })
+
+  it('[YJS4] is deflated where that pays, always the same, and says so', () => {
+    const words = fc.array(fc.constantFrom('rain', 'over', 'Oslo', ' ', 'é', '🙂'), { maxLength: 400 })
+    const bytes = fc.oneof(
+      words.map((some) => new TextEncoder().encode(some.join(''))),
+      fc.uint8Array({ maxLength: 2_000 }),
+    )
+    fc.assert(
+      fc.property(bytes, fc.boolean(), (update, checkpoint) => {
+        const { content, encoding } = encodeContent({ update, checkpoint })
+        expect(encodeContent({ update: update.slice(), checkpoint })).toEqual({ content, encoding })
+        expect(decodeContent(content, encoding, DEFAULT_LIMITS)).toEqual({ update, checkpoint })
+        const message = encodeSyncMessage({ update, checkpoint })
+        const pays =
+          message.byteLength >= DEFLATE_MIN_BYTES &&
+          deflateSync(message).byteLength <= message.byteLength * 0.9
+        expect(encoding).toBe(pays ? 'yjs+deflate' : 'yjs')
+        expect(parseEncodingTag({ tags: [encodingTag(encoding)] })).toBe(encoding)
+      }),
+      { numRuns: 300 },
     )
   })
 

@@ -12,7 +12,7 @@ import { createSeededRandom, createWorld, type World } from '@onyx-sync/testing'
 import { PlainKeySigner } from 'nostr-tools/signer'
 import { describe, expect, it } from 'vitest'
 import * as Y from 'yjs'
-import { chatAddressText, testKey } from '../support/events.js'
+import { chatAddressText, noise, testKey } from '../support/events.js'
 import { openScripted, type ScriptedLink } from '../support/scripted-server.js'
 import {
   clientOf,
@@ -319,7 +319,7 @@ describe('a refusal', () => {
     await clock.advance(500)
     await client.chats.create({ id: 'chat' })
     await clock.advance(500)
-    await client.chats.send('chat', 'x'.repeat(5_000))
+    await client.chats.send('chat', noise(5_000))
     await clock.advance(500)
     expect(client.refused()).toMatchObject([
       { edits: 1, reason: expect.stringContaining('4000 are allowed') },
@@ -663,7 +663,7 @@ describe('an edit that is too large', () => {
     await world.advance(3_000)
     const client = phone.client
     await Promise.all([client?.chats.create({ id: 'oslo' }), world.advance(3_000)])
-    await Promise.all([client?.chats.send('oslo', 'x'.repeat(1_000_000)), world.advance(3_000)])
+    await Promise.all([client?.chats.send('oslo', noise(1_200_000)), world.advance(3_000)])
     const sent = frames.length
     client?.retryRefused()
     await world.advance(3_000)

@@ -6,7 +6,15 @@ import {
   type Transport,
 } from '@onyx-sync/client'
 import { createNodeTransport } from '@onyx-sync/client/node'
-import { bytesToHex, type Logger } from '@onyx-sync/shared'
+import {
+  bytesToHex,
+  DEFAULT_LIMITS,
+  decodeContent,
+  isDocumentKind,
+  type Logger,
+  type NostrEvent,
+  parseEncodingTag,
+} from '@onyx-sync/shared'
 import { nsecEncode } from 'nostr-tools/nip19'
 import { PlainKeySigner } from 'nostr-tools/signer'
 import { describe, expect, it } from 'vitest'
@@ -517,9 +525,7 @@ describe('secrets', () => {
     const texts = [
       ...frames,
       // What is base64 in a frame.
-      ...frames.flatMap((frame) =>
-        [...frame.matchAll(/"content":"([^"]*)"/g)].map((match) => decodeText(match[1])),
-      ),
+      ...frames.map(carriedText),
       ...kept.map((value) => JSON.stringify(value)),
       ...updates.flat().map(({ update }) => decoder.decode(update)),
       ...lines,
@@ -540,8 +546,13 @@ describe('secrets', () => {
   })
 })
 
-function decodeText(text: string | undefined): string {
-  return Buffer.from(text ?? '', 'base64').toString('latin1')
+/** The Yjs update that a frame carries, as text; empty for a frame that carries none. */
+function carriedText(frame: string): string {
+  const event = (JSON.parse(frame) as unknown[]).find((item) => isDocumentKind(Object(item).kind))
+  if (event === undefined) return ''
+  const { content, tags } = event as NostrEvent
+  const { update } = decodeContent(content, parseEncodingTag({ tags }), DEFAULT_LIMITS)
+  return Buffer.from(update).toString('latin1')
 }
 
 describe('what a status promises', () => {

@@ -7,6 +7,7 @@ import {
   decodeUpdateEvent,
   encodeBase64,
   encodeContent,
+  encodeSyncMessage,
   hasPending,
   hasReceived,
   hasSameState,
@@ -166,9 +167,9 @@ describe('the sync message in an event', () => {
   it('[YJS4] comes back as it went in, plain and deflated, increment and checkpoint', () => {
     for (const checkpoint of [false, true]) {
       const update = messageUpdate('Grüße 🙂')
-      const content = encodeContent({ update, checkpoint })
-      const deflated = encodeBase64(deflateSync(Buffer.from(content, 'base64')))
-      expect(decodeContent(content, 'yjs', DEFAULT_LIMITS)).toEqual({ update, checkpoint })
+      const message = encodeSyncMessage({ update, checkpoint })
+      const deflated = encodeBase64(deflateSync(message))
+      expect(decodeContent(encodeBase64(message), 'yjs', DEFAULT_LIMITS)).toEqual({ update, checkpoint })
       expect(decodeContent(deflated, 'yjs+deflate', DEFAULT_LIMITS)).toEqual({ update, checkpoint })
     }
   })
@@ -209,8 +210,8 @@ describe('the sync message in an event', () => {
     )
     const after = process.memoryUsage()
     expect(after.arrayBuffers - before.arrayBuffers).toBeLessThan(4 * maxUpdateBytes)
-    const plain = encodeContent({ update: new Uint8Array(maxUpdateBytes + 1), checkpoint: false })
-    expect(() => decodeContent(plain, 'yjs', DEFAULT_LIMITS)).toThrowError(
+    const plain = encodeSyncMessage({ update: new Uint8Array(maxUpdateBytes + 1), checkpoint: false })
+    expect(() => decodeContent(encodeBase64(plain), 'yjs', DEFAULT_LIMITS)).toThrowError(
       expect.objectContaining({ code: 'TOO_LARGE' }),
     )
   })
@@ -351,7 +352,7 @@ describe('bits that flip', () => {
       } catch {
         // Yjs has seen that one itself.
       }
-      const damaged = { ...event, content: encodeContent({ update: flipped, checkpoint: false }) }
+      const damaged = { ...event, content: encodeContent({ update: flipped, checkpoint: false }).content }
       expect(() => pureVerifier.verify(damaged)).toThrowError(
         expect.objectContaining({ code: 'EVENT_ID_MISMATCH' }),
       )

@@ -7,6 +7,7 @@ import {
   type NostrEvent,
   settingsAddress,
 } from '@onyx-sync/shared'
+import { createSeededRandom } from '@onyx-sync/testing'
 import { finalizeEvent, getPublicKey } from 'nostr-tools/pure'
 import * as Y from 'yjs'
 
@@ -31,6 +32,15 @@ export function sign(key: TestKey, template: EventTemplate): NostrEvent {
 /** The members of a chat as events state them. */
 export function membersOf(...keys: readonly TestKey[]): Member[] {
   return keys.map(({ publicKey }) => ({ pubkey: publicKey, extra: [] }))
+}
+
+/**
+ * Text of a length that DEFLATE can't make much shorter: as base64 in an event it takes about its length again.
+ * The same length and name always give the same text.
+ */
+export function noise(length: number, name = 'noise'): string {
+  const bytes = createSeededRandom(name).bytes(Math.ceil((length * 3) / 4))
+  return Buffer.from(bytes).toString('base64').slice(0, length)
 }
 
 /** A Yjs update that appends one message to an empty chat, by a client of its own. */

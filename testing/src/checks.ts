@@ -2,6 +2,7 @@ import type { SyncStatus } from '@onyx-sync/client'
 import type { EventLog } from '@onyx-sync/server'
 import {
   DEFAULT_LIMITS,
+  decodeContent,
   decodeUpdateEvent,
   formatAddress,
   getOrCreate,
@@ -9,6 +10,7 @@ import {
   KIND,
   type NostrEvent,
   parseAddress,
+  parseEncodingTag,
 } from '@onyx-sync/shared'
 import * as Y from 'yjs'
 import type { FoundMessage, ReferenceModel } from './model.js'
@@ -52,10 +54,7 @@ export function createWatch(): Watch {
     seenResets = serverDisk.resets
     for (; seenCommits < serverDisk.commits.length; seenCommits++) {
       for (const { json } of serverDisk.commits[seenCommits]?.events ?? []) {
-        const { content } = JSON.parse(json) as NostrEvent
-        for (const [token] of Buffer.from(content, 'base64').toString('latin1').matchAll(/<\d+>/g)) {
-          tokensOnServer.add(token)
-        }
+        for (const token of tokensIn(JSON.parse(json) as NostrEvent)) tokensOnServer.add(token)
       }
       for (const { address, members, owner } of serverDisk.commits[seenCommits]?.documents ?? []) {
         const allowed = readers.get(address) ?? new Set([owner])
@@ -227,6 +226,13 @@ async function mayRead(device: WorldDevice, address: string, log: EventLog): Pro
   if (parseAddress(address)?.owner === device.pubkey) return true
   const [record] = await log.documents([address])
   return record?.members.some((member) => member.pubkey === device.pubkey) === true
+}
+
+/** The pieces of text that an event of a document carries, wherever they stand in its update. */
+function tokensIn(event: NostrEvent): string[] {
+  if (!isDocumentKind(event.kind)) return []
+  const { update } = decodeContent(event.content, parseEncodingTag(event), DEFAULT_LIMITS)
+  return [...Buffer.from(update).toString('latin1').matchAll(/<\d+>/g)].map(([token]) => token)
 }
 
 /** A cursor is exact when asking with it again brings nothing. */

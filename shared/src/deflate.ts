@@ -1,0 +1,62 @@
+import { deflateSync, Inflate } from 'fflate'
+import { SyncError } from './errors.js'
+
+/**
+ * Messages shorter than this are never deflated. Measured on updates of one chat message: at 180 bytes DEFLATE
+ * saves 30 of them, at 300 it saves 80, next to the 450 bytes of every event that are no content.
+ */
+export const DEFLATE_MIN_BYTES = 256
+
+/** A deflated message is used when it is at most this part of the plain one. */
+const DEFLATE_MAX_RATIO = 0.9
+
+/**
+ * The bytes as raw DEFLATE (RFC 1951) where that pays: from {@link DEFLATE_MIN_BYTES} on, and when it is at
+ * least a tenth smaller. Undefined where it doesn't. The same bytes always give the same answer. Synchronous:
+ * about 35 ms per megabyte on a laptop.
+ */
+export function deflateIfSmaller(bytes: Uint8Array): Uint8Array | undefined {
+  if (bytes.byteLength < DEFLATE_MIN_BYTES) return undefined
+  const deflated = deflateSync(bytes)
+  return deflated.byteLength <= bytes.byteLength * DEFLATE_MAX_RATIO ? deflated : undefined
+}
+
+/** What is larger than an update may be. */
+export function updateTooLarge(maxBytes: number): SyncError {
+  return new SyncError('TOO_LARGE', `the update is larger than ${maxBytes} bytes: split the edit`)
+}
+
+/** Small steps, so that a bomb is noticed after at most a thousandfold of one step. */
+const INFLATE_STEP_BYTES = 1024
+
+/**
+ * Raw DEFLATE undone, in steps that stop at `maxBytes`. Throws `TOO_LARGE` beyond it, and `UPDATE_INVALID` for
+ * what is no raw DEFLATE. Source: SPEC YJS5.
+ */
+export function inflateBounded(deflated: Uint8Array, maxBytes: number): Uint8Array {
+  const chunks: Uint8Array[] = []
+  let total = 0
+  const inflate = new Inflate((chunk) => {
+    total += chunk.byteLength
+    if (total > maxBytes) throw updateTooLarge(maxBytes)
+    chunks.push(chunk)
+  })
+  try {
+    let offset = 0
+    do {
+      const end = Math.min(offset + INFLATE_STEP_BYTES, deflated.byteLength)
+      inflate.push(deflated.subarray(offset, end), end === deflated.byteLength)
+      offset = end
+    } while (offset < deflated.byteLength)
+  } catch (cause) {
+    if (cause instanceof SyncError) throw cause
+    throw new SyncError('UPDATE_INVALID', 'content is not raw DEFLATE, as its encoding tag says', { cause })
+  }
+  const inflated = new Uint8Array(total)
+  let position = 0
+  for (const chunk of chunks) {
+    inflated.set(chunk, position)
+    position += chunk.byteLength
+  }
+  return inflated
+}
