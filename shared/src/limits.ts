@@ -23,6 +23,10 @@ export interface Limits {
    * @default 200_000
    */
   readonly maxUpdateStructs: number
+  /** Parts that one edit may be cut into, each an event of its own. @default 256 (SPEC EVT6) */
+  readonly maxParts: number
+  /** Documents in one state event. @default 1_000 (SPEC STE2) */
+  readonly maxStateDocuments: number
   /** Tags of one event. @default 2_000 (a chat with as many members) */
   readonly maxTags: number
   /** Characters in one tag value. @default 1_024 */
@@ -59,6 +63,8 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   maxEventBytes: 1_048_576,
   maxUpdateBytes: 8_388_608,
   maxUpdateStructs: 200_000,
+  maxParts: 256,
+  maxStateDocuments: 1_000,
   maxTags: 2_000,
   maxTagValueLength: 1_024,
   maxIdentifierLength: 128,

@@ -5,6 +5,7 @@ import { type EventTemplate, type NostrEvent, tagValues } from './event.js'
 import { isHex64 } from './hex.js'
 import { isDocumentKind, KIND, SETTINGS_IDENTIFIER } from './kinds.js'
 import type { Limits } from './limits.js'
+import { type Part, parsePartTag, partTag } from './part-tag.js'
 import { checkUpdate, type UpdateSummary } from './update-check.js'
 import { decodeContent, encodeContent, type FramedUpdate } from './update-codec.js'
 
@@ -26,13 +27,16 @@ export interface UpdateEventInput {
   readonly members: readonly Member[]
   /** Unix seconds. Never decides a merge. */
   readonly createdAt: number
+  /** Which part of an edit this is; undefined for an edit in one event. */
+  readonly part?: Part | undefined
 }
 
-/** An update event, ready to sign. Source: SPEC EVT1–EVT5. */
+/** An update event, ready to sign. Throws `VALUE_INVALID` for a part that can't be. Source: SPEC EVT1–EVT6. */
 export function createUpdateTemplate(input: UpdateEventInput): EventTemplate {
-  const { address, author, framed, members, createdAt } = input
+  const { address, author, framed, members, createdAt, part } = input
   const { content, encoding } = encodeContent(framed)
   const tags = [['d', addressToDTag(address)], ['-'], encodingTag(encoding)]
+  if (part !== undefined) tags.push(partTag(part))
   if (author !== address.owner) tags.push(['a', formatAddress(address)])
   else for (const member of members) tags.push(['p', member.pubkey, ...member.extra])
   return { kind: address.kind, created_at: createdAt, tags, content }
@@ -44,6 +48,8 @@ export interface UpdateHeader {
   readonly encoding: ContentEncoding
   /** The members that the owner states; undefined on a member's event, which states none. */
   readonly members: readonly Member[] | undefined
+  /** Which part of an edit this is; undefined for an edit in one event. */
+  readonly part: Part | undefined
 }
 
 function invalid(message: string): SyncError {
@@ -52,7 +58,7 @@ function invalid(message: string): SyncError {
 
 /**
  * The tags of an update event, checked. Throws `EVENT_TAGS_INVALID`, `ENCODING_UNKNOWN` or
- * `KIND_NOT_ACCEPTED`. Source: SPEC EVT1–EVT5.
+ * `KIND_NOT_ACCEPTED`. Source: SPEC EVT1–EVT6.
  */
 export function parseUpdateHeader(event: NostrEvent, limits: Limits): UpdateHeader {
   const { kind } = event
@@ -65,7 +71,12 @@ export function parseUpdateHeader(event: NostrEvent, limits: Limits): UpdateHead
   }
   const address = parseOwnership(event, own)
   const isOwner = address.owner === event.pubkey
-  return { address, encoding: parseEncodingTag(event), members: isOwner ? parseMembers(event) : undefined }
+  return {
+    address,
+    encoding: parseEncodingTag(event),
+    members: isOwner ? parseMembers(event) : undefined,
+    part: parsePartTag(event, limits),
+  }
 }
 
 function parseIdentifier(event: NostrEvent, kind: number, limits: Limits): string {

@@ -1,0 +1,145 @@
+import { type DocumentAddress, formatAddress, parseAddress } from './address.js'
+import { encodingTag, packContent, parseEncodingTag, unpackContent } from './content-encoding.js'
+import { updateTooLarge } from './deflate.js'
+import { SyncError } from './errors.js'
+import type { EventTemplate, NostrEvent } from './event.js'
+import { KIND } from './kinds.js'
+import type { Limits } from './limits.js'
+import { type Part, parsePartTag, partTag } from './part-tag.js'
+import { checkUpdate } from './update-check.js'
+import { decodeSyncMessage, encodeSyncMessage } from './update-codec.js'
+
+/** What goes into a state event besides its signature. */
+export interface StateEventInput {
+  /** At least one, each address once. `update` is a document's whole state, or the part of it. */
+  readonly documents: readonly { readonly address: string; readonly update: Uint8Array }[]
+  /** Unix seconds. */
+  readonly createdAt: number
+  /** Which part of one document's state this is; undefined for whole states. */
+  readonly part?: Part | undefined
+}
+
+/**
+ * A state event, ready for the server to sign. How large it may be, and how many documents it may have, is for
+ * the caller to mind. Throws `VALUE_INVALID` for documents or a part that can't be. Source: SPEC STE1.
+ */
+export function createStateTemplate({ documents, createdAt, part }: StateEventInput): EventTemplate {
+  checkInput(documents, part)
+  const messages = documents.map(({ update }) => encodeSyncMessage({ update, checkpoint: true }))
+  const { content, encoding } = packContent(concatenate(messages))
+  const tags = documents.map(({ address }, index) => ['a', address, String(messages[index]?.byteLength)])
+  tags.push(encodingTag(encoding))
+  if (part !== undefined) tags.push(partTag(part))
+  return { kind: KIND.state, created_at: createdAt, tags, content }
+}
+
+function checkInput(documents: StateEventInput['documents'], part: Part | undefined): void {
+  const addresses = new Set(documents.map(({ address }) => address))
+  if (documents.length === 0 || addresses.size < documents.length) {
+    throw new SyncError('VALUE_INVALID', 'a state event has at least one document, and each once')
+  }
+  for (const address of addresses) {
+    if (parseAddress(address) === undefined) {
+      throw new SyncError('VALUE_INVALID', `${JSON.stringify(address)} is not a document's address`)
+    }
+  }
+  if (part !== undefined && documents.length !== 1) {
+    throw new SyncError('VALUE_INVALID', 'a part is one of one document')
+  }
+}
+
+function concatenate(messages: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(messages.reduce((sum, { byteLength }) => sum + byteLength, 0))
+  let offset = 0
+  for (const message of messages) {
+    all.set(message, offset)
+    offset += message.byteLength
+  }
+  return all
+}
+
+/** A state event taken apart. */
+export interface DecodedStateEvent {
+  /** In the order of the event. Each update has bytes of its own, and was checked but not applied. */
+  readonly documents: readonly { readonly address: DocumentAddress; readonly update: Uint8Array }[]
+  /** Which part of the one document's state this is; undefined for whole states. */
+  readonly part: Part | undefined
+}
+
+/**
+ * The documents of a state event whose id and signature hold, and whose author is the server: neither is looked
+ * at here. Throws `KIND_NOT_ACCEPTED`, `EVENT_TAGS_INVALID`, `ENCODING_UNKNOWN`, `UPDATE_INVALID` or
+ * `TOO_LARGE`. Source: SPEC STE1–STE2.
+ */
+export function parseStateEvent(event: NostrEvent, limits: Limits): DecodedStateEvent {
+  if (event.kind !== KIND.state) {
+    throw new SyncError('KIND_NOT_ACCEPTED', `a state event has kind ${KIND.state}, this one ${event.kind}`)
+  }
+  const entries = parseEntries(event, limits)
+  const part = parsePartTag(event, limits)
+  if (part !== undefined && entries.length !== 1) throw invalid('a part has exactly one a tag')
+  const encoding = parseEncodingTag(event)
+  const named = entries.reduce((sum, { byteLength }) => sum + byteLength, 0)
+  if (named > limits.maxUpdateBytes) throw updateTooLarge(limits.maxUpdateBytes)
+  const messages = unpackContent(event.content, encoding, limits)
+  if (messages.byteLength !== named) {
+    throw invalid(`the a tags name ${named} bytes, the content has ${messages.byteLength}`)
+  }
+  let offset = 0
+  const documents = entries.map(({ address, byteLength }) => {
+    const message = messages.subarray(offset, offset + byteLength)
+    offset += byteLength
+    return { address, update: decodeState(message, address, limits) }
+  })
+  return { documents, part }
+}
+
+function invalid(message: string): SyncError {
+  return new SyncError('EVENT_TAGS_INVALID', message)
+}
+
+interface Entry {
+  readonly address: DocumentAddress
+  readonly byteLength: number
+}
+
+/** Decimal without leading zeros, and short enough to be exact. */
+const BYTE_LENGTH = /^[1-9][0-9]{0,11}$/
+/** UTF-8 can't tell two lone halves of surrogate pairs apart. */
+const LONE_SURROGATE = /\p{Surrogate}/u
+
+function parseEntries(event: NostrEvent, limits: Limits): Entry[] {
+  const tags = event.tags.filter((tag) => tag[0] === 'a')
+  if (tags.length === 0) throw invalid('a state event has an a tag for each document')
+  if (tags.length > limits.maxStateDocuments) {
+    throw new SyncError(
+      'TOO_LARGE',
+      `${tags.length} documents are more than the ${limits.maxStateDocuments} allowed in one state event`,
+    )
+  }
+  const seen = new Set<string>()
+  return tags.map((tag) => {
+    const [, text = '', lengthText = ''] = tag
+    const address = LONE_SURROGATE.test(text) ? undefined : parseAddress(text)
+    if (tag.length !== 3 || address === undefined || !BYTE_LENGTH.test(lengthText)) {
+      throw invalid('an a tag is ["a", "<address of a document>", "<byte length of its message>"]')
+    }
+    const canonical = formatAddress(address)
+    if (seen.has(canonical)) throw invalid('each document has one a tag')
+    seen.add(canonical)
+    return { address, byteLength: Number(lengthText) }
+  })
+}
+
+function decodeState(message: Uint8Array, { kind }: DocumentAddress, limits: Limits): Uint8Array {
+  const { update, checkpoint } = decodeSyncMessage(message)
+  if (!checkpoint) {
+    throw new SyncError(
+      'UPDATE_INVALID',
+      'a state event holds SyncStep2 (1) messages, this one is an update (2)',
+    )
+  }
+  checkUpdate(update, kind, limits)
+  // Bytes of its own: whoever keeps one document must not keep the bytes of all.
+  return update.slice()
+}
