@@ -1,5 +1,6 @@
 import type { Clock, EventVerifier, Limits, Logger, Random, Signer, SyncErrorCode } from '@onyx-sync/shared'
 import type { EditState, RefusedEntry, RefusedExport } from './core/outbox.js'
+import type { TrustPolicy } from './core/server-trust.js'
 import type { ConnectionState } from './core/session.js'
 import type { Chats } from './model/chats.js'
 import type { Settings } from './model/settings.js'
@@ -15,6 +16,14 @@ export interface SyncClientOptions {
   readonly signer: Signer
   /** The server's address, `ws(s)://host[:port]/sync`. Without one the device works wholly offline. */
   readonly url?: string
+  /**
+   * Whom to believe that something is a document's merged state. `'server'`: its key, pinned at the first
+   * contact; a new device then checks a few signatures instead of thousands. `'authors'`: only what authors
+   * signed. @default 'server'
+   */
+  readonly trust?: TrustPolicy
+  /** The server's own key (NIP-11 `self`), 64 lower-case hex characters. @default the one it names first */
+  readonly serverKey?: string
   /** @default the platform's WebSocket and fetch; on Node 20 `createNodeTransport()` of the `/node` entry */
   readonly transport?: Transport
   /** Checks received events before they are applied. @default noble's BIP-340 in JavaScript */
@@ -61,6 +70,8 @@ export interface SyncStatus {
   readonly cursor: string
   /** Documents on this device. */
   readonly documents: number
+  /** While a device catches up by merged states: documents it has, of those that changed. */
+  readonly progress: { readonly done: number; readonly total: number } | undefined
   /** Received events that were set aside because they weren't what an author signed. */
   readonly setAside: number
 }

@@ -17,6 +17,7 @@ import type { Heartbeat, SyncClient, SyncClientOptions, SyncStatus } from './cli
 import { createClientId, createDocuments } from './core/documents.js'
 import { createInbox, type Inbox, META_CURSOR } from './core/inbox.js'
 import { createOutbox, type Outbox } from './core/outbox.js'
+import { createServerTrust, META_SERVER_KEY } from './core/server-trust.js'
 import { createSession, type Session } from './core/session.js'
 import { createStaging } from './core/staging.js'
 import { createChats } from './model/chats.js'
@@ -32,6 +33,7 @@ const DEVICE_PROBLEMS: ReadonlySet<SyncErrorCode> = new Set([
   'IDENTITY_MISMATCH',
   'SIGNER_FAILED',
   'STORE_FAILED',
+  'SERVER_KEY_CHANGED',
 ])
 
 /** Above this, timers of all platforms fire at once. Milliseconds. */
@@ -51,7 +53,7 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
   const limits = options.limits ?? DEFAULT_LIMITS
   const verifier = options.verifier ?? pureVerifier
   checkRandom(random)
-  const { pubkey, deviceId, cursor } = await openAccount(store, signer, random)
+  const { pubkey, deviceId, cursor, serverKey } = await openAccount(store, signer, random)
   const listeners = new Set<(status: SyncStatus) => void>()
   let localProblem: SyncStatus['problem']
   let isClosed = false
@@ -77,6 +79,16 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
       changed()
     },
     onFailed: noteProblem,
+  })
+
+  const trust = createServerTrust({
+    policy: options.trust ?? 'server',
+    configured: options.serverKey,
+    stored: serverKey,
+    logger,
+    pin(pubkey) {
+      documents.journal.add({ meta: { [META_SERVER_KEY]: pubkey } })
+    },
   })
 
   let serverMaxEventBytes = limits.maxEventBytes
@@ -112,6 +124,7 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
     clock,
     logger,
     limits,
+    trust,
     cursor,
     onCaughtUp: () => session?.caughtUp(),
     onReset: () => session?.resubscribe(),
@@ -130,6 +143,8 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
       logger,
       ...checkHeartbeat(options.heartbeat),
       getCursor: () => inbox.cursor,
+      refusesStates: () => trust.refusesStates,
+      onServerKey: trust.introduced,
       onServerLimits({ maxEventBytes }) {
         serverMaxEventBytes = Math.min(limits.maxEventBytes, maxEventBytes)
       },
@@ -155,11 +170,12 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
       unsent: counts.unsent + documents.journal.unwrittenEdits(),
       refused: counts.refused,
       isCaughtUp: connection?.state === 'live',
-      problem: connection?.problem ?? localProblem,
+      problem: connection?.problem ?? localProblem ?? describe(trust.problem),
       retryAtMs: connection?.retryAtMs,
       cursor: inbox.cursor,
       documents: documents.list().length,
       setAside: inbox.setAside,
+      progress: inbox.progress,
     }
   }
 
@@ -302,6 +318,10 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
   return client
 }
 
+function describe(error: SyncError | undefined): SyncStatus['problem'] {
+  return error === undefined ? undefined : { code: error.code, message: error.message }
+}
+
 /** Tells whether a promise has settled, however it did. */
 function settled(work: Promise<unknown>): {
   readonly isSettled: boolean
@@ -320,7 +340,7 @@ async function openAccount(
   store: SyncStore,
   signer: Signer,
   random: Random,
-): Promise<{ pubkey: string; deviceId: string; cursor: string }> {
+): Promise<{ pubkey: string; deviceId: string; cursor: string; serverKey: string | undefined }> {
   const pubkey = await signer.getPublicKey()
   if (!isHex64(pubkey))
     throw new SyncError('KEY_INVALID', 'the signer gave no public key of 64 lower-case hex characters')
@@ -337,7 +357,7 @@ async function openAccount(
     deviceId = bytesToHex(random.bytes(8))
     await store.commit({ meta: { [META_PUBKEY]: pubkey, [META_DEVICE]: deviceId } })
   }
-  return { pubkey, deviceId, cursor: meta[META_CURSOR] ?? '' }
+  return { pubkey, deviceId, cursor: meta[META_CURSOR] ?? '', serverKey: meta[META_SERVER_KEY] }
 }
 
 const RANDOM_DRAWS = 4

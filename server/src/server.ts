@@ -276,6 +276,7 @@ function toMetrics(counters: Counters, log: EventLog): Metric[] {
     counter('events_duplicate', 'Events answered as already known.', counters.eventsDuplicate),
     counter('events_refused', 'Events refused.', counters.eventsRefused),
     counter('events_sent', 'Events sent to subscriptions.', counters.eventsSent),
+    counter('states_sent', 'State events sent in place of events.', counters.statesSent),
     counter('commits_failed', 'Writes to the log that failed.', counters.commitsFailed),
   ]
 }

@@ -35,6 +35,7 @@ export const ERROR_CODES = {
   DATABASE_NEWER: { prefix: 'error', retryable: false },
   DATABASE_UNREADABLE: { prefix: 'error', retryable: false },
   IDENTITY_MISMATCH: { prefix: 'error', retryable: false },
+  SERVER_KEY_CHANGED: { prefix: 'error', retryable: true },
   RANDOM_WEAK: { prefix: 'error', retryable: false },
   KEY_INVALID: { prefix: 'error', retryable: false },
   SIGNER_FAILED: { prefix: 'error', retryable: true },

@@ -17,6 +17,8 @@ export interface Filter {
   readonly limit?: number
   /** Sync extension: a cursor, or the empty string for "from the beginning". */
   readonly after?: string
+  /** Sync extension: false for a reader that wants the authors' events only, and no merged states. */
+  readonly states?: boolean
 }
 
 const TAG_FIELD = /^#[A-Za-z]$/
@@ -57,6 +59,10 @@ export function parseFilter(value: unknown, limits: Limits): Filter {
       }
     }
     filter.after = fields.after
+  }
+  if (fields.states !== undefined) {
+    if (typeof fields.states !== 'boolean') throw invalid('states must be true or false')
+    filter.states = fields.states
   }
   return filter
 }

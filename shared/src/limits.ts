@@ -25,6 +25,11 @@ export interface Limits {
   readonly maxUpdateStructs: number
   /** Parts that one edit may be cut into, each an event of its own. @default 256 (SPEC EVT6) */
   readonly maxParts: number
+  /**
+   * Bytes of JSON that the parts of one author's unfinished edits may take together, and so the largest edit in
+   * parts. @default 67_108_864
+   */
+  readonly maxHeldBytes: number
   /** Documents in one state event. @default 1_000 (SPEC STE2) */
   readonly maxStateDocuments: number
   /** Tags of one event. @default 2_000 (a chat with as many members) */
@@ -64,6 +69,7 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   maxUpdateBytes: 8_388_608,
   maxUpdateStructs: 200_000,
   maxParts: 256,
+  maxHeldBytes: 67_108_864,
   maxStateDocuments: 1_000,
   maxTags: 2_000,
   maxTagValueLength: 1_024,

@@ -9,10 +9,29 @@ import { type Part, parsePartTag, partTag } from './part-tag.js'
 import { checkUpdate } from './update-check.js'
 import { decodeSyncMessage, encodeSyncMessage } from './update-codec.js'
 
+/** What a server tells of a document's log beside its state. */
+export interface LogSummary {
+  /** Bytes of the events in it, as JSON: what a checkpoint could save. */
+  readonly bytes: number
+  /** `created_at` of the owner's event that stated the members; -1 if there is none. Unix seconds. */
+  readonly statedAt: number
+}
+
+/** One document in a state event. */
+export interface StateDocument {
+  readonly address: string
+  /** The document's state, the part of it, or what the reader lacks of it: a Yjs update, format V1. */
+  readonly update: Uint8Array
+  /** Undefined where the server doesn't tell. */
+  readonly log?: LogSummary | undefined
+}
+
 /** What goes into a state event besides its signature. */
 export interface StateEventInput {
-  /** At least one, each address once. `update` is a document's whole state, or the part of it. */
-  readonly documents: readonly { readonly address: string; readonly update: Uint8Array }[]
+  /** At least one, each address once. */
+  readonly documents: readonly StateDocument[]
+  /** How many documents of how many this event and those before it bring up to date; undefined if not told. */
+  readonly progress?: { readonly done: number; readonly total: number } | undefined
   /** Unix seconds. */
   readonly createdAt: number
   /** Which part of one document's state this is; undefined for whole states. */
@@ -23,12 +42,22 @@ export interface StateEventInput {
  * A state event, ready for the server to sign. How large it may be, and how many documents it may have, is for
  * the caller to mind. Throws `VALUE_INVALID` for documents or a part that can't be. Source: SPEC STE1.
  */
-export function createStateTemplate({ documents, createdAt, part }: StateEventInput): EventTemplate {
+export function createStateTemplate({
+  documents,
+  createdAt,
+  part,
+  progress,
+}: StateEventInput): EventTemplate {
   checkInput(documents, part)
   const messages = documents.map(({ update }) => encodeSyncMessage({ update, checkpoint: true }))
   const { content, encoding } = packContent(concatenate(messages))
   const tags = documents.map(({ address }, index) => ['a', address, String(messages[index]?.byteLength)])
+  const logs = documents.flatMap(({ log }) => log ?? [])
+  if (logs.length === documents.length) {
+    for (const { bytes, statedAt } of logs) tags.push(['log', String(bytes), String(statedAt)])
+  }
   tags.push(encodingTag(encoding))
+  if (progress !== undefined) tags.push(['progress', String(progress.done), String(progress.total)])
   if (part !== undefined) tags.push(partTag(part))
   return { kind: KIND.state, created_at: createdAt, tags, content }
 }
@@ -61,7 +90,8 @@ function concatenate(messages: readonly Uint8Array[]): Uint8Array {
 /** A state event taken apart. */
 export interface DecodedStateEvent {
   /** In the order of the event. Each update has bytes of its own, and was checked but not applied. */
-  readonly documents: readonly { readonly address: DocumentAddress; readonly update: Uint8Array }[]
+  readonly documents: readonly (Omit<StateDocument, 'address'> & { readonly address: DocumentAddress })[]
+  readonly progress: { readonly done: number; readonly total: number } | undefined
   /** Which part of the one document's state this is; undefined for whole states. */
   readonly part: Part | undefined
 }
@@ -86,12 +116,38 @@ export function parseStateEvent(event: NostrEvent, limits: Limits): DecodedState
     throw invalid(`the a tags name ${named} bytes, the content has ${messages.byteLength}`)
   }
   let offset = 0
-  const documents = entries.map(({ address, byteLength }) => {
+  const logs = parseLogs(event, entries.length)
+  const documents = entries.map(({ address, byteLength }, index) => {
     const message = messages.subarray(offset, offset + byteLength)
     offset += byteLength
-    return { address, update: decodeState(message, address, limits) }
+    return { address, update: decodeState(message, address, limits), log: logs[index] }
   })
-  return { documents, part }
+  return { documents, part, progress: parseProgress(event) }
+}
+
+const NUMBER = /^(?:-1|0|[1-9][0-9]{0,14})$/
+
+/** One `log` tag for each document, in their order, or none at all. */
+function parseLogs(event: NostrEvent, count: number): LogSummary[] {
+  const tags = event.tags.filter((tag) => tag[0] === 'log')
+  const isWellFormed = tags.every(([, ...values]) => values.length === 2 && values.every(isNumber))
+  if ((tags.length > 0 && tags.length !== count) || !isWellFormed) {
+    throw invalid('a log tag, one for each a tag, is ["log", "<bytes>", "<unix seconds>"]')
+  }
+  return tags.map(([, bytes, statedAt]) => ({ bytes: Number(bytes), statedAt: Number(statedAt) }))
+}
+
+function parseProgress(event: NostrEvent): { done: number; total: number } | undefined {
+  const tag = event.tags.find(([name]) => name === 'progress')
+  if (tag === undefined) return undefined
+  if (tag.length !== 3 || !tag.slice(1).every(isNumber)) {
+    throw invalid('a progress tag is ["progress", "<documents done>", "<documents in all>"]')
+  }
+  return { done: Number(tag[1]), total: Number(tag[2]) }
+}
+
+function isNumber(text: string): boolean {
+  return NUMBER.test(text)
 }
 
 function invalid(message: string): SyncError {

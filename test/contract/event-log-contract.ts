@@ -46,6 +46,7 @@ function recordOf(address: string, change: Partial<DocumentRecord> = {}): Docume
     members: [],
     membersStatedAt: 1,
     membersSeq: 1,
+    rosterSeq: 0,
     headSeq: 1,
     contentSeq: 1,
     eventCount: 1,

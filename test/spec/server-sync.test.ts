@@ -101,7 +101,7 @@ describe('reading with the sync extension', () => {
     })()
     const rounds = 60
     for (let round = 0; round < rounds; round++) {
-      await reader.request(`s${round}`, round % 2 === 0 ? { after: '' } : { kinds: [30001] })
+      await reader.request(`s${round}`, round % 2 === 0 ? { after: '', states: false } : { kinds: [30001] })
     }
     await writing
     for (let round = 0; round < rounds; round++) {
@@ -376,6 +376,7 @@ async function fill(data: string, total: number, contentLength = 10): Promise<vo
         members: [],
         membersStatedAt: 1_000,
         membersSeq: total,
+        rosterSeq: 0,
         headSeq: total,
         contentSeq: total,
         eventCount: total,

@@ -5,6 +5,7 @@ import {
   type EventTemplate,
   type Member,
   type NostrEvent,
+  type Part,
   settingsAddress,
 } from '@onyx-sync/shared'
 import { createSeededRandom } from '@onyx-sync/testing'
@@ -63,6 +64,7 @@ export interface ChatEventOptions {
   readonly update?: Uint8Array
   /** Frames the update as the whole state. @default false */
   readonly checkpoint?: boolean
+  readonly part?: Part
 }
 
 /** The template of an update event of a chat. */
@@ -77,6 +79,7 @@ export function chatTemplate(author: TestKey, options: ChatEventOptions = {}): E
     },
     members: options.members ?? [],
     createdAt: options.createdAt ?? ++clockSeconds,
+    part: options.part,
   })
 }
 

@@ -1,5 +1,5 @@
 import type { EventLog } from '@onyx-sync/server'
-import { type Logger, silentLogger } from '@onyx-sync/shared'
+import { DEFAULT_LIMITS, type Logger, silentLogger } from '@onyx-sync/shared'
 import { createCheckpoints } from '../../server/src/core/checkpoints.js'
 import { createCounters } from '../../server/src/core/counters.js'
 import { createIngest, type Ingest, type PublishedCommit } from '../../server/src/core/ingest.js'
@@ -15,6 +15,7 @@ export function ingestOf(
   return createIngest({
     log,
     logger,
+    maxHeldBytes: DEFAULT_LIMITS.maxHeldBytes,
     checkpoints: createCheckpoints({ log, states, logger }),
     counters: createCounters(),
     epochId: '0123456789abcdef',

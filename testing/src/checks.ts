@@ -73,6 +73,14 @@ export function createWatch(): Watch {
         acknowledged.add(message[1] as string)
       if (message[0] !== 'EVENT') return
       const event = message[2] as NostrEvent
+      if (event.kind === KIND.state) {
+        if (watch.world !== undefined) noteCommits(watch.world)
+        for (const [name, address = ''] of event.tags) {
+          if (name === 'a' && !readers.get(address)?.has(device.pubkey))
+            problems.push(`${device.name} was sent the state of ${address}`)
+        }
+        return
+      }
       if (!isDocumentKind(event.kind)) return
       if (watch.world !== undefined) noteCommits(watch.world)
       const aTag = event.tags.find((tag) => tag[0] === 'a')?.[1]

@@ -1,5 +1,11 @@
 import { createHash } from 'node:crypto'
-import { type EventVerifier, type NostrEvent, type Signer, SyncError } from '@onyx-sync/shared'
+import {
+  type EventTemplate,
+  type EventVerifier,
+  type NostrEvent,
+  type Signer,
+  SyncError,
+} from '@onyx-sync/shared'
 
 /**
  * Keys for simulated worlds: a "signature" is a hash under the key, which costs a thousandth of a real one.
@@ -10,6 +16,8 @@ export interface QuickKey {
   /** 64 lower-case hex characters. */
   readonly pubkey: string
   readonly signer: Signer
+  /** Signs at once, as a server does. */
+  sign(template: EventTemplate): NostrEvent
 }
 
 function sha256(text: string): string {
@@ -27,16 +35,15 @@ function idOf(event: Omit<NostrEvent, 'id' | 'sig'>): string {
 /** A key that is named; the same name is the same key. `beforeSigning` may throw, as a real signer may fail. */
 export function createQuickKey(name: string, beforeSigning: () => void = () => {}): QuickKey {
   const pubkey = sha256(`key/${name}`)
+  const sign = ({ kind, created_at, tags, content }: EventTemplate): NostrEvent => {
+    beforeSigning()
+    const id = idOf({ kind, created_at, tags, content, pubkey })
+    return { kind, created_at, tags, content, pubkey, id, sig: signatureOf(id, pubkey) }
+  }
   return {
     pubkey,
-    signer: {
-      getPublicKey: async () => pubkey,
-      signEvent: async ({ kind, created_at, tags, content }) => {
-        beforeSigning()
-        const id = idOf({ kind, created_at, tags, content, pubkey })
-        return { kind, created_at, tags, content, pubkey, id, sig: signatureOf(id, pubkey) }
-      },
-    },
+    sign,
+    signer: { getPublicKey: async () => pubkey, signEvent: async (template) => sign(template) },
   }
 }
 

@@ -9,7 +9,7 @@ import { createHub, createRelay, type EventLog, type Hub, type Relay } from '@on
 import { DEFAULT_LIMITS, silentLogger } from '@onyx-sync/shared'
 import { createDeviceDisk, createServerDisk, type DeviceDisk, type ServerDisk } from './disks.js'
 import { type Accept, createNetwork, type Network } from './network.js'
-import { createQuickKey, quickVerifier } from './quick-keys.js'
+import { createQuickKey, type QuickKey, quickVerifier } from './quick-keys.js'
 import { createSeededRandom, type SeededRandom } from './seeded-random.js'
 import { createOwnedClock, createVirtualClock, type VirtualClock } from './virtual-clock.js'
 
@@ -100,10 +100,15 @@ export function createWorld(options: WorldOptions): World {
     random: random.fork('network'),
     accept: (): Accept | undefined =>
       relay === undefined ? undefined : (peer) => (relay as Relay).connect(peer),
-    info: () => ({ yjs_sync: 1 }),
+    info: () => ({ yjs_sync: 1, self: serverKey().pubkey }),
     onDelivered: (name, text) => options.onDelivered?.(deviceOf(name), text),
     onSent: (name, text) => options.onSent?.(deviceOf(name), text),
   })
+
+  /** Every database has a key of its own. */
+  function serverKey(): QuickKey {
+    return createQuickKey(`server of ${serverDisk.contents.databaseId}`)
+  }
 
   function deviceOf(name: string): WorldDevice {
     return devices.find((candidate) => candidate.name === name) as WorldDevice
@@ -201,6 +206,7 @@ export function createWorld(options: WorldOptions): World {
         clock: createOwnedClock(clock, () => 0, isRelayAlive),
         random: random.fork(`server start ${startedAs}`),
         verifier: quickVerifier,
+        sign: serverKey().sign,
       })
     },
     crashServer() {

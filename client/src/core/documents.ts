@@ -39,6 +39,8 @@ export interface RemoteUpdate {
   readonly clientIds: readonly number[]
   /** Members as the owner's event states them, and its `created_at`; undefined on others' events. */
   readonly members: { readonly list: readonly Member[]; readonly statedAt: number } | undefined
+  /** When the members were stated last, as far as the server knows; undefined where it doesn't say. */
+  readonly statedAt: number | undefined
   /** Throws unless the author signed this. Called for everything that would change something. */
   verify(): void
 }
@@ -252,6 +254,12 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
     return parseAddress(address)?.owner === options.pubkey
   }
 
+  function noteStatement(address: string, membersStatedAt: number): void {
+    const before = known.get(address)
+    if (before === undefined || before.membersStatedAt >= membersStatedAt) return
+    putDocument({ ...before, membersStatedAt })
+  }
+
   function noteOwnWriters(address: string, clientIds: readonly number[]): void {
     if (isOwn(address)) return
     const document = ensureKnown(address)
@@ -284,9 +292,11 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
     const newMembers = statesMembers ? JSON.stringify(members.list) : undefined
     // Also the same members stated at a later time: an older statement that arrives after it must not win.
     const isNews =
-      newMembers !== undefined &&
-      (newMembers !== before?.members || (members?.statedAt ?? -1) > before.membersStatedAt)
-    const isContained = hasReceived(entry.doc, update)
+      (newMembers !== undefined &&
+        (newMembers !== before?.members || (members?.statedAt ?? -1) > before.membersStatedAt)) ||
+      (remote.statedAt ?? -1) > (before?.membersStatedAt ?? -1)
+    // A document that holds nothing needs no comparing, which would decode the update twice.
+    const isContained = !isBlank(entry.doc) && hasReceived(entry.doc, update)
     // What changes nothing needs no check of its signature: an echo of one's own event, for instance.
     if (isContained && !isNews && before !== undefined) return true
     try {
@@ -305,7 +315,7 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
     const document = ensureKnown(address)
     if (members !== undefined && newMembers !== undefined) {
       putDocument({ ...document, members: newMembers, membersStatedAt: members.statedAt })
-    }
+    } else if (remote.statedAt !== undefined && isOwn(address)) noteStatement(address, remote.statedAt)
     if (remote.author === options.pubkey) noteOwnWriters(address, remote.clientIds)
     return true
   }
@@ -394,11 +404,7 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
       queue(address, update, isOwn(address) && isShared ? RESTORE : '')
     },
 
-    noteStatement(address, membersStatedAt) {
-      const before = known.get(address)
-      if (before === undefined || before.membersStatedAt >= membersStatedAt) return
-      putDocument({ ...before, membersStatedAt })
-    },
+    noteStatement,
 
     async setMembers(address, members) {
       const document = ensureKnown(address)
@@ -411,6 +417,10 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
       await journal.flush()
     },
   }
+}
+
+function isBlank({ store }: Y.Doc): boolean {
+  return store.clients.size === 0 && store.pendingStructs === null && store.pendingDs === null
 }
 
 /** 32 random bits: the space in which Yjs tells writers apart. */

@@ -1,24 +1,28 @@
 import {
   type Clock,
   cursorOfHints,
+  type DecodedStateEvent,
   type DecodedUpdateEvent,
   type DocumentAddress,
   decodeUpdateEvent,
   EOSE_RESET,
   type EventVerifier,
   formatAddress,
-  getOrCreate,
   isDocumentKind,
+  KIND,
   type Limits,
   type Logger,
-  type Member,
+  mergeUpdates,
   type NostrEvent,
   parseAddress,
   parseEvent,
+  parseStateEvent,
 } from '@onyx-sync/shared'
-import * as Y from 'yjs'
+import { createAssembly } from './assembly.js'
+import { type Comparison, createComparison } from './comparison.js'
 import type { Documents, RemoteUpdate } from './documents.js'
 import type { Outbox } from './outbox.js'
+import type { ServerTrust } from './server-trust.js'
 
 /** Key of the cursor in the store's meta. */
 export const META_CURSOR = 'cursor'
@@ -34,6 +38,8 @@ export interface Inbox {
   readonly cursor: string
   /** Events set aside since the start because they weren't what an author signed. */
   readonly setAside: number
+  /** Documents brought up to date of those that changed, while catching up by merged states; else undefined. */
+  readonly progress: { readonly done: number; readonly total: number } | undefined
   receive(incoming: Incoming): void
   /** Forgets what was received on a connection that is gone and not applied yet; it will come again. */
   abandon(): void
@@ -47,6 +53,7 @@ export interface InboxOptions {
   readonly clock: Clock
   readonly logger: Logger
   readonly limits: Limits
+  readonly trust: ServerTrust
   /** The cursor as it is on disk; empty before the first catch-up. */
   readonly cursor: string
   /** Everything up to the server's EOSE is applied and stored. */
@@ -62,29 +69,24 @@ export interface InboxOptions {
 /** Events applied in one batch: bounds what a burst keeps in memory and how long a batch blocks. */
 const MAX_BATCH = 128
 
-/** The update of an empty document: carries a statement of members and no content. */
-const EMPTY_UPDATE = Y.encodeStateAsUpdate(new Y.Doc())
-
-/** What the server turned out to have, gathered while everything comes again after a reset. */
-interface ServerState {
-  readonly documents: Map<string, Y.Doc>
-  /** Time of the owner's newest statement of members, by document. */
-  readonly membersStatedAt: Map<string, number>
-  readonly eventIds: Set<string>
-}
-
 export function createInbox(options: InboxOptions): Inbox {
-  const { documents, outbox, verifier, clock, logger, limits } = options
+  const { pubkey, documents, outbox, verifier, clock, logger, limits, trust } = options
   let cursor = options.cursor
   let setAside = 0
   let queue: Incoming[] = []
   let isDraining = false
   let epoch = 0
   let isCaughtUp = false
+  let progress: Inbox['progress']
+  /** Parts of edits, and of merged states: nothing is applied before its whole is there. */
+  const edits = createAssembly<RemoteUpdate>()
+  const states = createAssembly<RemoteUpdate>()
+  /** The newest cursor that came while parts were missing. */
+  let heldCursor: string | undefined
   /** Documents whose log was asked for on this connection: what it didn't mend the first time it can't mend. */
   const askedFor = new Set<string>()
   /** Defined from the moment a reset is noticed until everything has come again. */
-  let serverState: ServerState | undefined
+  let comparison: Comparison | undefined
 
   async function drain(): Promise<void> {
     if (isDraining) return
@@ -121,6 +123,8 @@ export function createInbox(options: InboxOptions): Inbox {
       if (incoming.type === 'eose') return { events, cursor: lastCursor, eose: incoming.hints }
       events.push(incoming.event)
       lastCursor = incoming.cursor ?? lastCursor
+      // A state event is many documents at once.
+      if (isState(incoming.event)) break
     }
     return { events, cursor: lastCursor, eose: undefined }
   }
@@ -129,23 +133,55 @@ export function createInbox(options: InboxOptions): Inbox {
     const updates: RemoteUpdate[] = []
     const eventIds: string[] = []
     for (const value of events) {
-      try {
-        const event = parseEvent(value, limits)
-        serverState?.eventIds.add(event.id)
-        eventIds.push(event.id)
-        // Training data is only ever written by this account: there is nothing of it to apply.
-        if (!isDocumentKind(event.kind)) continue
-        const decoded = decodeUpdateEvent(event, limits)
-        updates.push(toRemoteUpdate(event, decoded))
-        if (serverState !== undefined) noteServerHas(serverState, event, decoded)
-      } catch (error) {
-        setAside++
-        logger.error('a received event was set aside', { error: String(error) })
-      }
+      // What is wrong with a state ends the connection: the events in its place have to come first.
+      if (isState(value)) updates.push(...openState(value))
+      else updates.push(...openEvent(value, eventIds))
     }
-    // After a reset no cursor is stored before what the server lacks is queued: a crash in between would
-    // leave a device that believes the server has it all.
-    await store(updates, eventIds, serverState === undefined ? newCursor : undefined)
+    for (const update of updates) comparison?.noteUpdate(update)
+    heldCursor = newCursor ?? heldCursor
+    // Not past an edit of which parts are missing, and after a reset not before what the server lacks is
+    // queued: a crash in between would leave a device that believes that it, or the server, has it all.
+    const isHeld = edits.incomplete.length > 0 || comparison !== undefined
+    const cursorNow = isHeld ? undefined : heldCursor
+    if (!isHeld) heldCursor = undefined
+    await store(updates, eventIds, cursorNow)
+  }
+
+  /** An author's event; nothing for one that can't be read, is no update, or waits for other parts. */
+  function openEvent(value: unknown, eventIds: string[]): RemoteUpdate[] {
+    try {
+      const event = parseEvent(value, limits)
+      comparison?.noteEvent(event)
+      eventIds.push(event.id)
+      // Training data is only ever written by this account: there is nothing of it to apply.
+      if (!isDocumentKind(event.kind)) return []
+      const decoded = decodeUpdateEvent(event, limits)
+      const update = toRemoteUpdate(event, decoded, () => verifier.verify(event))
+      if (decoded.part === undefined) return [update]
+      const parts = edits.add(`${update.address} ${event.pubkey}`, decoded.part, update)
+      return parts === undefined ? [] : [joinParts(parts)]
+    } catch (error) {
+      setAside++
+      logger.error('a received event was set aside', { error: String(error) })
+      return []
+    }
+  }
+
+  function openState(value: unknown): RemoteUpdate[] {
+    try {
+      const event = parseEvent(value, limits)
+      trust.check(event)
+      verifier.verify(event)
+      const state = parseStateEvent(event, limits)
+      progress = state.progress
+      const updates = state.documents.map(stateToUpdate)
+      if (state.part === undefined) return updates
+      const parts = states.add(updates[0]?.address ?? '', state.part, updates[0] as RemoteUpdate)
+      return parts === undefined ? [] : [joinParts(parts)]
+    } catch (error) {
+      trust.distrust()
+      throw error
+    }
   }
 
   /** Once per connection and document, or a gap that nobody can fill would be asked for without end (trap Y2). */
@@ -159,24 +195,13 @@ export function createInbox(options: InboxOptions): Inbox {
     }
   }
 
-  function toRemoteUpdate(event: NostrEvent, decoded: DecodedUpdateEvent): RemoteUpdate {
-    return {
-      address: formatAddress(decoded.address),
-      update: decoded.framed.update,
-      author: event.pubkey,
-      clientIds: decoded.clientIds,
-      members:
-        decoded.members === undefined ? undefined : { list: decoded.members, statedAt: event.created_at },
-      verify: () => verifier.verify(event),
-    }
-  }
-
   async function store(
     updates: readonly RemoteUpdate[],
     eventIds: readonly string[],
     newCursor: string | undefined,
   ): Promise<void> {
-    if (eventIds.length === 0 && (newCursor === undefined || newCursor === cursor)) return
+    const isEmpty = updates.length === 0 && eventIds.length === 0
+    if (isEmpty && (newCursor === undefined || newCursor === cursor)) return
     setAside += await documents.applyRemote(updates, () => {
       // In memory at once: should this batch fail, it stays in the journal and goes with the next one, and
       // until then the server is asked from here on. Asked from before, a server that was set back meanwhile
@@ -195,19 +220,22 @@ export function createInbox(options: InboxOptions): Inbox {
 
   async function finishReplay(hints: readonly string[]): Promise<void> {
     const newCursor = cursorOfHints(hints)
-    if (hints.includes(EOSE_RESET) && serverState === undefined) {
+    progress = undefined
+    if (hints.includes(EOSE_RESET) && comparison === undefined) {
       // Another database, or this one from a backup. The old cursor stays on disk until what the server lacks
       // is queued: a crash in between begins the same again.
       logger.warn('the server does not know this cursor; everything is compared')
-      serverState = { documents: new Map(), membersStatedAt: new Map(), eventIds: new Set() }
+      comparison = createComparison({ pubkey, documents, outbox, limits })
       options.onReset()
       return
     }
     const startedIn = epoch
-    if (serverState !== undefined) await queueMissing(serverState)
+    await comparison?.queueMissing()
     // The connection may have gone meanwhile; the next one asks from the old cursor and begins again.
     if (startedIn !== epoch) return
-    serverState = undefined
+    comparison = undefined
+    heldCursor = undefined
+    dropPartial()
     await store([], [], newCursor)
     // What an earlier batch could not write.
     await documents.journal.flush()
@@ -216,42 +244,28 @@ export function createInbox(options: InboxOptions): Inbox {
     options.onCaughtUp()
   }
 
-  /** Queues everything that the server lacks. Content is compared, so nothing is doubled. */
-  async function queueMissing(state: ServerState): Promise<void> {
-    for (const { address, members, membersStatedAt } of documents.list()) {
-      const serverDoc = state.documents.get(address) ?? new Y.Doc()
-      const missing =
-        (await documents.missingOn(serverDoc, address)) ??
-        (lacksStatement(state, address, members, membersStatedAt) ? EMPTY_UPDATE : undefined)
-      if (missing === undefined) continue
-      outbox.dropPending(address)
-      documents.sendAgain(address, missing)
+  /** A server sends an edit whole. Where it doesn't, the document is asked for once more. */
+  function dropPartial(): void {
+    for (const name of [...edits.incomplete, ...states.incomplete]) {
+      const address = parseAddress(name.split(' ')[0] ?? '')
+      logger.error('an edit came without some of its parts', { name })
+      setAside++
+      if (address !== undefined) options.onIncomplete(address)
     }
-    for (const entry of outbox.savedEntries()) {
-      const { id } = JSON.parse(entry.event) as NostrEvent
-      if (!state.eventIds.has(id)) outbox.restage(entry)
-    }
-    await documents.journal.flush()
-  }
-
-  /** Whether this account's statement of who may read a chat got lost with the server's data. */
-  function lacksStatement(
-    state: ServerState,
-    address: string,
-    members: readonly Member[],
-    statedAt: number,
-  ): boolean {
-    const isOwn = parseAddress(address)?.owner === options.pubkey
-    return isOwn && members.length > 0 && (state.membersStatedAt.get(address) ?? -1) < statedAt
+    edits.clear()
+    states.clear()
   }
 
   return {
     get cursor() {
       // While everything is compared, the server is asked from the beginning.
-      return serverState === undefined ? cursor : ''
+      return comparison === undefined ? cursor : ''
     },
     get setAside() {
       return setAside
+    },
+    get progress() {
+      return progress
     },
     receive(incoming) {
       queue.push(incoming)
@@ -260,20 +274,55 @@ export function createInbox(options: InboxOptions): Inbox {
     abandon() {
       epoch++
       queue = []
-      serverState = undefined
+      comparison = undefined
       isCaughtUp = false
+      progress = undefined
+      heldCursor = undefined
+      edits.clear()
+      states.clear()
       askedFor.clear()
     },
   }
 }
 
-function noteServerHas(state: ServerState, event: NostrEvent, decoded: DecodedUpdateEvent): void {
-  const address = formatAddress(decoded.address)
-  Y.applyUpdate(
-    getOrCreate(state.documents, address, () => new Y.Doc()),
-    decoded.framed.update,
-  )
-  if (decoded.members === undefined) return
-  const statedAt = state.membersStatedAt.get(address) ?? -1
-  state.membersStatedAt.set(address, Math.max(statedAt, event.created_at))
+function isState(event: unknown): boolean {
+  return (event as { readonly kind?: unknown } | null)?.kind === KIND.state
+}
+
+function toRemoteUpdate(event: NostrEvent, decoded: DecodedUpdateEvent, verify: () => void): RemoteUpdate {
+  const { members, clientIds } = decoded
+  return {
+    address: formatAddress(decoded.address),
+    update: decoded.framed.update,
+    author: event.pubkey,
+    clientIds,
+    members: members === undefined ? undefined : { list: members, statedAt: event.created_at },
+    statedAt: undefined,
+    verify,
+  }
+}
+
+function stateToUpdate({ address, update, log }: DecodedStateEvent['documents'][number]): RemoteUpdate {
+  return {
+    address: formatAddress(address),
+    update,
+    author: undefined,
+    clientIds: [],
+    members: undefined,
+    statedAt: log?.statedAt,
+    // The one signature of the state event is checked already.
+    verify: () => {},
+  }
+}
+
+/** The parts of one edit or state, as one update. */
+function joinParts(parts: readonly RemoteUpdate[]): RemoteUpdate {
+  return {
+    ...(parts[parts.length - 1] as RemoteUpdate),
+    update: mergeUpdates(parts.map(({ update }) => update)),
+    clientIds: [...new Set(parts.flatMap(({ clientIds }) => clientIds))],
+    verify: () => {
+      for (const { verify } of parts) verify()
+    },
+  }
 }

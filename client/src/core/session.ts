@@ -6,6 +6,7 @@ import {
   EOSE_RESET,
   encodeClient,
   formatAddress,
+  isHex64,
   KIND,
   type Logger,
   parseRelayMessage,
@@ -81,8 +82,12 @@ export interface SessionOptions {
   /** How long a connection must live to count as stable. Milliseconds. @default 10_000 */
   readonly stableAfterMs?: number
   getCursor(): string
+  /** Whether documents must not come as merged states. */
+  refusesStates(): boolean
   /** What the server says it takes; called before anything is sent. */
   onServerLimits(limits: { readonly maxEventBytes: number }): void
+  /** The server's own public key, if it names one. */
+  onServerKey(pubkey: string | undefined): void
   onIncoming(incoming: Incoming): void
   onAnswer(eventId: string, accepted: boolean, reason: string): void
   /** The connection is authenticated and caught up: events may be sent. */
@@ -165,6 +170,8 @@ export function createSession(options: SessionOptions): Session {
     }
     isSuitable = true
     options.onServerLimits({ maxEventBytes: maxEventBytesOf(info) })
+    const { self } = info as { self?: unknown }
+    options.onServerKey(isHex64(self) ? self : undefined)
   }
 
   /** Starts the deadline for the server's next word anew. Once live, silence is fine, but not for ever. */
@@ -284,7 +291,10 @@ export function createSession(options: SessionOptions): Session {
   function subscribe(): void {
     setStatus('catching-up')
     expectResponse()
-    connection?.send(encodeClient.req(SUBSCRIPTION_ID, { kinds: SYNC_KINDS, after: options.getCursor() }))
+    const filter = { kinds: SYNC_KINDS, after: options.getCursor() }
+    connection?.send(
+      encodeClient.req(SUBSCRIPTION_ID, options.refusesStates() ? { ...filter, states: false } : filter),
+    )
   }
 
   function subscriptionEnded(reason: string): void {
@@ -388,6 +398,8 @@ export function createSession(options: SessionOptions): Session {
       options.onLive((text) => current.send(text))
     },
     fail(error) {
+      // It may be another server by now, with another key.
+      isSuitable = false
       retry(toSyncError(error, 'STORE_FAILED'))
     },
   }

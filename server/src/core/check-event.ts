@@ -8,6 +8,7 @@ import {
   type Limits,
   type Member,
   type NostrEvent,
+  type Part,
   parseEvent,
   SyncError,
   stringifyEvent,
@@ -19,6 +20,8 @@ export interface DocumentContent {
   readonly framed: FramedUpdate
   /** Yjs client ids under which it writes. */
   readonly clientIds: readonly number[]
+  /** Which part of an edit it is; undefined for one that is whole. */
+  readonly part: Part | undefined
 }
 
 /** An event that is what its author signed and says something this server can keep. */
@@ -69,11 +72,28 @@ export function checkEvent(value: unknown, { keys, verifier, limits }: EventChec
   if (!isDocumentKind(event.kind)) {
     return { event, json, content: undefined, owner: event.pubkey, statedMembers: undefined }
   }
-  const { address, members, framed, clientIds } = decodeUpdateEvent(event, limits)
-  if (LONE_SURROGATE.test(address.identifier)) {
+  const checked = decodeChecked(event, json, limits)
+  if (LONE_SURROGATE.test(checked.content.address)) {
     throw new SyncError('EVENT_TAGS_INVALID', 'the d tag must be well-formed Unicode')
   }
-  const content = { address: formatAddress(address), framed, clientIds }
+  return checked
+}
+
+/** An event of a document that was checked before it was stored. Throws where it is damaged. */
+export function recheckEvent(
+  json: string,
+  limits: Limits,
+): CheckedEvent & { readonly content: DocumentContent } {
+  return decodeChecked(parseEvent(JSON.parse(json), limits), json, limits)
+}
+
+function decodeChecked(
+  event: NostrEvent,
+  json: string,
+  limits: Limits,
+): CheckedEvent & { readonly content: DocumentContent } {
+  const { address, members, framed, clientIds, part } = decodeUpdateEvent(event, limits)
+  const content = { address: formatAddress(address), framed, clientIds, part }
   return { event, json, content, owner: address.owner, statedMembers: members }
 }
 

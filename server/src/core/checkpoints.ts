@@ -3,6 +3,8 @@ import {
   hasPending,
   hasSameBytes,
   type Logger,
+  type NostrEvent,
+  parsePartTag,
   SyncError,
   utf8Length,
 } from '@onyx-sync/shared'
@@ -10,7 +12,7 @@ import * as Y from 'yjs'
 import type { DocumentRecord, EventLog, IndexEntry } from '../ports/event-log.js'
 import type { CheckedEvent, DocumentContent } from './check-event.js'
 import type { MergedStates } from './merged-state.js'
-import { loadEvents, loadInPages, updateOfStored } from './stored-events.js'
+import { loadEvents, loadInPages, UNBOUNDED, updateOfStored } from './stored-events.js'
 
 /** What an event that writes more than its author's own says about the document as it is. */
 export interface Comparison {
@@ -80,7 +82,7 @@ export function createCheckpoints({ log, states, logger, ...options }: Checkpoin
       Y.applyUpdate(doc, content.framed.update)
       if (hasPending(doc)) return []
       const statesMembers = statedMembers !== undefined && event.created_at >= record.membersStatedAt
-      const gone: SupersededEntry[] = []
+      const gone: (SupersededEntry & Grouped)[] = []
       const entries = log.documentLog(content.address, 0, log.head)
       const load = async (page: readonly IndexEntry[]) => loadEvents(log, logger, page)
       for await (const events of loadInPages(entries, load)) {
@@ -88,15 +90,37 @@ export function createCheckpoints({ log, states, logger, ...options }: Checkpoin
           if (seq === record.membersSeq && !statesMembers) continue
           try {
             if (!contains(doc, updateOfStored(old))) continue
-            gone.push({ seq, id, created_at, bytes: utf8Length(json) })
+            gone.push({ seq, id, created_at, bytes: utf8Length(json), ...groupOf(old) })
           } catch (error) {
             logger.error('a stored event can not be read; it stays', { seq, error: String(error) })
           }
         }
       }
-      return gone
+      return withoutHalves(gone)
     },
   }
+}
+
+/** An edit in parts goes as a whole or stays as a whole: what is left of one could never be applied. */
+function withoutHalves(gone: readonly (SupersededEntry & Grouped)[]): SupersededEntry[] {
+  const found = new Map<string, number>()
+  for (const { group } of gone) if (group !== undefined) found.set(group, (found.get(group) ?? 0) + 1)
+  return gone
+    .filter(({ group, count }) => group === undefined || found.get(group) === count)
+    .map(({ seq, id, created_at, bytes }) => ({ seq, id, created_at, bytes }))
+}
+
+/** Which edit in parts an event belongs to. */
+interface Grouped {
+  readonly group: string | undefined
+  readonly count: number
+}
+
+function groupOf(event: NostrEvent): Grouped {
+  const part = parsePartTag(event, UNBOUNDED)
+  return part === undefined
+    ? { group: undefined, count: 1 }
+    : { group: `${event.pubkey} ${part.group}`, count: part.count }
 }
 
 /** Client ids under which an update goes beyond what a document has. */

@@ -14,6 +14,8 @@ export interface Counters {
   commitsFailed: number
   /** Events sent to subscriptions, stored and live. */
   eventsSent: number
+  /** State events sent in their place. */
+  statesSent: number
 }
 
 /** All zero. */
@@ -26,5 +28,6 @@ export function createCounters(): Counters {
     eventsRefused: 0,
     commitsFailed: 0,
     eventsSent: 0,
+    statesSent: 0,
   }
 }

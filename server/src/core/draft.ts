@@ -10,6 +10,7 @@ import type {
 } from '../ports/event-log.js'
 import type { CheckedEvent, DocumentContent } from './check-event.js'
 import type { Checkpoints, SupersededEntry } from './checkpoints.js'
+import { createHeldParts, type DocumentEvent, type HeldParts, joinContents } from './held-parts.js'
 import { applyToDocument, mayWrite } from './roster.js'
 
 /** A commit in the making: each event is decided on what the events before it in the batch did. */
@@ -36,6 +37,7 @@ interface Known {
 export async function createDraft(
   log: EventLog,
   checkpoints: Checkpoints,
+  maxHeldBytes: number,
   batch: readonly CheckedEvent[],
 ): Promise<Draft> {
   const idsByAddress = new Map<string, Set<number>>()
@@ -56,10 +58,15 @@ export async function createDraft(
       }
     }),
   )
-  return assemble(log.head, known, checkpoints)
+  return assemble(log.head, known, checkpoints, createHeldParts(log, maxHeldBytes))
 }
 
-function assemble(head: number, { records, writers }: Known, checkpoints: Checkpoints): Draft {
+function assemble(
+  head: number,
+  { records, writers }: Known,
+  checkpoints: Checkpoints,
+  held: HeldParts,
+): Draft {
   /** Records as they were before the batch, of every document it touches. */
   const originals = new Map<string, DocumentRecord | undefined>()
   const updates = new Map<string, Uint8Array[]>()
@@ -114,32 +121,52 @@ function assemble(head: number, { records, writers }: Known, checkpoints: Checkp
     return false
   }
 
-  async function addToDocument(
-    checked: CheckedEvent,
-    content: DocumentContent,
-    seq: number,
-  ): Promise<string[]> {
-    const { event, owner } = checked
+  /** An edit of one event, or of several parts that come into the log together. */
+  async function addEdit(edit: readonly DocumentEvent[]): Promise<void> {
+    const last = edit[edit.length - 1] as DocumentEvent
+    const content = joinContents(edit.map((part) => part.content))
     const { address, framed } = content
     const previous = records.get(address)
-    if (!mayWrite(event.pubkey, owner, previous)) {
-      throw new SyncError('WRITE_RESTRICTED', `you are not a member of ${address}`)
-    }
-    const { bringsNews, claimed } = await examine(checked, content)
-    const gone = framed.checkpoint ? await checkpoints.superseded(checked, previous) : []
-    const change = applyToDocument(previous, { ...checked, content }, seq, bringsNews)
-    const readers = [owner, ...change.record.members.map((member) => member.pubkey)]
-    // From here on nothing fails: an event is in the draft as a whole or not at all.
+    assertMayWrite(last)
+    const { bringsNews, claimed } = await examine(last, content)
+    const gone = framed.checkpoint ? await checkpoints.superseded({ ...last, content }, previous) : []
+    // From here on nothing fails: an edit is in the draft as a whole or not at all.
     if (!originals.has(address)) originals.set(address, previous)
-    records.set(address, supersede(change.record, gone, readers))
     getOrCreate(updates, address, () => []).push(framed.update)
     for (const clientId of claimed) {
-      writers.set(`${clientId} ${address}`, event.pubkey)
-      bound.push({ address, clientId, pubkey: event.pubkey })
+      writers.set(`${clientId} ${address}`, last.event.pubkey)
+      bound.push({ address, clientId, pubkey: last.event.pubkey })
     }
-    for (const reader of change.joined) note(reader, address, seq)
-    for (const reader of change.left) note(reader, address, undefined)
-    return readers
+    for (const checked of edit) {
+      const seq = head + logged.length + 1
+      const change = applyToDocument(records.get(address), checked, seq, bringsNews)
+      const readers = readersOf(change.record)
+      records.set(address, checked === last ? supersede(change.record, gone, readers) : change.record)
+      for (const reader of change.joined) note(reader, address, seq)
+      for (const reader of change.left) note(reader, address, undefined)
+      append(checked, readers)
+    }
+  }
+
+  function assertMayWrite({ event, owner, content: { address } }: DocumentEvent): void {
+    if (mayWrite(event.pubkey, owner, records.get(address))) return
+    throw new SyncError('WRITE_RESTRICTED', `you are not a member of ${address}`)
+  }
+
+  function append({ event, json, content, owner }: CheckedEvent, readers: readonly string[]): void {
+    ids.add(event.id)
+    events.push(event)
+    logged.push({
+      seq: head + logged.length + 1,
+      id: event.id,
+      pubkey: event.pubkey,
+      kind: event.kind,
+      createdAt: event.created_at,
+      json,
+      address: content?.address,
+      owner,
+      readers,
+    })
   }
 
   function supersede(
@@ -180,22 +207,24 @@ function assemble(head: number, { records, writers }: Known, checkpoints: Checkp
     events,
     has: (id) => ids.has(id),
     async add(checked) {
-      const { event, json, content, owner } = checked
-      const seq = head + logged.length + 1
-      const readers = content === undefined ? [owner] : await addToDocument(checked, content, seq)
-      ids.add(event.id)
-      events.push(event)
-      logged.push({
-        seq,
-        id: event.id,
-        pubkey: event.pubkey,
-        kind: event.kind,
-        createdAt: event.created_at,
-        json,
-        address: content?.address,
-        owner,
-        readers,
-      })
+      const { content } = checked
+      if (content === undefined) return append(checked, [checked.owner])
+      const documentEvent = { ...checked, content }
+      if (content.part === undefined) return addEdit([documentEvent])
+      // A stranger must not have this server hold anything.
+      assertMayWrite(documentEvent)
+      const edit = await held.add(documentEvent, content.part)
+      if (edit === undefined) {
+        ids.add(checked.event.id)
+        return
+      }
+      try {
+        await addEdit(edit)
+      } catch (error) {
+        held.settle(documentEvent, content.part, false)
+        throw error
+      }
+      held.settle(documentEvent, content.part, true)
     },
     toCommit() {
       const grants: Commit['grants'][number][] = []
@@ -213,6 +242,7 @@ function assemble(head: number, { records, writers }: Known, checkpoints: Checkp
         writers: bound,
         moves: moves(),
         superseded: [...superseded.values()],
+        ...held.toCommit(),
       }
     },
   }

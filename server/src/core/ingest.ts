@@ -30,6 +30,8 @@ export interface Ingest {
 export interface IngestOptions {
   readonly log: EventLog
   readonly checkpoints: Checkpoints
+  /** Bytes of one author's parts that wait for others. */
+  readonly maxHeldBytes: number
   readonly logger: Logger
   readonly counters: Counters
   /** Names the epoch that this run of the server writes, see {@link Epoch}. */
@@ -51,6 +53,7 @@ const MAX_BATCH_LENGTH = 8 * 1024 * 1024
 export function createIngest({
   log,
   checkpoints,
+  maxHeldBytes,
   logger,
   counters,
   epochId,
@@ -102,13 +105,14 @@ export function createIngest({
     // First: a log that recovers from a failed write may find, while it answers, that it has grown by it.
     const known = await log.has(batch.map(({ checked }) => checked.event.id))
     const unknown = batch.filter((_, index) => known[index] !== true).map(({ checked }) => checked)
-    const draft = await createDraft(log, checkpoints, unknown)
+    const draft = await createDraft(log, checkpoints, maxHeldBytes, unknown)
     const outcomes: IngestOutcome[] = []
     for (const [index, { checked }] of batch.entries()) {
       outcomes.push(known[index] === true ? 'duplicate' : await decide(draft, checked))
     }
     const commit = draft.toCommit()
-    if (commit.events.length > 0) await log.commit({ ...commit, ...newEpoch(commit) })
+    const isEmpty = [commit.events, commit.held, commit.released].every((list) => (list ?? []).length === 0)
+    if (!isEmpty) await log.commit({ ...commit, ...newEpoch(commit) })
     // From here to the end in one tick: the submitters hear OK first, then everybody gets the events, and
     // nobody can ask in between.
     for (const [index, submission] of batch.entries()) settle(submission, outcomes[index] as IngestOutcome)
@@ -137,8 +141,9 @@ export function createIngest({
 
   /** With the first commit of this run that reaches the disk. */
   function newEpoch({ events }: Commit): Pick<Commit, 'epoch'> {
-    if (log.epochs[log.epochs.length - 1]?.id === epochId) return {}
-    return { epoch: { id: epochId, fromSeq: events[0]?.seq ?? 0 } }
+    const [first] = events
+    if (first === undefined || log.epochs[log.epochs.length - 1]?.id === epochId) return {}
+    return { epoch: { id: epochId, fromSeq: first.seq } }
   }
 
   function settle(submission: Submission, outcome: IngestOutcome): void {

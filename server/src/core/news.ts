@@ -52,6 +52,7 @@ export async function grantedDocuments(
  * What is new to some keys, `after < seq <= through`, in log order: their feeds merged, and at the position
  * where a document became readable the whole log of it up to there. The feed's own entries of such a document
  * up to that position are among them too; whoever knows an entry's document leaves them out by `granted`.
+ * What is in `skipped` is passed over.
  */
 export async function* readNews(
   log: EventLog,
@@ -59,16 +60,18 @@ export async function* readNews(
   after: number,
   through: number,
   granted: ReadonlyMap<string, number>,
+  skipped: ReadonlySet<number> = new Set(),
 ): AsyncGenerator<NewsItem> {
   const addressesBySeq = new Map([...granted].map(([address, seq]) => [seq, address]))
   let covered = after
   for await (const seq of mergeAscending(keys.map((key) => log.feed(key, after, through)))) {
     const address = addressesBySeq.get(seq)
     if (address === undefined) {
-      yield { seq, covered: seq, isWhole: false }
+      if (!skipped.has(seq)) yield { seq, covered: seq, isWhole: false }
     } else {
       // Only its last event completes the document; a client that stops before it must get it all again.
       for await (const entry of log.documentLog(address, 0, seq)) {
+        if (skipped.has(entry.seq)) continue
         yield { seq: entry.seq, covered: entry.seq === seq ? seq : covered, isWhole: true }
       }
     }

@@ -1,11 +1,14 @@
 import {
   bytesToHex,
   type Clock,
+  type EventTemplate,
   type EventVerifier,
   type Limits,
   type Logger,
+  type NostrEvent,
   type Random,
 } from '@onyx-sync/shared'
+import { finalizeEvent } from 'nostr-tools/pure'
 import type { EventLog } from '../ports/event-log.js'
 import type { Peer } from '../ports/peer.js'
 import { createCheckpoints } from './checkpoints.js'
@@ -14,6 +17,7 @@ import { createHub, type Hub } from './hub.js'
 import { createIngest } from './ingest.js'
 import { createMergedStates } from './merged-state.js'
 import { createSession, type Session } from './session.js'
+import { createStateSigner } from './state-signer.js'
 
 /** What a relay is made of. */
 export interface RelayOptions {
@@ -26,6 +30,8 @@ export interface RelayOptions {
   readonly logger: Logger
   /** Knows who is subscribed. For simulations that break it. @default its own */
   readonly hub?: Hub
+  /** Signs with the server's own key. @default BIP-340 with the log's `serverSecretKey` */
+  readonly sign?: (template: EventTemplate) => NostrEvent
   /** Public URLs, any of which an AUTH event may name. */
   relayUrls(): readonly string[]
 }
@@ -47,15 +53,29 @@ export function createRelay(options: RelayOptions): Relay {
   const ingest = createIngest({
     log,
     logger,
+    maxHeldBytes: options.limits.maxHeldBytes,
     checkpoints: createCheckpoints({ log, states, logger }),
     counters,
     epochId: bytesToHex(options.random.bytes(8)),
     publish: hub.publish,
   })
-  const context = { ...options, ingest, hub, counters, relayUrls: () => options.relayUrls() }
+  const stateSigner = createStateSigner({ ...options, signEvent: options.sign ?? signerOf(log) })
+  const context = {
+    ...options,
+    ingest,
+    states,
+    stateSigner,
+    hub,
+    counters,
+    relayUrls: () => options.relayUrls(),
+  }
   return {
     counters,
     connect: (peer) => createSession(peer, context),
     stop: () => ingest.stop(),
   }
+}
+
+function signerOf({ serverSecretKey }: EventLog): (template: EventTemplate) => NostrEvent {
+  return (template) => finalizeEvent({ ...template }, serverSecretKey)
 }

@@ -40,6 +40,7 @@ export function applyToDocument(
     members,
     membersStatedAt: isDecisive ? event.created_at : oldStatedAt,
     membersSeq: isDecisive ? seq : (previous?.membersSeq ?? 0),
+    rosterSeq: changesMembers ? seq : (previous?.rosterSeq ?? 0),
     headSeq: seq,
     contentSeq: bringsNews || changesMembers ? seq : (previous?.contentSeq ?? seq),
     eventCount: (previous?.eventCount ?? 0) + 1,

@@ -22,13 +22,17 @@ import type { Counters } from './counters.js'
 import { createCursorCodec } from './cursor.js'
 import type { Hub } from './hub.js'
 import type { Ingest } from './ingest.js'
+import type { MergedStates } from './merged-state.js'
 import { countEvents } from './query.js'
+import type { StateSigner } from './state-signer.js'
 import { createSubscription, type Subscription } from './subscription.js'
 
 /** What all sessions of a server share. */
 export interface SessionContext {
   readonly log: EventLog
   readonly ingest: Ingest
+  readonly states: MergedStates
+  readonly stateSigner: StateSigner
   readonly hub: Hub
   readonly verifier: EventVerifier
   readonly limits: Limits
@@ -196,6 +200,8 @@ export function createSession(peer: Peer, context: SessionContext): Session {
       keys: sortedKeys,
       ...syncOptions(filters, sortedKeys),
       log,
+      states: context.states,
+      stateSigner: context.stateSigner,
       hub: context.hub,
       peer,
       logger,

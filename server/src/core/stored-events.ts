@@ -1,8 +1,10 @@
 import {
+  DEFAULT_LIMITS,
   decodeContent,
   formatAddress,
   isDocumentKind,
   KIND,
+  type Limits,
   type Logger,
   type NostrEvent,
 } from '@onyx-sync/shared'
@@ -36,13 +38,14 @@ export function addressOfEvent(event: NostrEvent): string | undefined {
 }
 
 /** Bounds for what was checked when it was stored: limits may have been tightened since. */
-const STORED_LIMITS = { maxUpdateBytes: Number.MAX_SAFE_INTEGER }
+export const UNBOUNDED = Object.fromEntries(
+  Object.keys(DEFAULT_LIMITS).map((name) => [name, Number.MAX_SAFE_INTEGER]),
+) as unknown as Limits
 
 /** The Yjs update of a document's event that was checked when it was stored. Throws where it is damaged. */
 export function updateOfStored(event: NostrEvent): Uint8Array {
   const encoding = event.tags.find((tag) => tag[0] === 'encoding')
-  return decodeContent(event.content, encoding?.[2] === 'deflate' ? 'yjs+deflate' : 'yjs', STORED_LIMITS)
-    .update
+  return decodeContent(event.content, encoding?.[2] === 'deflate' ? 'yjs+deflate' : 'yjs', UNBOUNDED).update
 }
 
 /**

@@ -13,8 +13,11 @@ import type { Peer } from '../ports/peer.js'
 import type { Counters } from './counters.js'
 import type { CursorCodec, CursorPosition } from './cursor.js'
 import type { Hub, LiveEvent, Subscriber } from './hub.js'
+import type { MergedStates } from './merged-state.js'
 import { grantedDocuments, type NewsItem, readNews } from './news.js'
 import { queryEvents } from './query.js'
+import { type ReplayScope, replayStates } from './replay.js'
+import type { StateSigner } from './state-signer.js'
 import { isReadable, loadEvents, loadInPages, readableAmong, type StoredEvent } from './stored-events.js'
 
 /** One `REQ` that is being answered. */
@@ -34,6 +37,8 @@ export interface SubscriptionOptions {
   /** With it: bring up to date from this position. Without: stored events by NIP-01's rules. */
   readonly sync?: { readonly codec: CursorCodec; readonly from: CursorPosition }
   readonly log: EventLog
+  readonly states: MergedStates
+  readonly stateSigner: StateSigner
   readonly hub: Hub
   readonly peer: Peer
   readonly logger: Logger
@@ -155,28 +160,51 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
 
   async function sendNews(after: number, through: number): Promise<void> {
     const granted = await grantedDocuments(log, keys, after, through)
+    const skipped = new Set<number>()
+    if (sync !== undefined) await sendStates({ after, through, granted }, skipped)
     const load = async (page: readonly NewsItem[]) => {
       const events = await loadEvents(log, logger, page)
-      const repeated = sync === undefined ? undefined : await unchangedAmong(events, after)
       return events.filter(({ seq, event, address, isWhole }) => {
-        if (!isWhole && address !== undefined && repeated?.has(address)) return false
         const grantedAt = address === undefined ? undefined : granted.get(address)
         // Comes, or came, with the whole document.
         if (!isWhole && grantedAt !== undefined && seq <= grantedAt) return false
         return filters.some((filter) => matchFilter(filter, event))
       })
     }
-    for await (const events of loadInPages(readNews(log, keys, after, through, granted), load)) {
+    for await (const events of loadInPages(readNews(log, keys, after, through, granted, skipped), load)) {
       await send(events, ({ covered }) => (isEoseSent ? sync?.codec.format(covered) : undefined))
       if (!isOpen) return
     }
   }
 
-  /** Documents that a checkpoint brought here, though everything in it is known up to a position. */
-  async function unchangedAmong(events: readonly StoredEvent[], after: number): Promise<Set<string>> {
-    const addresses = new Set(events.flatMap(({ address }) => address ?? []))
-    const records = await log.documents([...addresses])
-    return new Set(records.flatMap((record) => (record && record.contentSeq <= after ? record.address : [])))
+  /** Sends documents as merged states where that is cheaper, and notes which events that makes superfluous. */
+  async function sendStates(
+    range: Pick<ReplayScope, 'after' | 'through' | 'granted'>,
+    skipped: Set<number>,
+  ): Promise<void> {
+    const scope = { log, states: options.states, logger, keys, filters, ...range }
+    for await (const batch of replayStates(scope, skipped)) {
+      const readable = await whenReadable(batch.documents.map(({ address }) => address))
+      if (!isOpen) return
+      const documents = batch.documents.filter(({ address }) => readable.has(address))
+      if (documents.length === 0) continue
+      for (const json of options.stateSigner.sign({ ...batch, documents })) {
+        counters.statesSent++
+        peer.send(encodeRelay.event(id, json))
+      }
+    }
+  }
+
+  /** Waits for the socket, then tells which documents may be read, as of the tick in which it resolves. */
+  async function whenReadable(addresses: readonly (string | undefined)[]): Promise<ReadonlySet<string>> {
+    let readable: ReadonlySet<string> = new Set()
+    let checkedAt = -1
+    if (peer.queuedBytes > HIGH_WATER_BYTES) await peer.drained()
+    while (isOpen && checkedAt !== revocations) {
+      checkedAt = revocations
+      readable = await readableAmong(log, keySet, addresses)
+    }
+    return readable
   }
 
   /**

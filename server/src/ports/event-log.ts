@@ -28,6 +28,8 @@ export interface DocumentRecord {
   readonly membersStatedAt: number
   /** Position of the owner's event that stated them; 0 before there is one. It is never superseded. */
   readonly membersSeq: number
+  /** Position of the event that last changed who they are; 0 if there never were any. */
+  readonly rosterSeq: number
   /** Position of the document's newest event. */
   readonly headSeq: number
   /**

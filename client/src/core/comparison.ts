@@ -1,0 +1,89 @@
+import {
+  containsUpdate,
+  decodeUpdateEvent,
+  getOrCreate,
+  isDocumentKind,
+  type Limits,
+  type Member,
+  type NostrEvent,
+  parseAddress,
+} from '@onyx-sync/shared'
+import * as Y from 'yjs'
+import type { Documents, RemoteUpdate } from './documents.js'
+import type { Outbox } from './outbox.js'
+
+/** What a server that was set back turns out to have, gathered while everything comes again. */
+export interface Comparison {
+  /** Takes note of an event that the server has. */
+  noteEvent(event: NostrEvent): void
+  /** Takes note of content that the server has. */
+  noteUpdate(update: RemoteUpdate): void
+  /** Queues everything that the server lacks. Content is compared, so nothing is doubled. */
+  queueMissing(): Promise<void>
+}
+
+export interface ComparisonOptions {
+  readonly pubkey: string
+  readonly documents: Documents
+  readonly outbox: Outbox
+  readonly limits: Limits
+}
+
+/** The update of an empty document: carries a statement of members and no content. */
+const EMPTY_UPDATE = Y.encodeStateAsUpdate(new Y.Doc())
+
+export function createComparison({ pubkey, documents, outbox, limits }: ComparisonOptions): Comparison {
+  const serverDocs = new Map<string, Y.Doc>()
+  /** Time of the owner's newest statement of members, by document. */
+  const membersStatedAt = new Map<string, number>()
+  const eventIds = new Set<string>()
+
+  /** Whether this account's statement of who may read a chat got lost with the server's data. */
+  function lacksStatement(address: string, members: readonly Member[], statedAt: number): boolean {
+    const isOwn = parseAddress(address)?.owner === pubkey
+    return isOwn && members.length > 0 && (membersStatedAt.get(address) ?? -1) < statedAt
+  }
+
+  /** Whether the server has what an event brought; merged states don't name events. */
+  function hasContent(event: NostrEvent): boolean {
+    const serverDoc = isDocumentKind(event.kind) ? serverDocs.get(laneOf(event)) : undefined
+    return (
+      serverDoc !== undefined && containsUpdate(serverDoc, decodeUpdateEvent(event, limits).framed.update)
+    )
+  }
+
+  function laneOf(event: NostrEvent): string {
+    const { kind, owner, identifier } = decodeUpdateEvent(event, limits).address
+    return `${kind}:${owner}:${identifier}`
+  }
+
+  return {
+    noteEvent({ id }) {
+      eventIds.add(id)
+    },
+    noteUpdate({ address, update, members, statedAt }) {
+      Y.applyUpdate(
+        getOrCreate(serverDocs, address, () => new Y.Doc()),
+        update,
+      )
+      const stated = members?.statedAt ?? statedAt ?? -1
+      membersStatedAt.set(address, Math.max(membersStatedAt.get(address) ?? -1, stated))
+    },
+    async queueMissing() {
+      for (const { address, members, membersStatedAt: statedAt } of documents.list()) {
+        const serverDoc = serverDocs.get(address) ?? new Y.Doc()
+        const missing =
+          (await documents.missingOn(serverDoc, address)) ??
+          (lacksStatement(address, members, statedAt) ? EMPTY_UPDATE : undefined)
+        if (missing === undefined) continue
+        outbox.dropPending(address)
+        documents.sendAgain(address, missing)
+      }
+      for (const entry of outbox.savedEntries()) {
+        const event = JSON.parse(entry.event) as NostrEvent
+        if (!eventIds.has(event.id) && !hasContent(event)) outbox.restage(entry)
+      }
+      await documents.journal.flush()
+    },
+  }
+}

@@ -1,0 +1,156 @@
+import { type Filter, hasPending, type Logger, parseAddress, type StateDocument } from '@onyx-sync/shared'
+import * as Y from 'yjs'
+import type { DocumentRecord, EventLog } from '../ports/event-log.js'
+import type { MergedStates } from './merged-state.js'
+import { loadEvents, readableAmong, updateOfStored } from './stored-events.js'
+
+/** What a reader that catches up is to be brought. */
+export interface ReplayScope {
+  readonly log: EventLog
+  readonly states: MergedStates
+  readonly logger: Logger
+  readonly keys: readonly string[]
+  readonly filters: readonly Filter[]
+  /** The reader has everything up to this position. */
+  readonly after: number
+  /** And shall have everything up to this one. */
+  readonly through: number
+  /** Documents that became readable in between, with the position at which they did. */
+  readonly granted: ReadonlyMap<string, number>
+}
+
+/** Documents for one state event. */
+export interface StateBatch {
+  readonly documents: readonly StateDocument[]
+  /** Documents that this and earlier batches brought. */
+  readonly done: number
+  /** Documents that changed, whether they come as states or as events. */
+  readonly total: number
+}
+
+/** Fewer events than this are sent as they are: their authors' signatures are worth more than a few bytes. */
+const MIN_EVENTS = 8
+/** What checking a signature is worth to a reader, in bytes: a phone's JavaScript engine checks 19 a second. */
+const SIGNATURE_COST_BYTES = 1024
+/** Size of a state on the wire, by its own: with DEFLATE and base64, and without DEFLATE. */
+const DEFLATED_RATIO = 0.55
+const PLAIN_RATIO = 1.34
+const PLAIN_BELOW_BYTES = 512
+/** Bytes of Yjs updates in one state event: few enough to show progress and to be let go of soon. */
+const BATCH_BYTES = 512 * 1024
+/** Documents in one state event. */
+const BATCH_DOCUMENTS = 200
+
+/**
+ * The changes of a reader's documents as merged states, wherever that is cheaper for the reader than the
+ * events. Puts the positions that it makes superfluous into `skipped`; everything else has to be sent as
+ * events. States may hold more than what is asked for, never less. Source: SPEC RPL1–RPL4.
+ */
+export async function* replayStates(scope: ReplayScope, skipped: Set<number>): AsyncGenerator<StateBatch> {
+  const changed = await changedRecords(scope)
+  let documents: StateDocument[] = []
+  let bytes = 0
+  for (const [index, record] of changed.entries()) {
+    const state = await stateFor(scope, record, skipped)
+    if (state === undefined) continue
+    documents.push(state)
+    bytes += state.update.byteLength
+    if (bytes < BATCH_BYTES && documents.length < BATCH_DOCUMENTS) continue
+    yield { documents, done: index + 1, total: changed.length }
+    documents = []
+    bytes = 0
+  }
+  if (documents.length > 0) yield { documents, done: changed.length, total: changed.length }
+}
+
+/** Records of the documents that the filters want whole, oldest change first. */
+async function changedRecords({ log, keys, filters, after }: ReplayScope): Promise<DocumentRecord[]> {
+  const addresses = new Set<string>()
+  for (const key of keys) {
+    for await (const { address } of log.changedDocuments(key, after)) {
+      if (filters.some((filter) => wantsWhole(filter, address))) addresses.add(address)
+    }
+  }
+  const readable = await readableAmong(log, new Set(keys), addresses)
+  const records = await log.documents([...readable])
+  return records.filter((record) => record !== undefined).sort((a, b) => a.headSeq - b.headSeq)
+}
+
+/** Whether every event of a document is in a filter's set, and merged states are welcome in their place. */
+function wantsWhole({ ids, authors, kinds, tags, states }: Filter, address: string): boolean {
+  if (states === false || ids !== undefined || authors !== undefined) return false
+  const { kind, identifier } = parseAddress(address) ?? {}
+  if (kind === undefined || (kinds !== undefined && !kinds.includes(kind))) return false
+  // Settings carry another identifier in their events than in their address.
+  return [...tags].every(
+    ([letter, values]) => letter === 'd' && identifier !== '' && values.includes(identifier ?? ''),
+  )
+}
+
+/** A document's state where it is the cheaper way; undefined where the events are. */
+async function stateFor(
+  scope: ReplayScope,
+  record: DocumentRecord,
+  skipped: Set<number>,
+): Promise<StateDocument | undefined> {
+  const { log, states, through } = scope
+  const { address } = record
+  const from = scope.granted.has(address) ? 0 : scope.after
+  const seqs: number[] = []
+  for await (const { seq } of log.documentLog(address, from, through)) seqs.push(seq)
+  if (record.contentSeq <= from) {
+    // A checkpoint came, and repeats what the reader has.
+    for (const seq of seqs) skipped.add(seq)
+    return undefined
+  }
+  if (seqs.length < MIN_EVENTS) return undefined
+  const vector = from === 0 ? undefined : await vectorBefore(scope, seqs)
+  const update = await states.read(address, (doc) => {
+    // Who gets what waits for something missing would wait, too; the log may say more one day.
+    if (hasPending(doc)) return undefined
+    return vector === undefined
+      ? Y.encodeStateAsUpdate(doc)
+      : Y.encodeStateAsUpdate(doc, vectorFor(doc, vector))
+  })
+  const eventBytes = record.byteCount / Math.max(1, record.eventCount) + SIGNATURE_COST_BYTES
+  if (update === undefined || costOf(update) > seqs.length * eventBytes) return undefined
+  for (const seq of seqs) {
+    // Who the members are is what the owner signed, not what a server says.
+    if (seq !== record.membersSeq || record.rosterSeq <= from) skipped.add(seq)
+  }
+  return { address, update, log: { bytes: record.byteCount, statedAt: record.membersStatedAt } }
+}
+
+function costOf({ byteLength }: Uint8Array): number {
+  return byteLength * (byteLength < PLAIN_BELOW_BYTES ? PLAIN_RATIO : DEFLATED_RATIO)
+}
+
+/** The lowest clock under which each client id writes in some events: before that the reader has everything. */
+async function vectorBefore(
+  { log, logger }: ReplayScope,
+  seqs: readonly number[],
+): Promise<Map<number, number>> {
+  const lowest = new Map<number, number>()
+  for (let start = 0; start < seqs.length; start += PAGE_EVENTS) {
+    const page = seqs.slice(start, start + PAGE_EVENTS).map((seq) => ({ seq }))
+    for (const { event } of await loadEvents(log, logger, page)) {
+      for (const struct of Y.decodeUpdate(updateOfStored(event)).structs) {
+        if (struct instanceof Y.Skip) continue
+        const { client, clock } = struct.id
+        lowest.set(client, Math.min(clock, lowest.get(client) ?? clock))
+      }
+    }
+  }
+  return lowest
+}
+
+const PAGE_EVENTS = 128
+
+/** A state vector that leaves out of an encoding what a reader has. */
+function vectorFor(doc: Y.Doc, lowest: ReadonlyMap<number, number>): Uint8Array {
+  const vector = new Map<number, number>()
+  for (const client of doc.store.clients.keys()) {
+    vector.set(client, lowest.get(client) ?? Y.getState(doc.store, client))
+  }
+  return Y.encodeStateVector(vector)
+}

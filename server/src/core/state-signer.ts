@@ -1,0 +1,77 @@
+import {
+  bytesToHex,
+  type Clock,
+  createStateTemplate,
+  type EventTemplate,
+  type Limits,
+  type NostrEvent,
+  type Part,
+  type Random,
+  type StateDocument,
+  SyncError,
+  splitUpdate,
+  stringifyEvent,
+  utf8Length,
+} from '@onyx-sync/shared'
+import type { StateBatch } from './replay.js'
+
+/** Makes state events: kind 20002, signed with the server's own key. */
+export interface StateSigner {
+  /**
+   * JSON of the events that carry a batch, in the order in which they are to be sent: one, or as many as it
+   * takes to keep each under `maxEventBytes`. A document that is larger by itself goes in parts.
+   */
+  sign(batch: StateBatch): string[]
+}
+
+export interface StateSignerOptions {
+  /** Signs with the server's key. */
+  readonly signEvent: (template: EventTemplate) => NostrEvent
+  readonly clock: Clock
+  readonly random: Random
+  readonly limits: Pick<Limits, 'maxEventBytes' | 'maxParts'>
+}
+
+/** What base64 and an event's other fields leave of the largest event, for bytes that DEFLATE can't shrink. */
+const PART_FRACTION = 0.7
+const GROUP_BYTES = 16
+
+export function createStateSigner({ signEvent, clock, random, limits }: StateSignerOptions): StateSigner {
+  function jsonOf(
+    documents: readonly StateDocument[],
+    rest: Pick<StateBatch, 'done' | 'total'>,
+    part?: Part,
+  ): string {
+    const createdAt = Math.floor(clock.now() / 1000)
+    return stringifyEvent(signEvent(createStateTemplate({ documents, createdAt, part, progress: rest })))
+  }
+
+  function inParts(
+    { address, log, update }: StateDocument,
+    rest: Pick<StateBatch, 'done' | 'total'>,
+  ): string[] {
+    const pieces = splitUpdate(update, Math.floor(limits.maxEventBytes * PART_FRACTION))
+    if (pieces.length > limits.maxParts) {
+      throw new SyncError(
+        'TOO_LARGE',
+        `${address} takes ${pieces.length} parts, ${limits.maxParts} are allowed`,
+      )
+    }
+    const group = bytesToHex(random.bytes(GROUP_BYTES))
+    return pieces.map((piece, index) =>
+      jsonOf([{ address, log, update: piece }], rest, { group, index, count: pieces.length }),
+    )
+  }
+
+  function sign({ documents, ...rest }: StateBatch): string[] {
+    const json = jsonOf(documents, rest)
+    if (utf8Length(json) <= limits.maxEventBytes) return [json]
+    if (documents.length === 1) return inParts(documents[0] as StateDocument, rest)
+    const middle = documents.length >> 1
+    return [documents.slice(0, middle), documents.slice(middle)].flatMap((half) =>
+      sign({ documents: half, ...rest }),
+    )
+  }
+
+  return { sign }
+}
