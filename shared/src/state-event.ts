@@ -162,7 +162,7 @@ interface Entry {
 /** Decimal without leading zeros, and short enough to be exact. */
 const BYTE_LENGTH = /^[1-9][0-9]{0,11}$/
 /** UTF-8 can't tell two lone halves of surrogate pairs apart. */
-const LONE_SURROGATE = /\p{Surrogate}/u
+const LONE_SURROGATE = /[\ud800-\udfff]/u
 
 function parseEntries(event: NostrEvent, limits: Limits): Entry[] {
   const tags = event.tags.filter((tag) => tag[0] === 'a')
