@@ -18,9 +18,8 @@ import { attachToHttpServer } from './adapters/attach.js'
 import { createHttpHandler, SYNC_PATH } from './adapters/http.js'
 import { createInfoDocument } from './adapters/info-document.js'
 import { openLevelLog } from './adapters/level/level-log.js'
-import { createWebSocketListener } from './adapters/ws-listener.js'
-import type { Counters } from './core/counters.js'
-import { createRelay } from './core/relay.js'
+import { type Compression, createWebSocketListener } from './adapters/ws-listener.js'
+import { createRelay, type Relay } from './core/relay.js'
 import type { EventLog } from './ports/event-log.js'
 import type { Metric } from './ports/metrics.js'
 import { VERSION } from './version.js'
@@ -46,6 +45,11 @@ export interface SyncServerOptions {
    * everything else is left to its own listeners. It is neither started nor closed.
    */
   readonly server?: HttpServer
+  /**
+   * Which messages are compressed for clients that offer it (RFC 7692). `'large'`: those of 16 KiB and more,
+   * which are mostly merged states; it saves them a quarter. @default 'large'
+   */
+  readonly compression?: Compression
   /** What the NIP-11 document calls this server. @default 'onyx-sync' */
   readonly name?: string
   /** Bounds to change; see {@link Limits}. @default DEFAULT_LIMITS */
@@ -202,9 +206,14 @@ function assemble(
   const verifier = options.verifier ?? pureVerifier
   const limits: Limits = { ...DEFAULT_LIMITS, ...options.limits }
   const relay = createRelay({ log, verifier, limits, clock, random, logger, relayUrls })
-  const { counters } = relay
   let isClosing = false
-  const listener = createWebSocketListener({ limits, clock, logger, accept: relay.connect })
+  const listener = createWebSocketListener({
+    limits,
+    clock,
+    logger,
+    compression: options.compression,
+    accept: relay.connect,
+  })
   const info = createInfoDocument({
     version: VERSION,
     publicKey: getPublicKey(log.serverSecretKey),
@@ -217,7 +226,7 @@ function assemble(
     isShared: options.server !== undefined,
     handleRequest: createHttpHandler({
       info: () => info,
-      metrics: () => toMetrics(counters, log),
+      metrics: () => toMetrics(relay, log),
       isReady: () => !isClosing,
       publicUrl: () => relayUrls()[0] as string,
     }),
@@ -256,7 +265,7 @@ function closeHttpServer(server: HttpServer): Promise<void> {
   return new Promise((resolve) => server.close(() => resolve()))
 }
 
-function toMetrics(counters: Counters, log: EventLog): Metric[] {
+function toMetrics({ counters, states }: Relay, log: EventLog): Metric[] {
   const gauge = (name: string, help: string, value: number): Metric => ({
     name: `onyx_sync_${name}`,
     help,
@@ -271,6 +280,7 @@ function toMetrics(counters: Counters, log: EventLog): Metric[] {
     gauge('connections', 'WebSocket connections open now.', counters.connections),
     gauge('subscriptions', 'Subscriptions open now.', counters.subscriptions),
     gauge('log_head', 'Position of the newest durable event.', log.head),
+    gauge('merged_state_bytes', 'Memory of merged documents kept loaded, by estimate.', states.hotBytes),
     gauge('resident_memory_bytes', 'Memory of the process.', process.memoryUsage.rss()),
     counter('events_stored', 'Events stored since the start.', counters.eventsStored),
     counter('events_duplicate', 'Events answered as already known.', counters.eventsDuplicate),

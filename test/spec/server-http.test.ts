@@ -2,9 +2,9 @@ import { createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createMemoryLog, createSyncServer } from '@onyx-sync/server'
 import { DEFAULT_LIMITS } from '@onyx-sync/shared'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { WebSocket, WebSocketServer } from 'ws'
-import { chatEvent, testKey } from '../support/events.js'
+import { authEvent, chatEvent, testKey, trainingEvent } from '../support/events.js'
 import { afterThisTest, connect, runServer } from '../support/servers.js'
 
 const alice = testKey(1)
@@ -111,6 +111,52 @@ describe('HTTP', () => {
     const [big, other] = [await connect(server, alice), await connect(server, alice)]
     big.sendText('x'.repeat(3_000))
     expect((await big.closed).code).toBe(1009)
+    expect((await other.request('s', {})).hints).toEqual(['finish'])
+  })
+})
+
+describe('compressed messages', () => {
+  const long = 'onyx '.repeat(10_000)
+
+  it('[INFO5] go to clients that offer it, where they are large, and where the server wants it', async () => {
+    for (const [compression, offer, ratio] of [
+      ['large', true, 0.7],
+      ['large', false, 1.1],
+      ['off', true, 1.1],
+    ] as const) {
+      const server = await runServer({ compression })
+      const socket = new WebSocket(server.url, { perMessageDeflate: offer })
+      const messages: string[] = []
+      socket.on('message', (data) => messages.push(String(data)))
+      await vi.waitFor(() => expect(messages).toHaveLength(1))
+      const { _socket: raw } = socket as unknown as { _socket: { bytesRead: number } }
+      const before = raw.bytesRead
+      // Anything wrong comes back in a NOTICE or an OK with the id; here a subscription's id.
+      const events = [trainingEvent(alice, long)]
+      const writer = await connect(server, alice)
+      for (const event of events) expect((await writer.publish(event)).accepted).toBe(true)
+      const challenge = (JSON.parse(messages[0] as string) as string[])[1] as string
+      socket.send(JSON.stringify(['AUTH', authEvent(alice, server.url, challenge)]))
+      socket.send(JSON.stringify(['REQ', 's', { kinds: [1] }]))
+      await vi.waitFor(() => expect(messages.some((text) => text.startsWith('["EOSE"'))).toBe(true))
+      const event = messages.find((text) => text.startsWith('["EVENT"')) as string
+      expect(event).toContain(long)
+      const received = raw.bytesRead - before
+      expect(received / event.length).toBeLessThan(ratio)
+      if (ratio > 1) expect(received).toBeGreaterThan(event.length)
+      socket.terminate()
+    }
+  })
+
+  it('[INFO5][INFO4] that unfold to more than the limit close their connection with 1009', async () => {
+    const server = await runServer({ limits: { maxMessageBytes: 50_000 } })
+    const other = await connect(server, alice)
+    const socket = new WebSocket(server.url, { perMessageDeflate: { threshold: 0 } })
+    await new Promise((resolve) => socket.once('open', resolve))
+    expect(socket.extensions).toContain('permessage-deflate')
+    const closed = new Promise<number>((resolve) => socket.once('close', resolve))
+    socket.send('x'.repeat(5_000_000))
+    expect(await closed).toBe(1009)
     expect((await other.request('s', {})).hints).toEqual(['finish'])
   })
 })

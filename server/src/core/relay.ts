@@ -15,7 +15,7 @@ import { createCheckpoints } from './checkpoints.js'
 import { type Counters, createCounters } from './counters.js'
 import { createHub, type Hub } from './hub.js'
 import { createIngest } from './ingest.js'
-import { createMergedStates } from './merged-state.js'
+import { createMergedStates, type MergedStates } from './merged-state.js'
 import { createSession, type Session } from './session.js'
 import { createStateSigner } from './state-signer.js'
 
@@ -39,6 +39,8 @@ export interface RelayOptions {
 /** The server without its sockets and its HTTP: connections in, events on disk, events out. */
 export interface Relay {
   readonly counters: Counters
+  /** Documents as their logs have them. */
+  readonly states: MergedStates
   /** Serves one connection. */
   connect(peer: Peer): Session
   /** Takes no new events; resolves when all that was queued is stored and answered. The log stays open. */
@@ -71,6 +73,7 @@ export function createRelay(options: RelayOptions): Relay {
   }
   return {
     counters,
+    states,
     connect: (peer) => createSession(peer, context),
     stop: () => ingest.stop(),
   }

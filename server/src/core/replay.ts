@@ -28,8 +28,10 @@ export interface StateBatch {
   readonly total: number
 }
 
-/** Fewer events than this are sent as they are: their authors' signatures are worth more than a few bytes. */
+/** A document with fewer events than this is sent as events: what its authors signed is worth a few bytes. */
 const MIN_EVENTS = 8
+/** Unless there are more events than this in all documents together. */
+const MANY_EVENTS = 64
 /** What checking a signature is worth to a reader, in bytes: a phone's JavaScript engine checks 19 a second. */
 const SIGNATURE_COST_BYTES = 1024
 /** Size of a state on the wire, by its own: with DEFLATE and base64, and without DEFLATE. */
@@ -48,10 +50,11 @@ const BATCH_DOCUMENTS = 200
  */
 export async function* replayStates(scope: ReplayScope, skipped: Set<number>): AsyncGenerator<StateBatch> {
   const changed = await changedRecords(scope)
+  const minEvents = (await hasManyEvents(scope, changed)) ? 1 : MIN_EVENTS
   let documents: StateDocument[] = []
   let bytes = 0
   for (const [index, record] of changed.entries()) {
-    const state = await stateFor(scope, record, skipped)
+    const state = await stateFor(scope, record, minEvents, skipped)
     if (state === undefined) continue
     documents.push(state)
     bytes += state.update.byteLength
@@ -76,6 +79,18 @@ async function changedRecords({ log, keys, filters, after }: ReplayScope): Promi
   return records.filter((record) => record !== undefined).sort((a, b) => a.headSeq - b.headSeq)
 }
 
+/** Whether a reader would get more events than it is to check one by one. */
+async function hasManyEvents(scope: ReplayScope, changed: readonly DocumentRecord[]): Promise<boolean> {
+  const { log, after, through, granted } = scope
+  let total = 0
+  for (const { address, eventCount } of changed) {
+    if (after === 0 || granted.has(address)) total += eventCount
+    else for await (const _ of log.documentLog(address, after, through)) if (++total > MANY_EVENTS) break
+    if (total > MANY_EVENTS) return true
+  }
+  return false
+}
+
 /** Whether every event of a document is in a filter's set, and merged states are welcome in their place. */
 function wantsWhole({ ids, authors, kinds, tags, states }: Filter, address: string): boolean {
   if (states === false || ids !== undefined || authors !== undefined) return false
@@ -91,6 +106,7 @@ function wantsWhole({ ids, authors, kinds, tags, states }: Filter, address: stri
 async function stateFor(
   scope: ReplayScope,
   record: DocumentRecord,
+  minEvents: number,
   skipped: Set<number>,
 ): Promise<StateDocument | undefined> {
   const { log, states, through } = scope
@@ -103,7 +119,7 @@ async function stateFor(
     for (const seq of seqs) skipped.add(seq)
     return undefined
   }
-  if (seqs.length < MIN_EVENTS) return undefined
+  if (seqs.length < minEvents) return undefined
   const vector = from === 0 ? undefined : await vectorBefore(scope, seqs)
   const update = await states.read(address, (doc) => {
     // Who gets what waits for something missing would wait, too; the log may say more one day.

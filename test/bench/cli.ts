@@ -1,0 +1,78 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { cpus, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import type { Bench, Figure } from './bench.js'
+import { newDevice } from './new-device.js'
+import { reconnect } from './reconnect.js'
+
+const BENCHES: readonly Bench[] = [reconnect, newDevice]
+
+const HELP = `Measures onyx-sync. Nothing here is a test: figures depend on the machine.
+
+Usage: npm run bench -- [name]… [--quick] [--json]
+
+${BENCHES.map(({ name, summary }) => `  ${name.padEnd(12)} ${summary}`).join('\n')}
+
+  --quick   a tenth of the size, to see that it runs
+  --json    one JSON object on standard output
+  --help    show this
+
+Examples:
+  npm run bench
+  npm run bench -- new-device --json
+`
+
+const isTerminal = process.stderr.isTTY === true
+
+function progress(text: string): void {
+  if (isTerminal) process.stderr.write(`\r\x1b[2K${text}`)
+}
+
+async function runBench(bench: Bench, isQuick: boolean): Promise<readonly Figure[]> {
+  const directory = mkdtempSync(join(tmpdir(), 'onyx-sync-bench-'))
+  try {
+    return await bench.run({ isQuick, directory, progress })
+  } finally {
+    progress('')
+    rmSync(directory, { recursive: true, force: true })
+  }
+}
+
+function print({ name, value, unit, bound, ok }: Figure): void {
+  const text = Number.isInteger(value) ? value.toLocaleString('en') : value.toFixed(value < 10 ? 2 : 1)
+  const verdict =
+    bound === undefined ? '' : `   ${ok === true ? 'ok' : 'ABOVE'} (at most ${bound.toLocaleString('en')})`
+  process.stdout.write(`  ${name.padEnd(52)} ${`${text} ${unit}`.trim().padStart(12)}${verdict}\n`)
+}
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { quick: { type: 'boolean' }, json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
+  })
+  if (values.help === true) {
+    process.stdout.write(HELP)
+    return 0
+  }
+  const unknown = positionals.find((name) => !BENCHES.some((bench) => bench.name === name))
+  if (unknown !== undefined) {
+    process.stderr.write(`there is no bench ${unknown}\n\n${HELP}`)
+    return 2
+  }
+  const chosen = positionals.length === 0 ? BENCHES : BENCHES.filter(({ name }) => positionals.includes(name))
+  const results: Record<string, readonly Figure[]> = {}
+  for (const bench of chosen) {
+    if (values.json !== true) process.stdout.write(`${bench.name}: ${bench.summary}\n`)
+    const figures = await runBench(bench, values.quick === true)
+    results[bench.name] = figures
+    if (values.json !== true) figures.forEach(print)
+  }
+  if (values.json === true) {
+    const machine = { node: process.version, cpus: cpus().length, model: cpus()[0]?.model }
+    process.stdout.write(`${JSON.stringify({ machine, results }, null, 2)}\n`)
+  }
+  return 0
+}
+
+process.exitCode = await main()
