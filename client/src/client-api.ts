@@ -1,5 +1,6 @@
 import type { Clock, EventVerifier, Limits, Logger, Random, Signer, SyncErrorCode } from '@onyx-sync/shared'
 import type { EditState, RefusedEntry, RefusedExport } from './core/outbox.js'
+import type { DocumentPresence } from './core/presence-room.js'
 import type { TrustPolicy } from './core/server-trust.js'
 import type { ConnectionState } from './core/session.js'
 import type { Chats } from './model/chats.js'
@@ -92,6 +93,12 @@ export interface SyncClient {
   readonly chats: Chats
   readonly settings: Settings
   readonly training: Training
+  /**
+   * Who is in a document now, by its address, on which devices, and what they do; and what is told of this one.
+   * For as long as there is a connection, and never stored. Call `leave()` on it when the document is no longer
+   * shown. Throws `VALUE_INVALID` for what is no address, and `CLIENT_CLOSED`.
+   */
+  presence(address: string): DocumentPresence
   readonly status: SyncStatus
   /** Calls back on every change of {@link SyncClient.status}. @returns a function that ends it */
   onStatus(listener: (status: SyncStatus) => void): () => void

@@ -17,6 +17,7 @@ import type { Heartbeat, SyncClient, SyncClientOptions, SyncStatus } from './cli
 import { createClientId, createDocuments } from './core/documents.js'
 import { createInbox, type Inbox, META_CURSOR } from './core/inbox.js'
 import { createOutbox, type Outbox } from './core/outbox.js'
+import { createPresence } from './core/presence.js'
 import { createServerTrust, META_SERVER_KEY } from './core/server-trust.js'
 import { createSession, type Session } from './core/session.js'
 import { createStaging } from './core/staging.js'
@@ -132,6 +133,8 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
     onFailed: (error) => session?.fail(error),
   })
 
+  const presence = createPresence({ pubkey, signer, verifier, clock, random, logger, limits })
+
   if (url !== undefined) {
     session = createSession({
       url: checkUrl(url),
@@ -144,17 +147,25 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
       ...checkHeartbeat(options.heartbeat),
       getCursor: () => inbox.cursor,
       refusesStates: () => trust.refusesStates,
-      onServerKey: trust.introduced,
+      onServerKey(key) {
+        trust.introduced(key)
+        presence.setServerKey(key)
+      },
       onServerLimits({ maxEventBytes }) {
         serverMaxEventBytes = Math.min(limits.maxEventBytes, maxEventBytes)
       },
       onIncoming: (incoming) => inbox.receive(incoming),
-      onAnswer: (eventId, accepted, reason) => outbox?.answered(eventId, accepted, reason),
+      onPresence: presence.receive,
+      onAnswer(eventId, accepted, reason) {
+        if (!presence.answered(eventId, accepted, reason)) outbox?.answered(eventId, accepted, reason)
+      },
       onLive(send) {
         localProblem = undefined
         outbox?.start(send)
+        presence.start(send)
       },
       onDown() {
+        presence.stop()
         inbox.abandon()
         outbox?.stop()
       },
@@ -227,6 +238,10 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
     chats,
     settings: createSettings(pubkey, documents),
     training: createTraining(chats, documents, clock),
+    presence(address) {
+      if (isClosed) throw new SyncError('CLIENT_CLOSED', 'this client is closed')
+      return presence.open(address)
+    },
     get status() {
       return readStatus()
     },
@@ -311,6 +326,7 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
       if (isClosed) return
       isClosed = true
       session?.stop()
+      presence.close()
       // An edit that was begun may still be loading its document (trap C7).
       await documents.flush().finally(() => store.close())
     },

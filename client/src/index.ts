@@ -13,6 +13,7 @@ export {
 export { createSyncClient } from './client.js'
 export type { EditRef, Heartbeat, SyncClient, SyncClientOptions, SyncStatus } from './client-api.js'
 export type { EditState, RefusedEntry, RefusedExport } from './core/outbox.js'
+export type { DocumentPresence, PresenceState } from './core/presence-room.js'
 export type { ConnectionState } from './core/session.js'
 export type { ChatContent, ChatSummary, Chats } from './model/chats.js'
 export type { Message, MessageRole, MessageStatus } from './model/message.js'

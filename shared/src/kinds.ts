@@ -6,6 +6,8 @@ export const KIND = {
   settings: 10001,
   /** Chat update: a Yjs update of the document `30001:<owner>:<chat id>`. */
   chat: 30001,
+  /** Presence in a document: a y-protocols awareness update. Ephemeral: forwarded, never stored. */
+  presence: 20001,
   /** Merged states of documents, signed by a server's own key. Never stored as an event. */
   state: 20002,
   /** Proof of key for one connection (NIP-42). Never stored or forwarded. */

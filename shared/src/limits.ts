@@ -60,6 +60,17 @@ export interface Limits {
    * and misses nothing. @default 33_554_432
    */
   readonly maxQueuedBytes: number
+  /** An awareness update after base64 is undone: who is there and what it does, not content. @default 4_096 */
+  readonly maxPresenceBytes: number
+  /** Awareness clients in one presence event, and of one connection in one document. @default 4 */
+  readonly maxPresenceClients: number
+  /** Documents in which one connection may be present at a time. @default 64 */
+  readonly maxPresenceDocuments: number
+  /**
+   * Presence events of one connection per second, each of which costs a signature to check. As many as
+   * `maxPresenceDocuments` may come at once: what a device says after a reconnect. @default 10
+   */
+  readonly maxPresencePerSecond: number
 }
 
 /** The defaults; {@link Limits} gives unit and reason of each. */
@@ -82,4 +93,8 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   maxAuthSkewSeconds: 600,
   maxUnauthenticatedSeconds: 120,
   maxQueuedBytes: 33_554_432,
+  maxPresenceBytes: 4_096,
+  maxPresenceClients: 4,
+  maxPresenceDocuments: 64,
+  maxPresencePerSecond: 10,
 })

@@ -1,11 +1,13 @@
 import {
   chatAddress,
   createAuthTemplate,
+  createPresenceTemplate,
   createUpdateTemplate,
   type EventTemplate,
   type Member,
   type NostrEvent,
   type Part,
+  type PresenceEntry,
   settingsAddress,
 } from '@onyx-sync/shared'
 import { createSeededRandom } from '@onyx-sync/testing'
@@ -112,6 +114,28 @@ export function settingsEvent(
 /** A signed training data contribution. */
 export function trainingEvent(author: TestKey, content = 'data', createdAt = ++clockSeconds): NostrEvent {
   return sign(author, { kind: 1, created_at: createdAt, tags: [['-'], ['quality', '5']], content })
+}
+
+/** One awareness client, as a presence event tells of it. */
+export function client(
+  clientId: number,
+  clock: number,
+  state: Record<string, unknown> | null = { typing: true },
+): PresenceEntry {
+  return { clientId, clock, state }
+}
+
+/** A signed presence event in a chat. */
+export function presenceEvent(
+  author: TestKey,
+  entries: PresenceEntry | readonly PresenceEntry[],
+  options: { readonly chatId?: string; readonly owner?: TestKey } = {},
+): NostrEvent {
+  const address = chatAddress((options.owner ?? author).publicKey, options.chatId ?? 'chat')
+  return sign(
+    author,
+    createPresenceTemplate({ address, entries: [entries].flat(), createdAt: ++clockSeconds }),
+  )
 }
 
 /** A signed AUTH event for a challenge. */

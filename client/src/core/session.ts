@@ -89,6 +89,8 @@ export interface SessionOptions {
   /** The server's own public key, if it names one. */
   onServerKey(pubkey: string | undefined): void
   onIncoming(incoming: Incoming): void
+  /** An event of presence, as it came. It belongs to no order and has no cursor. */
+  onPresence(event: unknown): void
   onAnswer(eventId: string, accepted: boolean, reason: string): void
   /** The connection is authenticated and caught up: events may be sent. */
   onLive(send: (text: string) => void): void
@@ -100,7 +102,7 @@ export interface SessionOptions {
 const SUBSCRIPTION_ID = 'sync'
 const PING_ID = 'ping'
 const LOG_ID = 'log'
-const SYNC_KINDS = [KIND.chat, KIND.settings, KIND.training]
+const SYNC_KINDS = [KIND.chat, KIND.settings, KIND.training, KIND.presence]
 /** Close codes by which a server says: don't come back as you are. */
 const STOP_CODES = { from: 4400, to: 4499 }
 
@@ -228,7 +230,8 @@ export function createSession(options: SessionOptions): Session {
       case 'EVENT':
         if (message.subscriptionId === LOG_ID) options.onIncoming(withoutCursor(message.event))
         if (message.subscriptionId !== SUBSCRIPTION_ID) return
-        options.onIncoming({ type: 'event', event: message.event, cursor: message.cursor })
+        if (isPresence(message.event)) options.onPresence(message.event)
+        else options.onIncoming({ type: 'event', event: message.event, cursor: message.cursor })
         return
       case 'EOSE':
         if (message.subscriptionId === LOG_ID) logEnded()
@@ -403,6 +406,10 @@ export function createSession(options: SessionOptions): Session {
       retry(toSyncError(error, 'STORE_FAILED'))
     },
   }
+}
+
+function isPresence(event: unknown): boolean {
+  return (event as { readonly kind?: unknown } | null)?.kind === KIND.presence
 }
 
 /** Part of one document's log says nothing of how far the others are. */

@@ -53,22 +53,13 @@ const LONE_SURROGATE = /\p{Surrogate}/u
  * some key authenticated, kind, id and signature, author authenticated, tags, Yjs content. Throws a
  * `SyncError` whose reason is the answer. Source: SPEC ING1.
  */
-export function checkEvent(value: unknown, { keys, verifier, limits }: EventChecks): CheckedEvent {
-  const event = parseEvent(value, limits)
-  const json = stringifyEvent(event)
-  checkSize(json, limits.maxEventBytes)
-  // Before the signature: a stranger must not make this server work for him.
-  if (keys.size === 0) throw new SyncError('AUTH_REQUIRED', 'authenticate (NIP-42) before you publish')
+export function checkEvent(value: unknown, checks: EventChecks): CheckedEvent {
+  const { event, json } = checkShape(value, checks)
   if (event.kind !== KIND.training && !isDocumentKind(event.kind)) {
     throw new SyncError('KIND_NOT_ACCEPTED', `kind ${event.kind} is not accepted here`)
   }
-  verifier.verify(event)
-  if (!keys.has(event.pubkey)) {
-    throw new SyncError(
-      'WRITE_RESTRICTED',
-      'events are taken from their author only; authenticate this key too',
-    )
-  }
+  checkAuthor(event, checks)
+  const { limits } = checks
   if (!isDocumentKind(event.kind)) {
     return { event, json, content: undefined, owner: event.pubkey, statedMembers: undefined }
   }
@@ -95,6 +86,30 @@ function decodeChecked(
   const { address, members, framed, clientIds, part } = decodeUpdateEvent(event, limits)
   const content = { address: formatAddress(address), framed, clientIds, part }
   return { event, json, content, owner: address.owner, statedMembers: members }
+}
+
+/** An event of the right shape and size, and its canonical JSON, from a connection that has some key. */
+export function checkShape(
+  value: unknown,
+  { keys, limits }: EventChecks,
+): Pick<CheckedEvent, 'event' | 'json'> {
+  const event = parseEvent(value, limits)
+  const json = stringifyEvent(event)
+  checkSize(json, limits.maxEventBytes)
+  // Before the signature: a stranger must not make this server work for him.
+  if (keys.size === 0) throw new SyncError('AUTH_REQUIRED', 'authenticate (NIP-42) before you publish')
+  return { event, json }
+}
+
+/** That an event is what its author signed, and that the author has authenticated on the connection. */
+export function checkAuthor(event: NostrEvent, { keys, verifier }: EventChecks): void {
+  verifier.verify(event)
+  if (!keys.has(event.pubkey)) {
+    throw new SyncError(
+      'WRITE_RESTRICTED',
+      'events are taken from their author only; authenticate this key too',
+    )
+  }
 }
 
 function checkSize(json: string, maxBytes: number): void {

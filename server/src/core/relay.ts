@@ -16,6 +16,7 @@ import { type Counters, createCounters } from './counters.js'
 import { createHub, type Hub } from './hub.js'
 import { createIngest } from './ingest.js'
 import { createMergedStates, type MergedStates } from './merged-state.js'
+import { createPresence } from './presence.js'
 import { createSession, type Session } from './session.js'
 import { createStateSigner } from './state-signer.js'
 
@@ -52,6 +53,8 @@ export function createRelay(options: RelayOptions): Relay {
   const hub = options.hub ?? createHub(options.logger)
   const { log, logger } = options
   const states = createMergedStates({ log, logger })
+  const sign = options.sign ?? signerOf(log)
+  const presence = createPresence({ ...options, counters, sign })
   const ingest = createIngest({
     log,
     logger,
@@ -59,15 +62,19 @@ export function createRelay(options: RelayOptions): Relay {
     checkpoints: createCheckpoints({ log, states, logger }),
     counters,
     epochId: bytesToHex(options.random.bytes(8)),
-    publish: hub.publish,
+    publish(commit) {
+      hub.publish(commit)
+      presence.published(commit)
+    },
   })
-  const stateSigner = createStateSigner({ ...options, signEvent: options.sign ?? signerOf(log) })
+  const stateSigner = createStateSigner({ ...options, signEvent: sign })
   const context = {
     ...options,
     ingest,
     states,
     stateSigner,
     hub,
+    presence,
     counters,
     relayUrls: () => options.relayUrls(),
   }
@@ -75,7 +82,10 @@ export function createRelay(options: RelayOptions): Relay {
     counters,
     states,
     connect: (peer) => createSession(peer, context),
-    stop: () => ingest.stop(),
+    stop() {
+      presence.stop()
+      return ingest.stop()
+    },
   }
 }
 

@@ -6,6 +6,7 @@ import {
   type EventVerifier,
   encodeRelay,
   type Filter,
+  KIND,
   type Limits,
   type Logger,
   parseClientMessage,
@@ -23,6 +24,7 @@ import { createCursorCodec } from './cursor.js'
 import type { Hub } from './hub.js'
 import type { Ingest } from './ingest.js'
 import type { MergedStates } from './merged-state.js'
+import type { Presence } from './presence.js'
 import { countEvents } from './query.js'
 import type { StateSigner } from './state-signer.js'
 import { createSubscription, type Subscription } from './subscription.js'
@@ -34,6 +36,7 @@ export interface SessionContext {
   readonly states: MergedStates
   readonly stateSigner: StateSigner
   readonly hub: Hub
+  readonly presence: Presence
   readonly verifier: EventVerifier
   readonly limits: Limits
   readonly clock: Clock
@@ -64,6 +67,7 @@ export function createSession(peer: Peer, context: SessionContext): Session {
   const challenge = bytesToHex(context.random.bytes(CHALLENGE_BYTES))
   const keys = new Set<string>()
   const subscriptions = new Map<string, Subscription>()
+  const presence = context.presence.connect()
   let countsUnderWay = 0
   let isOpen = true
 
@@ -151,6 +155,10 @@ export function createSession(peer: Peer, context: SessionContext): Session {
   }
 
   function publish(value: unknown): void {
+    if ((value as { readonly kind?: unknown } | null | undefined)?.kind === KIND.presence) {
+      publishPresence(value)
+      return
+    }
     let checked: ReturnType<typeof checkEvent>
     try {
       checked = checkEvent(value, { keys, verifier: context.verifier, limits })
@@ -169,6 +177,16 @@ export function createSession(peer: Peer, context: SessionContext): Session {
         peer.send(encodeRelay.ok(id, false, outcome.reason))
       }
     })
+  }
+
+  function publishPresence(value: unknown): void {
+    presence.publish(value, keys).then(
+      ({ id }) => peer.send(encodeRelay.ok(id, true, '')),
+      (error: unknown) => {
+        counters.eventsRefused++
+        refuse(value, error)
+      },
+    )
   }
 
   function parseFilters(values: readonly unknown[]): Filter[] {
@@ -194,19 +212,22 @@ export function createSession(peer: Peer, context: SessionContext): Session {
     const filters = parseFilters(values)
     checkSlots()
     const sortedKeys = [...keys].sort()
-    const subscription = createSubscription({
+    const sync = syncOptions(filters, sortedKeys)
+    const watch = context.presence.watch({ id: subscriptionId, filters, keys: sortedKeys, peer })
+    const stored = createSubscription({
       id: subscriptionId,
       filters,
       keys: sortedKeys,
-      ...syncOptions(filters, sortedKeys),
+      ...sync,
       log,
       states: context.states,
       stateSigner: context.stateSigner,
       hub: context.hub,
-      peer,
+      peer: watch.peer,
       logger,
       counters,
       onFailed(error) {
+        watch.close()
         if (subscriptions.get(subscriptionId) !== subscription) return
         subscriptions.delete(subscriptionId)
         logger.error('a subscription failed', { error: String(error) })
@@ -214,6 +235,12 @@ export function createSession(peer: Peer, context: SessionContext): Session {
         peer.send(encodeRelay.closed(subscriptionId, failure.reason))
       },
     })
+    const subscription: Subscription = {
+      close() {
+        watch.close()
+        stored.close()
+      },
+    }
     subscriptions.set(subscriptionId, subscription)
   }
 
@@ -275,6 +302,7 @@ export function createSession(peer: Peer, context: SessionContext): Session {
       clock.clearTimeout(authTimer)
       for (const subscription of subscriptions.values()) subscription.close()
       subscriptions.clear()
+      presence.end()
     },
   }
 }
