@@ -10,6 +10,7 @@ const PINNED = [
     length: 80,
     found: 'an answer that one attempt waited for kept every later one from connecting',
   },
+  { seed: 83, length: 80, found: 'a checkpoint took away the event with which a member got a chat' },
   { seed: 2407, length: 100, found: 'a saved event that a backup lost lay behind the cursor' },
 ] as const
 

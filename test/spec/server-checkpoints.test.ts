@@ -91,6 +91,24 @@ describe('checkpoints', () => {
     expect(await idsOf(a)).toEqual([last.id])
   })
 
+  it('[CHK1][REP6] take nothing from who became a member by an event that they stand for', async () => {
+    const server = await runServer()
+    const [a, b] = [await connect(server, alice), await connect(server, bob)]
+    const { cursor } = await b.request('before', { kinds: [30001], after: '' })
+    const doc = new Y.Doc()
+    const members = membersOf(bob)
+    const first = chatEvent(alice, { update: append(doc, 'one') })
+    const other = chatEvent(alice, { update: append(doc, 'two') })
+    await accept(a, first)
+    await accept(a, other)
+    // Shared by an event without content, which any whole state contains.
+    await accept(a, chatEvent(alice, { members, update: whole(new Y.Doc()) }))
+    const checkpoint = chatEvent(alice, { members, update: whole(new Y.Doc()), checkpoint: true })
+    await accept(a, checkpoint)
+    const { events } = await b.request('after', { kinds: [30001], after: cursor })
+    expect(events.map(({ id }) => id)).toEqual([first.id, other.id, checkpoint.id])
+  })
+
   it('[CHK2] that contradict the document are refused, and nothing is superseded', async () => {
     const a = await connect(await runServer(), alice)
     const doc = new Y.Doc()

@@ -114,9 +114,11 @@ export function createServerDisk(clock: VirtualClock, random: SeededRandom, sync
   let resets = 0
 
   async function apply(commit: Commit): Promise<void> {
-    await contents.commit(commit)
-    commits.push(commit)
-    writtenAtMs.push(clock.now())
+    // What a crash lets through at the last moment belongs to the disk as it was, not to one set in its place.
+    const [log, list, times] = [contents, commits, writtenAtMs]
+    await log.commit(commit)
+    list.push(commit)
+    times.push(clock.now())
   }
 
   /** Goes back to the first `count` commits. */
@@ -153,6 +155,7 @@ export function createServerDisk(clock: VirtualClock, random: SeededRandom, sync
       resets++
       contents = newLog()
       commits = []
+      writtenAtMs = []
     },
     open() {
       const openedIn = writer.generation

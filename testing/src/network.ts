@@ -25,6 +25,8 @@ export interface NetworkOptions {
   accept(): Accept | undefined
   /** The NIP-11 document. */
   info(): unknown
+  /** What becomes of a message to a device on the way. @default what it was */
+  onTheWay?(text: string): string
   /** Called with every message that a server hands to the network, and for whom. */
   onDelivered?(device: string, text: string): void
   /** Called with every message that a device hands to the network. */
@@ -104,8 +106,9 @@ export function createNetwork(options: NetworkOptions): Network {
       send(text) {
         if (link.isClosed) return
         options.onDelivered?.(link.device, text)
+        const arriving = options.onTheWay?.(text) ?? text
         const deliver = () => {
-          if (!link.isClosed && !link.isDead) link.handlers.onMessage(text)
+          if (!link.isClosed && !link.isDead) link.handlers.onMessage(arriving)
         }
         messages++
         toDevice(link, deliver)

@@ -6,17 +6,24 @@ import {
   type Transport,
 } from '@onyx-sync/client'
 import { createHub, createRelay, type EventLog, type Hub, type Relay } from '@onyx-sync/server'
-import { DEFAULT_LIMITS, silentLogger } from '@onyx-sync/shared'
+import { DEFAULT_LIMITS, type EventVerifier, silentLogger } from '@onyx-sync/shared'
 import { createDeviceDisk, createServerDisk, type DeviceDisk, type ServerDisk } from './disks.js'
 import { type Accept, createNetwork, type Network } from './network.js'
 import { createQuickKey, type QuickKey, quickVerifier } from './quick-keys.js'
 import { createSeededRandom, type SeededRandom } from './seeded-random.js'
+import { tamperWithState } from './tamper.js'
 import { createOwnedClock, createVirtualClock, type VirtualClock } from './virtual-clock.js'
 
 /** The address that all devices of a world dial. */
 const WORLD_URL = 'ws://server.test/sync'
 /** A fixed day, so that a history doesn't depend on when it runs. */
 const START_MS = Date.UTC(2026, 0, 1)
+
+/** Events of one document from which on a device that catches up may get its merged state. */
+const MIN_STATE_EVENTS = 3
+
+/** How often somebody on the way tries to change a merged state. Probability per event. */
+const TAMPERED = 0.1
 
 /** One device of the world. Its client comes and goes, its disk stays. */
 export interface WorldDevice {
@@ -77,6 +84,8 @@ export interface WorldFault {
   wrapStore?(store: SyncStore, device: WorldDevice): SyncStore
   wrapLog?(log: EventLog, world: World): EventLog
   wrapHub?(hub: Hub, world: World): Hub
+  /** Wraps what devices check events with. */
+  wrapVerifier?(verifier: EventVerifier): EventVerifier
   wrapTransport?(transport: Transport, device: WorldDevice): Transport
   /** Events of one document under way at a time, where it isn't one. */
   readonly inFlightPerDocument?: number
@@ -95,12 +104,17 @@ export function createWorld(options: WorldOptions): World {
   let isRelayAlive = () => false
   let serverStarts = 0
 
+  // Of its own, so that a message that is tampered with doesn't move what else is drawn.
+  const tampering = random.fork('tampering')
+
   const network = createNetwork({
     clock,
     random: random.fork('network'),
     accept: (): Accept | undefined =>
       relay === undefined ? undefined : (peer) => (relay as Relay).connect(peer),
     info: () => ({ yjs_sync: 1, self: serverKey().pubkey }),
+    onTheWay: (text) =>
+      text.startsWith('["EVENT"') && tampering.chance(TAMPERED) ? tamperWithState(text) : text,
     onDelivered: (name, text) => options.onDelivered?.(deviceOf(name), text),
     onSent: (name, text) => options.onSent?.(deviceOf(name), text),
   })
@@ -131,7 +145,7 @@ export function createWorld(options: WorldOptions): World {
         url: WORLD_URL,
         store: fault?.wrapStore?.(store, device) ?? store,
         signer: key.signer,
-        verifier: quickVerifier,
+        verifier: fault?.wrapVerifier?.(quickVerifier) ?? quickVerifier,
         transport: fault?.wrapTransport?.(transport, device) ?? transport,
         clock: createOwnedClock(clock, () => device.skewMs, isAlive),
         random: random.fork(`device ${name} start ${startedAs}`),
@@ -207,6 +221,8 @@ export function createWorld(options: WorldOptions): World {
         random: random.fork(`server start ${startedAs}`),
         verifier: quickVerifier,
         sign: serverKey().sign,
+        // Short histories have few events of one document.
+        minStateEvents: MIN_STATE_EVENTS,
       })
     },
     crashServer() {

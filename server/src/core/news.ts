@@ -64,7 +64,10 @@ export async function* readNews(
 ): AsyncGenerator<NewsItem> {
   const addressesBySeq = new Map([...granted].map(([address, seq]) => [seq, address]))
   let covered = after
-  for await (const seq of mergeAscending(keys.map((key) => log.feed(key, after, through)))) {
+  const feeds = keys.map((key) => log.feed(key, after, through))
+  // A checkpoint may have taken the event with which a document became readable out of the feeds.
+  const grantSeqs = inTurn([...addressesBySeq.keys()].sort((a, b) => a - b))
+  for await (const seq of mergeAscending([...feeds, grantSeqs])) {
     const address = addressesBySeq.get(seq)
     if (address === undefined) {
       if (!skipped.has(seq)) yield { seq, covered: seq, isWhole: false }
@@ -77,6 +80,10 @@ export async function* readNews(
     }
     covered = seq
   }
+}
+
+async function* inTurn(seqs: readonly number[]): AsyncGenerator<number> {
+  yield* seqs
 }
 
 /** Ascending numbers of several ascending sequences, each once. */

@@ -33,6 +33,8 @@ export interface RelayOptions {
   readonly hub?: Hub
   /** Signs with the server's own key. @default BIP-340 with the log's `serverSecretKey` */
   readonly sign?: (template: EventTemplate) => NostrEvent
+  /** Events of one document from which on its merged state may be sent in their place. @default 8 */
+  readonly minStateEvents?: number
   /** Public URLs, any of which an AUTH event may name. */
   relayUrls(): readonly string[]
 }

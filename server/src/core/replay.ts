@@ -9,6 +9,8 @@ export interface ReplayScope {
   readonly log: EventLog
   readonly states: MergedStates
   readonly logger: Logger
+  /** Events of one document from which on its state is an alternative. */
+  readonly minEvents: number
   readonly keys: readonly string[]
   readonly filters: readonly Filter[]
   /** The reader has everything up to this position. */
@@ -29,7 +31,7 @@ export interface StateBatch {
 }
 
 /** A document with fewer events than this is sent as events: what its authors signed is worth a few bytes. */
-const MIN_EVENTS = 8
+export const MIN_STATE_EVENTS = 8
 /** Unless there are more events than this in all documents together. */
 const MANY_EVENTS = 64
 /** What checking a signature is worth to a reader, in bytes: a phone's JavaScript engine checks 19 a second. */
@@ -50,7 +52,7 @@ const BATCH_DOCUMENTS = 200
  */
 export async function* replayStates(scope: ReplayScope, skipped: Set<number>): AsyncGenerator<StateBatch> {
   const changed = await changedRecords(scope)
-  const minEvents = (await hasManyEvents(scope, changed)) ? 1 : MIN_EVENTS
+  const minEvents = (await hasManyEvents(scope, changed)) ? 1 : scope.minEvents
   let documents: StateDocument[] = []
   let bytes = 0
   for (const [index, record] of changed.entries()) {

@@ -26,6 +26,7 @@ import type { Ingest } from './ingest.js'
 import type { MergedStates } from './merged-state.js'
 import type { Presence } from './presence.js'
 import { countEvents } from './query.js'
+import { MIN_STATE_EVENTS } from './replay.js'
 import type { StateSigner } from './state-signer.js'
 import { createSubscription, type Subscription } from './subscription.js'
 
@@ -35,6 +36,7 @@ export interface SessionContext {
   readonly ingest: Ingest
   readonly states: MergedStates
   readonly stateSigner: StateSigner
+  readonly minStateEvents?: number | undefined
   readonly hub: Hub
   readonly presence: Presence
   readonly verifier: EventVerifier
@@ -222,6 +224,7 @@ export function createSession(peer: Peer, context: SessionContext): Session {
       log,
       states: context.states,
       stateSigner: context.stateSigner,
+      minStateEvents: context.minStateEvents ?? MIN_STATE_EVENTS,
       hub: context.hub,
       peer: watch.peer,
       logger,

@@ -39,6 +39,8 @@ export interface SubscriptionOptions {
   readonly log: EventLog
   readonly states: MergedStates
   readonly stateSigner: StateSigner
+  /** Events of one document from which on its merged state may be sent in their place. */
+  readonly minStateEvents: number
   readonly hub: Hub
   readonly peer: Peer
   readonly logger: Logger
@@ -182,7 +184,15 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
     range: Pick<ReplayScope, 'after' | 'through' | 'granted'>,
     skipped: Set<number>,
   ): Promise<void> {
-    const scope = { log, states: options.states, logger, keys, filters, ...range }
+    const scope = {
+      log,
+      states: options.states,
+      minEvents: options.minStateEvents,
+      logger,
+      keys,
+      filters,
+      ...range,
+    }
     for await (const batch of replayStates(scope, skipped)) {
       const readable = await whenReadable(batch.documents.map(({ address }) => address))
       if (!isOpen) return
