@@ -1,5 +1,5 @@
 import type { Clock, EventVerifier, Limits, Logger, Random, Signer, SyncErrorCode } from '@onyx-sync/shared'
-import type { EditState, RefusedEntry, RefusedExport } from './core/outbox.js'
+import type { EditState, RefusedEntry, RefusedExport } from './core/outbox-queries.js'
 import type { ConnectionState } from './core/session.js'
 import type { Chats } from './model/chats.js'
 import type { Settings } from './model/settings.js'

@@ -12,7 +12,7 @@ export {
 } from './adapters/websocket-transport.js'
 export { createSyncClient } from './client.js'
 export type { EditRef, Heartbeat, SyncClient, SyncClientOptions, SyncStatus } from './client-api.js'
-export type { EditState, RefusedEntry, RefusedExport } from './core/outbox.js'
+export type { EditState, RefusedEntry, RefusedExport } from './core/outbox-queries.js'
 export type { ConnectionState } from './core/session.js'
 export type { ChatContent, ChatSummary, Chats } from './model/chats.js'
 export type { Message, MessageRole, MessageStatus } from './model/message.js'
