@@ -11,7 +11,7 @@ export {
   type WebSocketLike,
 } from './adapters/websocket-transport.js'
 export { createSyncClient } from './client.js'
-export type { EditRef, Heartbeat, SyncClient, SyncClientOptions, SyncStatus } from './client-api.js'
+export type { Batching, EditRef, Heartbeat, SyncClient, SyncClientOptions, SyncStatus } from './client-api.js'
 export type { EditState, RefusedEntry, RefusedExport } from './core/outbox-queries.js'
 export type { ConnectionState } from './core/session.js'
 export type { ChatContent, ChatSummary, Chats } from './model/chats.js'

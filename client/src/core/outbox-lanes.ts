@@ -1,4 +1,4 @@
-import { getOrCreate } from '@onyx-sync/shared'
+import { getOrCreate, type TimerHandle } from '@onyx-sync/shared'
 import type { OutboxEntry } from '../ports/store.js'
 
 /** What is to be sent of one document, and how far its sending is. */
@@ -13,6 +13,8 @@ export interface Lane {
   state: 'idle' | 'staging' | 'waiting'
   /** Entries that were sent on this connection and not answered yet, by id. */
   readonly inFlight: Set<string>
+  /** Goes on with the lane when its pacing allows the next event; undefined while nothing waits for that. */
+  pacingTimer: TimerHandle | undefined
 }
 
 /** The entries of the outbox as they are in memory, lane by lane. Nothing is stored here. */
@@ -34,7 +36,13 @@ export function createLanes(entries: readonly OutboxEntry[]): Lanes {
   const lastSeqs = new Map<string, number>()
 
   function get(name: string): Lane {
-    return getOrCreate(lanes, name, () => ({ name, entries: [], state: 'idle', inFlight: new Set() }))
+    return getOrCreate(lanes, name, () => ({
+      name,
+      entries: [],
+      state: 'idle',
+      inFlight: new Set(),
+      pacingTimer: undefined,
+    }))
   }
 
   function put(entry: OutboxEntry): void {

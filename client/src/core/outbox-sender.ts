@@ -10,8 +10,9 @@ import {
 import type { OutboxEntry } from '../ports/store.js'
 import { createBackoff } from './backoff.js'
 import type { Journal } from './journal.js'
-import type { Lanes } from './outbox-lanes.js'
-import { type Stage, whyTooLarge } from './staging.js'
+import type { Lane, Lanes } from './outbox-lanes.js'
+import type { Pacing } from './pacing.js'
+import { type Stage, TRAINING_LANE, whyTooLarge } from './staging.js'
 
 /** Signs, keeps and sends what the lanes hold, one event of a lane at a time. */
 export interface OutboxSender {
@@ -23,6 +24,8 @@ export interface OutboxSender {
   start(send: (text: string) => void): void
   /** The connection is gone. What was under way counts as not sent. */
   stop(): void
+  /** As `Outbox.hurry`. */
+  hurry(upTo?: ReadonlyMap<string, number>): () => void
   /**
    * The entry that a server's answer is about, which is under way no longer; undefined where nothing of that
    * id is under way.
@@ -36,6 +39,7 @@ export interface OutboxSenderOptions {
   readonly lanes: Lanes
   readonly journal: Journal
   readonly stage: Stage
+  readonly pacing: Pacing
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
@@ -53,13 +57,15 @@ export interface OutboxSenderOptions {
 }
 
 export function createOutboxSender(options: OutboxSenderOptions): OutboxSender {
-  const { lanes, journal, stage, clock, logger } = options
+  const { lanes, journal, stage, pacing, clock, logger } = options
   const inFlightPerLane = options.inFlightPerLane ?? 1
   const laneOfEvent = new Map<string, string>()
   const backoff = createBackoff(options.random, { baseMs: 1_000, capMs: 60_000 })
   let send: ((text: string) => void) | undefined
   /** Tells answers and continuations of an earlier connection from those of this one. */
   let epoch = 0
+  /** What somebody waits for to be saved, by position per lane; undefined stands for everything. */
+  const hurries = new Set<{ readonly upTo: ReadonlyMap<string, number> | undefined }>()
 
   function settle(entry: OutboxEntry): void {
     journal.add({ outboxPut: [entry] })
@@ -83,10 +89,27 @@ export function createOutboxSender(options: OutboxSenderOptions): OutboxSender {
       return
     }
     const waiting = lane.entries.filter(({ state }) => state === 'pending' || state === 'refused')
-    if (!waiting.some(({ state }) => state === 'pending')) return
+    const next = waiting.find(({ state }) => state === 'pending')
+    if (next === undefined || isHeldBack(lane, next)) return
     working(name, stageAndKeep(name, waiting), (isStaged) => {
       if (isStaged) pump(name)
     })
+  }
+
+  /** Whether a lane has had its share of events for now. It goes on by itself when the next one is due. */
+  function isHeldBack(lane: Lane, next: OutboxEntry): boolean {
+    // Training data can't be merged: to hold it back would save nothing.
+    const delayMs = lane.name === TRAINING_LANE || isUrgent(next) ? 0 : pacing.delayMs(lane.name)
+    if (delayMs === 0) return false
+    lane.pacingTimer ??= clock.setTimeout(() => {
+      lane.pacingTimer = undefined
+      pump(lane.name)
+    }, delayMs)
+    return true
+  }
+
+  function isUrgent({ lane, seq }: OutboxEntry): boolean {
+    return [...hurries].some(({ upTo }) => upTo === undefined || seq <= (upTo.get(lane) ?? 0))
   }
 
   /**
@@ -97,6 +120,7 @@ export function createOutboxSender(options: OutboxSenderOptions): OutboxSender {
   async function stageAndKeep(name: string, waiting: readonly OutboxEntry[]): Promise<boolean> {
     const staged = await stage(name, waiting)
     if (staged === undefined) return false
+    pacing.spend(name)
     const outboxDelete = staged.taken.map((entry) => entry.id)
     journal.add({ outboxPut: [staged.entry], outboxDelete })
     lanes.remove(name, outboxDelete)
@@ -153,6 +177,8 @@ export function createOutboxSender(options: OutboxSenderOptions): OutboxSender {
     laneOfEvent.clear()
     for (const lane of lanes.all()) {
       lane.inFlight.clear()
+      clock.clearTimeout(lane.pacingTimer)
+      lane.pacingTimer = undefined
       if (lane.state !== 'staging') lane.state = 'idle'
     }
   }
@@ -171,6 +197,13 @@ export function createOutboxSender(options: OutboxSenderOptions): OutboxSender {
     stop() {
       settleLanes()
       send = undefined
+    },
+
+    hurry(upTo) {
+      const hurry = { upTo }
+      hurries.add(hurry)
+      for (const lane of lanes.all()) pump(lane.name)
+      return () => hurries.delete(hurry)
     },
 
     takeAnswered(eventId) {

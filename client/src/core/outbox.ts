@@ -28,6 +28,11 @@ export interface Outbox extends OutboxQueries {
   stop(): void
   /** The server's answer to an event. Unknown ids are ignored. */
   answered(eventId: string, accepted: boolean, reason: string): void
+  /**
+   * Sends without pacing, because somebody waits for it: what is up to the given positions, by lane, or
+   * everything. @returns a function that ends it
+   */
+  hurry(upTo?: ReadonlyMap<string, number>): () => void
   /** Tries again what was refused, in one lane or in all. */
   retryRefused(lane?: string): void
   /** Forgets pending entries of a document whose content was queued anew as a whole. */
@@ -58,6 +63,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
   return {
     ...createOutboxQueries(lanes),
     restage,
+    hurry: (upTo) => sender.hurry(upTo),
 
     confirm(eventIds) {
       const outboxPut: OutboxEntry[] = []
