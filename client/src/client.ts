@@ -24,6 +24,7 @@ import { createStaging } from './core/staging.js'
 import { createChats } from './model/chats.js'
 import { createProjection } from './model/projection.js'
 import { createSettings } from './model/settings.js'
+import { createStreams } from './model/stream.js'
 import { createTraining } from './model/training.js'
 import type { OutboxEntry, SyncStore } from './ports/store.js'
 
@@ -207,7 +208,17 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
     return session
   }
 
-  const chats = createChats({ pubkey, deviceId, documents, store, clock, random })
+  const streams = createStreams({ deviceId, documents, store, clock, random })
+  const chats = createChats({ pubkey, deviceId, documents, streams, store, clock, random })
+  // Where it can't be written now, the edit is kept in memory, the status says why, and opening goes on.
+  await streams.markInterrupted().catch(noteProblem)
+
+  /** Everything made so far, what was only pushed into a stream included, is durable here when it resolves. */
+  function flush(): Promise<void> {
+    streams.write()
+    return documents.flush()
+  }
+
   const client: SyncClient = {
     pubkey,
     deviceId,
@@ -227,7 +238,7 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
 
     synced({ timeoutMs } = {}) {
       requireSession()
-      const begun = settled(documents.flush())
+      const begun = settled(flush())
       const endHurry = outbox?.hurry()
       return until(
         (status) => {
@@ -239,7 +250,7 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
       ).finally(endHurry)
     },
 
-    flush: () => documents.flush(),
+    flush,
     lastEdit: (address) => ({ address, seq: outbox?.lastEdit(address) ?? 0 }),
     stateOf(edit) {
       if (typeof edit !== 'string') return outbox?.stateOf(edit.address, edit.seq) ?? 'saved'
@@ -253,7 +264,7 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
       let awaited: ReadonlyMap<string, number> | undefined
       let isOver = false
       let endHurry: (() => void) | undefined
-      const begun = documents.flush().then(
+      const begun = flush().then(
         () => {
           awaited = outbox?.unsavedPositions() ?? new Map()
           if (!isOver) endHurry = outbox?.hurry(awaited)
@@ -306,7 +317,7 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
       isClosed = true
       session?.stop()
       // An edit that was begun may still be loading its document (trap C7).
-      await documents.flush().finally(() => store.close())
+      await flush().finally(() => store.close())
     },
   }
   return client

@@ -232,6 +232,19 @@ describe('what is not held back', () => {
     expect(pacing.delayMs('a')).toBe(0)
   })
 
+  it('[OUT16] keeps no timer of a device that was disconnected, so that its process can end', async () => {
+    const world = await openLive()
+    for (let n = 0; n < 5; n++) {
+      await world.client.chats.send('chat', `m${n}`)
+      await world.clock.advance(10)
+    }
+    expect(world.client.status.unsent).toBeGreaterThan(0)
+    world.client.disconnect()
+    const { fired } = world.clock
+    await world.clock.advance(60_000)
+    expect(world.clock.fired).toBe(fired)
+  })
+
   it('[OUT16] can be said in sensible values only', async () => {
     const open = (batching: SyncClientOptions['batching']) =>
       createSyncClient({
