@@ -1,5 +1,5 @@
 import type { Clock, EventVerifier, Limits, Logger, Random, Signer, SyncErrorCode } from '@onyx-sync/shared'
-import type { EditState, RefusedEntry, RefusedExport } from './core/outbox.js'
+import type { EditState, RefusedEntry, RefusedExport } from './core/outbox-queries.js'
 import type { DocumentPresence } from './core/presence-room.js'
 import type { TrustPolicy } from './core/server-trust.js'
 import type { ConnectionState } from './core/session.js'
@@ -39,6 +39,8 @@ export interface SyncClientOptions {
   readonly limits?: Limits
   /** How soon a connection that looks open and is dead gets noticed. @default after 25 s, within 10 s */
   readonly heartbeat?: Heartbeat
+  /** How edits are gathered into events. @default 3 at once, then one every 500 ms */
+  readonly batching?: Batching
   /** For tests only, see `OutboxOptions.inFlightPerLane`. @default 1 */
   readonly inFlightPerDocument?: number
 }
@@ -52,6 +54,22 @@ export interface Heartbeat {
   readonly afterMs?: number
   /** How long the answer may take before the connection is replaced. Milliseconds, above 0. @default 10_000 */
   readonly timeoutMs?: number
+}
+
+/**
+ * Gathers a document's edits into few events: each costs a signature here, room on the server for good, and a
+ * check on every other device. Edits are durable on this device at once, whatever this says; and while
+ * somebody waits in {@link SyncClient.synced} or {@link SyncClient.saved}, nothing is held back.
+ */
+export interface Batching {
+  /** Events of one document that may follow each other at once, after a pause. A whole number from 1. @default 3 */
+  readonly burst?: number
+  /**
+   * How long a document then waits before each further event. Where signing is slow it waits longer, twenty
+   * times what a signature takes, but never more than 5 s for that. Longer makes fewer events, shorter shows
+   * others sooner what is being written; 0 sends as fast as the server answers. Milliseconds. @default 500
+   */
+  readonly intervalMs?: number
 }
 
 /** How a device stands. A new object for every change. */

@@ -13,10 +13,12 @@ import {
   toSyncError,
 } from '@onyx-sync/shared'
 import { createWebSocketTransport } from './adapters/websocket-transport.js'
-import type { Heartbeat, SyncClient, SyncClientOptions, SyncStatus } from './client-api.js'
-import { createClientId, createDocuments } from './core/documents.js'
+import type { SyncClient, SyncClientOptions, SyncStatus } from './client-api.js'
+import { checkBatching, checkHeartbeat, checkRandom, checkUrl } from './client-options.js'
+import { createDocuments } from './core/documents.js'
 import { createInbox, type Inbox, META_CURSOR } from './core/inbox.js'
 import { createOutbox, type Outbox } from './core/outbox.js'
+import { createPacing } from './core/pacing.js'
 import { createPresence } from './core/presence.js'
 import { createServerTrust, META_SERVER_KEY } from './core/server-trust.js'
 import { createSession, type Session } from './core/session.js'
@@ -24,6 +26,7 @@ import { createStaging } from './core/staging.js'
 import { createChats } from './model/chats.js'
 import { createProjection } from './model/projection.js'
 import { createSettings } from './model/settings.js'
+import { createStreams } from './model/stream.js'
 import { createTraining } from './model/training.js'
 import type { OutboxEntry, SyncStore } from './ports/store.js'
 
@@ -36,9 +39,6 @@ const DEVICE_PROBLEMS: ReadonlySet<SyncErrorCode> = new Set([
   'STORE_FAILED',
   'SERVER_KEY_CHANGED',
 ])
-
-/** Above this, timers of all platforms fire at once. Milliseconds. */
-const MAX_TIMER_MS = 2 ** 31 - 1
 const META_PUBKEY = 'pubkey'
 const META_DEVICE = 'deviceId'
 
@@ -55,6 +55,7 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
   const verifier = options.verifier ?? pureVerifier
   checkRandom(random)
   const { pubkey, deviceId, cursor, serverKey } = await openAccount(store, signer, random)
+  const batching = checkBatching(options.batching)
   const listeners = new Set<(status: SyncStatus) => void>()
   let localProblem: SyncStatus['problem']
   let isClosed = false
@@ -93,6 +94,7 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
   })
 
   let serverMaxEventBytes = limits.maxEventBytes
+  const pacing = createPacing({ clock, ...batching })
   outbox = createOutbox({
     journal: documents.journal,
     stage: createStaging({
@@ -103,7 +105,9 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
       clock,
       limits,
       maxEventBytes: () => serverMaxEventBytes,
+      onSigned: (durationMs) => pacing.noteSignature(durationMs),
     }),
+    pacing,
     clock,
     random,
     logger,
@@ -231,7 +235,17 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
     return session
   }
 
-  const chats = createChats({ pubkey, deviceId, documents, store, clock, random })
+  const streams = createStreams({ deviceId, documents, store, clock, random })
+  const chats = createChats({ pubkey, deviceId, documents, streams, store, clock, random })
+  // Where it can't be written now, the edit is kept in memory, the status says why, and opening goes on.
+  await streams.markInterrupted().catch(noteProblem)
+
+  /** Everything made so far, what was only pushed into a stream included, is durable here when it resolves. */
+  function flush(): Promise<void> {
+    streams.write()
+    return documents.flush()
+  }
+
   const client: SyncClient = {
     pubkey,
     deviceId,
@@ -255,7 +269,8 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
 
     synced({ timeoutMs } = {}) {
       requireSession()
-      const begun = settled(documents.flush())
+      const begun = settled(flush())
+      const endHurry = outbox?.hurry()
       return until(
         (status) => {
           if (begun.isSettled && status.isCaughtUp && status.unsent === 0) return true
@@ -263,10 +278,10 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
         },
         timeoutMs,
         begun.promise,
-      )
+      ).finally(endHurry)
     },
 
-    flush: () => documents.flush(),
+    flush,
     lastEdit: (address) => ({ address, seq: outbox?.lastEdit(address) ?? 0 }),
     stateOf(edit) {
       if (typeof edit !== 'string') return outbox?.stateOf(edit.address, edit.seq) ?? 'saved'
@@ -277,24 +292,30 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
 
     saved({ timeoutMs } = {}) {
       // What is not on this device's disk yet has no position that could be waited for.
-      let awaited: (readonly [string, number])[] | undefined
-      const begun = documents.flush().then(
+      let awaited: ReadonlyMap<string, number> | undefined
+      let isOver = false
+      let endHurry: (() => void) | undefined
+      const begun = flush().then(
         () => {
-          awaited = [...(outbox?.unsavedPositions() ?? [])]
+          awaited = outbox?.unsavedPositions() ?? new Map()
+          if (!isOver) endHurry = outbox?.hurry(awaited)
         },
         () => {},
       )
       return until(
         () => {
           if (awaited === undefined) return undefined
-          const states = awaited.map(([lane, seq]) => outbox?.stateUpTo(lane, seq))
+          const states = [...awaited].map(([lane, seq]) => outbox?.stateUpTo(lane, seq))
           if (states.includes('refused')) return false
           return states.every((state) => state === 'saved') ? true : undefined
         },
         timeoutMs,
         // Where the disk refused them, they can't be said to be saved.
         begun.then(() => (awaited === undefined ? false : undefined)),
-      )
+      ).finally(() => {
+        isOver = true
+        endHurry?.()
+      })
     },
 
     unsaved() {
@@ -328,7 +349,7 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
       session?.stop()
       presence.close()
       // An edit that was begun may still be loading its document (trap C7).
-      await documents.flush().finally(() => store.close())
+      await flush().finally(() => store.close())
     },
   }
   return client
@@ -374,52 +395,4 @@ async function openAccount(
     await store.commit({ meta: { [META_PUBKEY]: pubkey, [META_DEVICE]: deviceId } })
   }
   return { pubkey, deviceId, cursor: meta[META_CURSOR] ?? '', serverKey: meta[META_SERVER_KEY] }
-}
-
-const RANDOM_DRAWS = 4
-
-/**
- * Two documents opened under one client id diverge for good, so a source that yields only small words, or
- * always the same one, is refused (trap Y15). A good source fails this once in 2^64 starts.
- */
-function checkRandom(random: Random): void {
-  const words = Array.from({ length: RANDOM_DRAWS }, () => createClientId(random))
-  if (words.some((word) => word >= 2 ** 16) && words.some((word) => word !== words[0])) return
-  throw new SyncError(
-    'RANDOM_WEAK',
-    `the random source gave ${words.join(', ')} as 32-bit words: it needs one that fills every byte, such as crypto.getRandomValues`,
-  )
-}
-
-function checkHeartbeat({ afterMs, timeoutMs }: Heartbeat = {}): {
-  pingAfterMs?: number
-  pingTimeoutMs?: number
-} {
-  for (const value of [afterMs, timeoutMs]) {
-    if (value === undefined || (value > 0 && value <= MAX_TIMER_MS)) continue
-    throw new SyncError(
-      'VALUE_INVALID',
-      `heartbeat is in milliseconds from 1 to ${MAX_TIMER_MS}, not ${value}`,
-    )
-  }
-  return {
-    ...(afterMs === undefined ? {} : { pingAfterMs: afterMs }),
-    ...(timeoutMs === undefined ? {} : { pingTimeoutMs: timeoutMs }),
-  }
-}
-
-function checkUrl(text: string): string {
-  let url: URL | undefined
-  try {
-    url = new URL(text)
-  } catch {
-    // Said below.
-  }
-  if (url === undefined || (url.protocol !== 'ws:' && url.protocol !== 'wss:')) {
-    throw new SyncError(
-      'VALUE_INVALID',
-      `a server's address looks like ws://host:port/sync, not ${JSON.stringify(text)}`,
-    )
-  }
-  return text
 }

@@ -5,7 +5,11 @@ import { createNodeTransport, openNodeStore } from '@onyx-sync/client/node'
 import { createSyncServer } from '@onyx-sync/server'
 import { PlainKeySigner } from 'nostr-tools/signer'
 
-export async function embedClient(secretKey: Uint8Array, show: (text: string) => void): Promise<void> {
+export async function embedClient(
+  secretKey: Uint8Array,
+  tokens: AsyncIterable<string>,
+  show: (text: string) => void,
+): Promise<void> {
   // example: client
   const client = await createSyncClient({
     store: await openNodeStore({ file: 'laptop.db' }),
@@ -18,6 +22,9 @@ export async function embedClient(secretKey: Uint8Array, show: (text: string) =>
 
   await client.chats.create({ id: 'oslo', title: 'Trip to Oslo' })
   await client.chats.send('oslo', 'What should I pack?') // on disk now, sent when there is a network
+  const reply = await client.chats.stream('oslo')
+  for await (const token of tokens) reply.push(token) // on disk and on its way while it goes on
+  await reply.complete()
   const { messages } = await client.chats.read('oslo')
   show(messages.map((message) => message.content).join('\n'))
 

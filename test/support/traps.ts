@@ -54,6 +54,4 @@ export const OPEN_TRAPS: Readonly<Partial<Record<keyof typeof TRAPS, string>>> =
   Y11: 'a size budget for settings, kept by checkpoints',
   S6: 'checkpoints',
   C10: 'several tabs on one database',
-  C16: 'streaming',
-  C17: 'streaming',
 }

@@ -35,7 +35,8 @@ export const QUERY_COLUMNS: Readonly<Record<QueryTable, readonly QueryColumn[]>>
     { name: 'position', type: 'number' },
     { name: 'role', type: 'string' },
     { name: 'content', type: 'string' },
-    { name: 'status', type: 'string' },
+    // For what a device left half written; see model/stream.ts.
+    { name: 'status', type: 'string', isIndexed: true },
     { name: 'created_at', type: 'number' },
     { name: 'edited_at', type: 'number', isOptional: true },
     { name: 'device', type: 'string' },

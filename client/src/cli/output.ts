@@ -1,5 +1,5 @@
 import type { SyncStatus } from '../client-api.js'
-import type { RefusedEntry } from '../core/outbox.js'
+import type { RefusedEntry } from '../core/outbox-queries.js'
 import type { ChatContent, ChatSummary } from '../model/chats.js'
 import type { SettingsContent } from '../model/settings.js'
 

@@ -36,6 +36,8 @@ export interface StagingOptions {
   readonly limits: Limits
   /** Largest event that the server takes, bytes of JSON. */
   maxEventBytes(): number
+  /** Called with what each signature took, milliseconds. */
+  onSigned(durationMs: number): void
 }
 
 /**
@@ -128,8 +130,11 @@ export function createStaging(options: StagingOptions): Stage {
 
   async function askSigner(template: EventTemplate): Promise<NostrEvent> {
     let signed: NostrEvent
+    const startedMs = clock.now()
     try {
-      signed = parseEvent(await signer.signEvent(template), limits)
+      const answer = await signer.signEvent(template)
+      options.onSigned(clock.now() - startedMs)
+      signed = parseEvent(answer, limits)
     } catch (error) {
       throw new SyncError('SIGNER_FAILED', `the signer did not sign: ${toSyncError(error).message}`, {
         cause: error,

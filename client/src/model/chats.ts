@@ -15,6 +15,7 @@ import type { Documents } from '../core/documents.js'
 import type { QueryRow, SyncStore } from '../ports/store.js'
 import { createId } from './ids.js'
 import {
+  checkRole,
   createMessageMap,
   findMessage,
   messageId as itemId,
@@ -24,6 +25,7 @@ import {
   readMessages,
   replaceText,
 } from './message.js'
+import type { StreamedMessage, StreamOptions, Streams } from './stream.js'
 
 /** A chat as a list shows it; read from the query table, no document is loaded. */
 export interface ChatSummary {
@@ -68,6 +70,12 @@ export interface Chats {
     content: string,
     options?: { readonly role?: MessageRole; readonly id?: string },
   ): Promise<Message>
+  /**
+   * Appends a message that is still being written, such as a reply of a model, and resolves when it is there
+   * with the status `streaming`. It stays in its chat, whatever else is opened, edited or deleted meanwhile.
+   * `VALUE_INVALID` if the chat has a message of that id.
+   */
+  stream(chat: string, options?: StreamOptions): Promise<StreamedMessage>
   /** Replaces a message's text; what another device changes elsewhere in it is kept. */
   edit(chat: string, messageId: string, content: string): Promise<Message>
   deleteMessage(chat: string, messageId: string): Promise<void>
@@ -83,19 +91,19 @@ export interface Chats {
 }
 
 const SCHEMA_VERSION = 1
-const ROLES: readonly string[] = ['system', 'user', 'assistant', 'tool']
 
 export interface ChatsOptions {
   readonly pubkey: string
   readonly deviceId: string
   readonly documents: Documents
+  readonly streams: Streams
   readonly store: SyncStore
   readonly clock: Clock
   readonly random: Random
 }
 
 export function createChats(options: ChatsOptions): Chats {
-  const { pubkey, deviceId, documents, store, clock, random } = options
+  const { pubkey, deviceId, documents, streams, store, clock, random } = options
 
   function resolve(chat: string): DocumentAddress {
     const address = findAddress(chat)
@@ -177,12 +185,7 @@ export function createChats(options: ChatsOptions): Chats {
     },
 
     async send(chat, content, { role = 'user', id: givenId } = {}) {
-      if (!ROLES.includes(role)) {
-        throw new SyncError(
-          'VALUE_INVALID',
-          `a role is one of ${ROLES.join(', ')}, not ${JSON.stringify(role)}`,
-        )
-      }
+      checkRole(role)
       return editChat(chat, (doc) => {
         const messages = doc.getArray<unknown>('messages')
         // The same id again is the same message: a repeated import doesn't double it (trap Y8).
@@ -194,6 +197,8 @@ export function createChats(options: ChatsOptions): Chats {
         return messageToJson(map)
       })
     },
+
+    stream: async (chat, streamOptions) => streams.start(formatAddress(resolve(chat)), streamOptions),
 
     async edit(chat, messageId, content) {
       return editChat(chat, (doc) => {

@@ -1,9 +1,21 @@
+import { SyncError } from '@onyx-sync/shared'
 import * as Y from 'yjs'
 
 /** Who speaks. Onyx's older `function` is `tool`. */
 export type MessageRole = 'system' | 'user' | 'assistant' | 'tool'
 
-/** How far a message is. */
+const ROLES: readonly string[] = ['system', 'user', 'assistant', 'tool']
+
+/** Throws `VALUE_INVALID` unless it is a {@link MessageRole}. */
+export function checkRole(role: string): void {
+  if (ROLES.includes(role)) return
+  throw new SyncError('VALUE_INVALID', `a role is one of ${ROLES.join(', ')}, not ${JSON.stringify(role)}`)
+}
+
+/**
+ * How far a message is. `streaming`: a device is writing it. `aborted`: it was stopped, or its device was
+ * switched off in the middle of it.
+ */
 export type MessageStatus = 'streaming' | 'complete' | 'error' | 'aborted'
 
 /** A message as plain JSON. Keys that this version doesn't know are carried along untouched. */
@@ -17,6 +29,8 @@ export interface Message {
   readonly status: MessageStatus
   /** The device that wrote it: the random id of an install. */
   readonly device?: string
+  /** Why writing it failed, in words for people; only with the status `error`, and not always then. */
+  readonly error?: string
   readonly [key: string]: unknown
 }
 
@@ -27,6 +41,8 @@ export interface MessageInput {
   readonly content: string
   readonly createdAt: number
   readonly device: string
+  /** @default complete */
+  readonly status?: MessageStatus
 }
 
 /** A message for a chat's `messages` array: a `Y.Map` whose `content` is a `Y.Text`. */
@@ -36,7 +52,7 @@ export function createMessageMap(input: MessageInput): Y.Map<unknown> {
   map.set('role', input.role)
   map.set('content', new Y.Text(input.content))
   map.set('createdAt', input.createdAt)
-  map.set('status', 'complete')
+  map.set('status', input.status ?? 'complete')
   map.set('device', input.device)
   return map
 }
@@ -92,7 +108,8 @@ export function replaceText(text: Y.Text, next: string): void {
   if (next.length - end > start) text.insert(start, next.slice(start, next.length - end))
 }
 
-function isHighSurrogate(text: string, index: number): boolean {
+/** Whether the code unit at an index is the first half of a surrogate pair; false outside the text. */
+export function isHighSurrogate(text: string, index: number): boolean {
   const unit = text.charCodeAt(index)
   return unit >= 0xd800 && unit <= 0xdbff
 }

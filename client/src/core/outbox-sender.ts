@@ -1,0 +1,219 @@
+import {
+  type Clock,
+  encodeClient,
+  type Logger,
+  type NostrEvent,
+  type Random,
+  type SyncError,
+  toSyncError,
+} from '@onyx-sync/shared'
+import type { OutboxEntry } from '../ports/store.js'
+import { createBackoff } from './backoff.js'
+import type { Journal } from './journal.js'
+import type { Lane, Lanes } from './outbox-lanes.js'
+import type { Pacing } from './pacing.js'
+import { type Stage, TRAINING_LANE, whyTooLarge } from './staging.js'
+
+/** Signs, keeps and sends what the lanes hold, one event of a lane at a time. */
+export interface OutboxSender {
+  /** Goes on with a lane if it can: signs what waits, sends what is signed. */
+  pump(lane: string): void
+  /** Tries a lane again later, without another edit having to come along (trap C5). */
+  retryLater(lane: string): void
+  /** Events may be sent from now on. Lanes are not moved by that. */
+  start(send: (text: string) => void): void
+  /** The connection is gone. What was under way counts as not sent. */
+  stop(): void
+  /** As `Outbox.hurry`. */
+  hurry(upTo?: ReadonlyMap<string, number>): () => void
+  /**
+   * The entry that a server's answer is about, which is under way no longer; undefined where nothing of that
+   * id is under way.
+   */
+  takeAnswered(eventId: string): OutboxEntry | undefined
+  /** Puts an entry into another state, in memory at once and with the journal's next batch. */
+  settle(entry: OutboxEntry): void
+}
+
+export interface OutboxSenderOptions {
+  readonly lanes: Lanes
+  readonly journal: Journal
+  readonly stage: Stage
+  readonly pacing: Pacing
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+  /** Largest event that the server takes, bytes of JSON: one that is larger would cost the connection. */
+  maxEventBytes(): number
+  /**
+   * Events of one document under way at a time. More than one loses their order when one is put off: it is
+   * here to prove that the tests see that.
+   * @default 1
+   */
+  readonly inFlightPerLane?: number
+  onChange(): void
+  /** What keeps the queue from moving, for the app to show; undefined once it moves. */
+  onProblem(error: SyncError | undefined): void
+}
+
+export function createOutboxSender(options: OutboxSenderOptions): OutboxSender {
+  const { lanes, journal, stage, pacing, clock, logger } = options
+  const inFlightPerLane = options.inFlightPerLane ?? 1
+  const laneOfEvent = new Map<string, string>()
+  const backoff = createBackoff(options.random, { baseMs: 1_000, capMs: 60_000 })
+  let send: ((text: string) => void) | undefined
+  /** Tells answers and continuations of an earlier connection from those of this one. */
+  let epoch = 0
+  /** What somebody waits for to be saved, by position per lane; undefined stands for everything. */
+  const hurries = new Set<{ readonly upTo: ReadonlyMap<string, number> | undefined }>()
+
+  function settle(entry: OutboxEntry): void {
+    journal.add({ outboxPut: [entry] })
+    lanes.put(entry)
+  }
+
+  function pump(name: string): void {
+    const lane = lanes.get(name)
+    if (send === undefined || lane.state !== 'idle' || lane.inFlight.size >= inFlightPerLane) return
+    const staged = lane.entries.find(({ id, state }) => state === 'staged' && !lane.inFlight.has(id))
+    if (staged !== undefined) {
+      const reason = whyTooLarge(staged.event, options.maxEventBytes())
+      if (reason !== '') {
+        settle({ ...staged, state: 'refused', reason })
+        journal.flush().catch(() => {})
+        pump(name)
+        return
+      }
+      // Not before it is on this device's disk (trap C2).
+      working(name, journal.flush(), () => transmit(name, staged))
+      return
+    }
+    const waiting = lane.entries.filter(({ state }) => state === 'pending' || state === 'refused')
+    const next = waiting.find(({ state }) => state === 'pending')
+    if (next === undefined || isHeldBack(lane, next)) return
+    working(name, stageAndKeep(name, waiting), (isStaged) => {
+      if (isStaged) pump(name)
+    })
+  }
+
+  /** Whether a lane has had its share of events for now. It goes on by itself when the next one is due. */
+  function isHeldBack(lane: Lane, next: OutboxEntry): boolean {
+    // Training data can't be merged: to hold it back would save nothing.
+    const delayMs = lane.name === TRAINING_LANE || isUrgent(next) ? 0 : pacing.delayMs(lane.name)
+    if (delayMs === 0) return false
+    lane.pacingTimer ??= clock.setTimeout(() => {
+      lane.pacingTimer = undefined
+      pump(lane.name)
+    }, delayMs)
+    return true
+  }
+
+  function isUrgent({ lane, seq }: OutboxEntry): boolean {
+    return [...hurries].some(({ upTo }) => upTo === undefined || seq <= (upTo.get(lane) ?? 0))
+  }
+
+  /**
+   * Signs what is waiting as one event and keeps it before it is sent, so that every resend is the same event
+   * (trap C2). What was refused goes along: an event without it would leave a gap, and if it is the server
+   * that changed its mind, the refusal heals (traps C4, Y2).
+   */
+  async function stageAndKeep(name: string, waiting: readonly OutboxEntry[]): Promise<boolean> {
+    const staged = await stage(name, waiting)
+    if (staged === undefined) return false
+    pacing.spend(name)
+    const outboxDelete = staged.taken.map((entry) => entry.id)
+    journal.add({ outboxPut: [staged.entry], outboxDelete })
+    lanes.remove(name, outboxDelete)
+    lanes.put(staged.entry)
+    await journal.flush()
+    return true
+  }
+
+  function working<T>(name: string, work: Promise<T>, next: (result: T) => void): void {
+    const lane = lanes.get(name)
+    lane.state = 'staging'
+    work.then(
+      (result) => {
+        lane.state = 'idle'
+        options.onProblem(undefined)
+        next(result)
+        options.onChange()
+      },
+      (error: unknown) => {
+        const problem = toSyncError(error, 'STORE_FAILED')
+        logger.warn('an edit could not be staged', {
+          lane: name,
+          code: problem.code,
+          reason: problem.message,
+        })
+        options.onProblem(problem)
+        retryLater(name)
+      },
+    )
+  }
+
+  function transmit(name: string, entry: OutboxEntry): void {
+    if (send === undefined) return
+    const event = JSON.parse(entry.event) as NostrEvent
+    lanes.get(name).inFlight.add(entry.id)
+    laneOfEvent.set(event.id, name)
+    send(encodeClient.event(event))
+    pump(name)
+  }
+
+  function retryLater(name: string): void {
+    const lane = lanes.get(name)
+    lane.state = 'waiting'
+    const startedIn = epoch
+    clock.setTimeout(() => {
+      if (startedIn !== epoch || lane.state !== 'waiting') return
+      lane.state = 'idle'
+      pump(name)
+    }, backoff.next())
+  }
+
+  function settleLanes(): void {
+    epoch++
+    laneOfEvent.clear()
+    for (const lane of lanes.all()) {
+      lane.inFlight.clear()
+      clock.clearTimeout(lane.pacingTimer)
+      lane.pacingTimer = undefined
+      if (lane.state !== 'staging') lane.state = 'idle'
+    }
+  }
+
+  return {
+    pump,
+    retryLater,
+    settle,
+
+    start(sendText) {
+      settleLanes()
+      send = sendText
+      backoff.reset()
+    },
+
+    stop() {
+      settleLanes()
+      send = undefined
+    },
+
+    hurry(upTo) {
+      const hurry = { upTo }
+      hurries.add(hurry)
+      for (const lane of lanes.all()) pump(lane.name)
+      return () => hurries.delete(hurry)
+    },
+
+    takeAnswered(eventId) {
+      const name = laneOfEvent.get(eventId)
+      if (name === undefined) return undefined
+      laneOfEvent.delete(eventId)
+      const lane = lanes.get(name)
+      const entryId = `event-${eventId}`
+      lane.inFlight.delete(entryId)
+      return lane.entries.find((other) => other.id === entryId)
+    },
+  }
+}
