@@ -5,8 +5,9 @@ import { parseArgs } from 'node:util'
 import type { Bench, Figure } from './bench.js'
 import { newDevice } from './new-device.js'
 import { reconnect } from './reconnect.js'
+import { stream } from './stream.js'
 
-const BENCHES: readonly Bench[] = [reconnect, newDevice]
+const BENCHES: readonly Bench[] = [reconnect, newDevice, stream]
 
 const HELP = `Measures onyx-sync. Nothing here is a test: figures depend on the machine.
 
