@@ -21,8 +21,8 @@ export interface WatchOptions {
 
 /** A subscription that is told of presence once its `EOSE` has been said. */
 export interface Watch {
-  /** To answer the `REQ` with: the peer, which also tells of the `EOSE`. */
-  readonly peer: Peer
+  /** Called once, in the tick in which the `EOSE` was said. */
+  eoseSaid(): void
   close(): void
 }
 
@@ -39,7 +39,7 @@ export interface Watcher {
 
 /** Knows which subscriptions presence may concern, by key. */
 export interface Watchers {
-  /** `onEose` is called once, in the tick in which the `EOSE` was said. */
+  /** `onEose` is called in turn, with the subscription as one that listens. */
   add(options: WatchOptions, onEose: (watcher: Watcher) => void): Watch
   /** Whether anybody with one of these keys listens. */
   hasAny(readers: Iterable<string>): boolean
@@ -49,7 +49,6 @@ export interface Watchers {
 
 /** Bytes in a socket above which presence is left out: it is worth nothing late, and is said again soon. */
 const MAX_QUEUED_BYTES = 1024 * 1024
-const EOSE_START = '["EOSE",'
 
 export function createWatchers(counters: Counters): Watchers {
   type Send = (event: PresenceEvent) => void
@@ -59,11 +58,10 @@ export function createWatchers(counters: Counters): Watchers {
   function add(options: WatchOptions, onEose: (watcher: Watcher) => void): Watch {
     const { id, filters, keys, peer } = options
     if (!filters.some(({ kinds }) => kinds === undefined || kinds.includes(KIND.presence))) {
-      return { peer, close() {} }
+      return { eoseSaid() {}, close() {} }
     }
     const asking = filters.filter(({ kinds }) => kinds?.includes(KIND.presence) === true)
     let isOpen = true
-    let isEoseSaid = false
 
     function sendIf(matching: readonly Filter[], { event, json }: PresenceEvent): void {
       if (!isOpen || peer.queuedBytes > MAX_QUEUED_BYTES) return
@@ -74,25 +72,15 @@ export function createWatchers(counters: Counters): Watchers {
     const send: Send = (event) => sendIf(filters, event)
 
     return {
-      peer: {
-        send(text) {
-          peer.send(text)
-          if (isEoseSaid || !text.startsWith(EOSE_START)) return
-          isEoseSaid = true
-          onEose({
-            keys,
-            asksWhoIsThere: asking.length > 0,
-            sendPresent: (event) => sendIf(asking, event),
-            goLive() {
-              if (isOpen) for (const key of keys) getOrCreate(liveByKey, key, () => new Set()).add(send)
-            },
-          })
-        },
-        get queuedBytes() {
-          return peer.queuedBytes
-        },
-        drained: () => peer.drained(),
-        close: (code, reason) => peer.close(code, reason),
+      eoseSaid() {
+        onEose({
+          keys,
+          asksWhoIsThere: asking.length > 0,
+          sendPresent: (event) => sendIf(asking, event),
+          goLive() {
+            if (isOpen) for (const key of keys) getOrCreate(liveByKey, key, () => new Set()).add(send)
+          },
+        })
       },
       close() {
         isOpen = false

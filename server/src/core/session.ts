@@ -226,9 +226,10 @@ export function createSession(peer: Peer, context: SessionContext): Session {
       stateSigner: context.stateSigner,
       minStateEvents: context.minStateEvents ?? MIN_STATE_EVENTS,
       hub: context.hub,
-      peer: watch.peer,
+      peer,
       logger,
       counters,
+      onEose: watch.eoseSaid,
       onFailed(error) {
         watch.close()
         if (subscriptions.get(subscriptionId) !== subscription) return

@@ -45,6 +45,8 @@ export interface SubscriptionOptions {
   readonly peer: Peer
   readonly logger: Logger
   readonly counters: Counters
+  /** The `EOSE` was said, in this tick. Called once. */
+  onEose(): void
   /** Reading the log failed: nothing more will be sent. */
   onFailed(error: unknown): void
 }
@@ -158,6 +160,7 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
     if (!isOpen) return
     isEoseSent = true
     peer.send(encodeRelay.eose(id, hints))
+    options.onEose()
   }
 
   async function sendNews(after: number, through: number): Promise<void> {
