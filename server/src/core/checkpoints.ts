@@ -22,10 +22,14 @@ export interface Comparison {
   readonly newWriters: readonly number[]
 }
 
-/** An event that leaves the log, with the bytes of its JSON. */
-export interface SupersededEntry extends IndexEntry {
+/** Events that leave the log. */
+export interface Gone {
+  readonly events: readonly IndexEntry[]
+  /** Bytes of their JSON. */
   readonly bytes: number
 }
+
+const NOTHING: Gone = { events: [], bytes: 0 }
 
 export interface CheckpointsOptions {
   readonly log: EventLog
@@ -48,7 +52,7 @@ export interface Checkpoints {
    * members, unless the checkpoint states them itself. None where it hangs on something missing. Source: SPEC
    * CHK1.
    */
-  superseded(checked: CheckedEvent, record: DocumentRecord | undefined): Promise<SupersededEntry[]>
+  superseded(checked: CheckedEvent, record: DocumentRecord | undefined): Promise<Gone>
 }
 
 export function createCheckpoints({ log, states, logger, ...options }: CheckpointsOptions): Checkpoints {
@@ -77,43 +81,75 @@ export function createCheckpoints({ log, states, logger, ...options }: Checkpoin
     },
 
     async superseded({ content, event, statedMembers }, record) {
-      if (content === undefined || !content.framed.checkpoint || record === undefined) return []
+      if (content === undefined || !content.framed.checkpoint || record === undefined) return NOTHING
+      const { address, framed } = content
       const doc = new Y.Doc()
-      Y.applyUpdate(doc, content.framed.update)
-      if (hasPending(doc)) return []
+      Y.applyUpdate(doc, framed.update)
+      if (hasPending(doc)) return NOTHING
       const statesMembers = statedMembers !== undefined && event.created_at >= record.membersStatedAt
-      const gone: (SupersededEntry & Grouped)[] = []
-      const entries = log.documentLog(content.address, 0, log.head)
-      const load = async (page: readonly IndexEntry[]) => loadEvents(log, logger, page)
-      for await (const events of loadInPages(entries, load)) {
-        for (const { seq, id, created_at, json, event: old } of events) {
-          if (seq === record.membersSeq && !statesMembers) continue
-          try {
-            if (!contains(doc, updateOfStored(old))) continue
-            gone.push({ seq, id, created_at, bytes: utf8Length(json), ...groupOf(old) })
-          } catch (error) {
-            logger.error('a stored event can not be read; it stays', { seq, error: String(error) })
-          }
-        }
-      }
-      return withoutHalves(gone)
+      const keptSeq = statesMembers ? 0 : record.membersSeq
+      const state = await states.read(address, (merged) =>
+        hasPending(merged) ? undefined : Y.encodeStateAsUpdate(merged),
+      )
+      const isAll = state !== undefined && contains(doc, state)
+      return (
+        (isAll ? await wholeLog(address, keptSeq) : undefined) ?? (await containedIn(doc, address, keptSeq))
+      )
     },
   }
-}
 
-/** An edit in parts goes as a whole or stays as a whole: what is left of one could never be applied. */
-function withoutHalves(gone: readonly (SupersededEntry & Grouped)[]): SupersededEntry[] {
-  const found = new Map<string, number>()
-  for (const { group } of gone) if (group !== undefined) found.set(group, (found.get(group) ?? 0) + 1)
-  return gone
-    .filter(({ group, count }) => group === undefined || found.get(group) === count)
-    .map(({ seq, id, created_at, bytes }) => ({ seq, id, created_at, bytes }))
+  /** All events but one; undefined where that one is a part, with which others would have to stay. */
+  async function wholeLog(address: string, keptSeq: number): Promise<Gone | undefined> {
+    const [record] = await log.documents([address])
+    if (record === undefined) return NOTHING
+    const kept = await loadEvents(log, logger, keptSeq === 0 ? [] : [{ seq: keptSeq }])
+    if (kept.some(({ event }) => groupOf(event).group !== undefined)) return undefined
+    const events: IndexEntry[] = []
+    for await (const entry of log.documentLog(address, 0, log.head)) {
+      if (entry.seq !== keptSeq) events.push(entry)
+    }
+    return { events, bytes: kept.reduce((rest, { json }) => rest - utf8Length(json), record.byteCount) }
+  }
+
+  /** The events that a document contains, looked at one by one. */
+  async function containedIn(doc: Y.Doc, address: string, keptSeq: number): Promise<Gone> {
+    const gone: Candidate[] = []
+    const entries = log.documentLog(address, 0, log.head)
+    for await (const events of loadInPages(entries, (page) => loadEvents(log, logger, page))) {
+      for (const { seq, id, created_at, json, event } of events) {
+        if (seq === keptSeq) continue
+        try {
+          if (!contains(doc, updateOfStored(event))) continue
+          gone.push({ entry: { seq, id, created_at }, bytes: utf8Length(json), ...groupOf(event) })
+        } catch (error) {
+          logger.error('a stored event can not be read; it stays', { seq, error: String(error) })
+        }
+      }
+    }
+    const whole = withoutHalves(gone)
+    return {
+      events: whole.map(({ entry }) => entry),
+      bytes: whole.reduce((sum, { bytes }) => sum + bytes, 0),
+    }
+  }
 }
 
 /** Which edit in parts an event belongs to. */
 interface Grouped {
   readonly group: string | undefined
   readonly count: number
+}
+
+interface Candidate extends Grouped {
+  readonly entry: IndexEntry
+  readonly bytes: number
+}
+
+/** An edit in parts goes as a whole or stays as a whole: what is left of one could never be applied. */
+function withoutHalves(gone: readonly Candidate[]): Candidate[] {
+  const found = new Map<string, number>()
+  for (const { group } of gone) if (group !== undefined) found.set(group, (found.get(group) ?? 0) + 1)
+  return gone.filter(({ group, count }) => group === undefined || found.get(group) === count)
 }
 
 function groupOf(event: NostrEvent): Grouped {

@@ -9,7 +9,7 @@ import type {
   Writer,
 } from '../ports/event-log.js'
 import type { CheckedEvent, DocumentContent } from './check-event.js'
-import type { Checkpoints, SupersededEntry } from './checkpoints.js'
+import type { Checkpoints, Gone } from './checkpoints.js'
 import { createHeldParts, type DocumentEvent, type HeldParts, joinContents } from './held-parts.js'
 import { applyToDocument, mayWrite } from './roster.js'
 
@@ -71,7 +71,7 @@ function assemble(
   const originals = new Map<string, DocumentRecord | undefined>()
   const updates = new Map<string, Uint8Array[]>()
   const bound: Writer[] = []
-  const superseded = new Map<string, Superseded>()
+  const superseded = new Map<string, Superseded & Gone>()
   const ids = new Set<string>()
   const logged: LoggedEvent[] = []
   const events: NostrEvent[] = []
@@ -129,7 +129,7 @@ function assemble(
     const previous = records.get(address)
     assertMayWrite(last)
     const { bringsNews, claimed } = await examine(last, content)
-    const gone = framed.checkpoint ? await checkpoints.superseded({ ...last, content }, previous) : []
+    const gone = await checkpoints.superseded({ ...last, content }, previous)
     // From here on nothing fails: an edit is in the draft as a whole or not at all.
     if (!originals.has(address)) originals.set(address, previous)
     getOrCreate(updates, address, () => []).push(framed.update)
@@ -169,23 +169,23 @@ function assemble(
     })
   }
 
-  function supersede(
-    record: DocumentRecord,
-    gone: readonly SupersededEntry[],
-    readers: readonly string[],
-  ): DocumentRecord {
-    if (gone.length === 0) return record
+  function supersede(record: DocumentRecord, gone: Gone, readers: readonly string[]): DocumentRecord {
     const { address } = record
     const before = superseded.get(address)
-    const known = new Set(before?.events.map(({ seq }) => seq))
-    const news = gone.filter(({ seq }) => !known.has(seq))
+    const seqs = new Set(gone.events.map(({ seq }) => seq))
+    // A second checkpoint of one batch, that contains less than the first: what it could add waits for the next.
+    if (seqs.size === 0 || before?.events.some(({ seq }) => !seqs.has(seq)) === true) return record
     superseded.set(address, {
       address,
-      events: [...(before?.events ?? []), ...news].sort((a, b) => a.seq - b.seq),
+      events: gone.events,
       readers: [...new Set([...(before?.readers ?? []), ...readers])],
+      bytes: gone.bytes,
     })
-    const bytes = news.reduce((sum, event) => sum + event.bytes, 0)
-    return { ...record, eventCount: record.eventCount - news.length, byteCount: record.byteCount - bytes }
+    return {
+      ...record,
+      eventCount: record.eventCount - gone.events.length + (before?.events.length ?? 0),
+      byteCount: record.byteCount - gone.bytes + (before?.bytes ?? 0),
+    }
   }
 
   /** Where each reader's newest change of each document was before the batch, and is now. */
