@@ -1,4 +1,5 @@
 import type { Clock, EventVerifier, Limits, Logger, Random, Signer, SyncErrorCode } from '@onyx-sync/shared'
+import type { CompactionOptions } from './core/compaction.js'
 import type { EditState, RefusedEntry, RefusedExport } from './core/outbox-queries.js'
 import type { DocumentPresence } from './core/presence-room.js'
 import type { TrustPolicy } from './core/server-trust.js'
@@ -41,6 +42,8 @@ export interface SyncClientOptions {
   readonly heartbeat?: Heartbeat
   /** How edits are gathered into events. @default 3 at once, then one every 500 ms */
   readonly batching?: Batching
+  /** When a document's rows in the log are replaced by one. For tests only: the defaults fit any device. */
+  readonly compaction?: CompactionOptions
   /** For tests only, see `OutboxOptions.inFlightPerLane`. @default 1 */
   readonly inFlightPerDocument?: number
 }

@@ -29,6 +29,7 @@ import { createSettings } from './model/settings.js'
 import { createStreams } from './model/stream.js'
 import { createTraining } from './model/training.js'
 import type { OutboxEntry, SyncStore } from './ports/store.js'
+import { checkUpkeep } from './upkeep-options.js'
 
 /** Problems that an app's user can do something about: those of this device, not of the network. */
 const DEVICE_PROBLEMS: ReadonlySet<SyncErrorCode> = new Set([
@@ -54,6 +55,7 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
   const limits = options.limits ?? DEFAULT_LIMITS
   const verifier = options.verifier ?? pureVerifier
   checkRandom(random)
+  const upkeep = checkUpkeep(options)
   const { pubkey, deviceId, cursor, serverKey } = await openAccount(store, signer, random)
   const batching = checkBatching(options.batching)
   const listeners = new Set<(status: SyncStatus) => void>()
@@ -75,6 +77,8 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
     logger,
     clock,
     random,
+    compaction: upkeep.compaction,
+    firstUnsigned: (address) => outbox?.firstUnsigned(address),
     onCommitted(outboxPut: readonly OutboxEntry[]) {
       if (localProblem?.code === 'STORE_FAILED') localProblem = undefined
       outbox?.added(outboxPut)
@@ -348,6 +352,7 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
       isClosed = true
       session?.stop()
       presence.close()
+      documents.stop()
       // An edit that was begun may still be loading its document (trap C7).
       await flush().finally(() => store.close())
     },

@@ -1,5 +1,12 @@
+import { createHash } from 'node:crypto'
 import { afterEach, describe, expect, it } from 'vitest'
-import type { OutboxEntry, QueryRow, SyncStore } from '../../client/src/ports/store.js'
+import type {
+  OutboxEntry,
+  QueryRow,
+  StoredDocument,
+  StoredUpdate,
+  SyncStore,
+} from '../../client/src/ports/store.js'
 
 /** A place to keep things in, which outlives the store on it. */
 export interface StoreWorld {
@@ -22,6 +29,18 @@ export function outboxEntry(overrides: Partial<OutboxEntry> = {}): OutboxEntry {
     state: 'pending',
     event: '',
     reason: '',
+    ...overrides,
+  }
+}
+
+function storedDocument(overrides: Partial<StoredDocument> = {}): StoredDocument {
+  return {
+    address: ADDRESS,
+    members: '["x"]',
+    membersStatedAt: -1,
+    ownWriters: '[7]',
+    logBytes: 40_000,
+    checkpointBytes: -1,
     ...overrides,
   }
 }
@@ -71,6 +90,14 @@ function bytes(length: number, seed = 1): Uint8Array {
   return out
 }
 
+/** Short texts, because comparing long arrays element by element takes seconds. */
+function inShort(updates: readonly StoredUpdate[]): string[] {
+  return updates.map(({ seq, address, update }) => {
+    const sum = createHash('sha256').update(update).digest('hex')
+    return `${seq} ${address} ${update.byteLength} ${sum}`
+  })
+}
+
 function byId(rows: readonly QueryRow[]): QueryRow[] {
   return [...rows].sort((a, b) => (a.id < b.id ? -1 : 1))
 }
@@ -102,7 +129,7 @@ export function describeStoreContract(name: string, open: () => Promise<StoreWor
     it('[STO2] everything in a batch is there afterwards, and in a store opened later', async () => {
       const world = await start()
       const update = { seq: 1, address: ADDRESS, update: bytes(50) }
-      const document = { address: ADDRESS, members: '["x"]', membersStatedAt: -1, ownWriters: '[7]' }
+      const document = storedDocument()
       await world.store.commit({
         updates: [update],
         outboxPut: [outboxEntry()],
@@ -147,7 +174,7 @@ export function describeStoreContract(name: string, open: () => Promise<StoreWor
         ],
         outboxPut: [outboxEntry({ id: 'entry-2', seq: 2, throughSeq: 2 })],
         outboxDelete: ['entry-1'],
-        documents: [{ address: OTHER, members: '[]', membersStatedAt: 1, ownWriters: '[7]' }],
+        documents: [storedDocument({ address: OTHER })],
         meta: { cursor: 'after' },
         updates: [
           { seq: 2, address: ADDRESS, update: bytes(5) },
@@ -168,7 +195,7 @@ export function describeStoreContract(name: string, open: () => Promise<StoreWor
 
     it('[STO4] rows, entries and documents are replaced whole by their id', async () => {
       const { store } = await start()
-      const document = { address: ADDRESS, members: '["a"]', membersStatedAt: 5, ownWriters: '[7]' }
+      const document = storedDocument({ membersStatedAt: 5 })
       await store.commit({
         outboxPut: [outboxEntry({ event: `{"long":"${'ä😀'.repeat(300_000)}"}`, reason: 'no' })],
         documents: [document],
@@ -178,12 +205,12 @@ export function describeStoreContract(name: string, open: () => Promise<StoreWor
       const staged = outboxEntry({ state: 'staged', event: '{}', throughSeq: 4, edits: 4 })
       await store.commit({
         outboxPut: [staged],
-        documents: [{ ...document, members: '[]' }],
+        documents: [storedDocument({ members: '[]', logBytes: 7 })],
         rows: [{ table: 'messages', put: [messageRow('m1', { content: 'new' })], delete: [] }],
         meta: { cursor: '2' },
       })
       expect(await store.loadOutbox()).toEqual([staged])
-      expect(await store.loadDocuments()).toEqual([{ ...document, members: '[]' }])
+      expect(await store.loadDocuments()).toEqual([storedDocument({ members: '[]', logBytes: 7 })])
       expect(await store.loadRows('messages')).toEqual([messageRow('m1', { content: 'new' })])
       expect(await store.loadMeta()).toEqual({ cursor: '2' })
     })
@@ -268,12 +295,7 @@ export function describeStoreContract(name: string, open: () => Promise<StoreWor
           outboxEntry({ id: text, lane: text, seq: index + 1, throughSeq: index + 1, reason: text }),
         ),
         updates: odd.map((text, index) => ({ seq: index + 1, address: text, update: new Uint8Array() })),
-        documents: odd.map((text) => ({
-          address: text,
-          members: text,
-          membersStatedAt: 0,
-          ownWriters: '[7]',
-        })),
+        documents: odd.map((text) => storedDocument({ address: text, members: text })),
         meta,
       })
       const store = world.reopen === undefined ? world.store : await world.reopen()
@@ -382,16 +404,20 @@ export function describeStoreContract(name: string, open: () => Promise<StoreWor
     it('[STO14] what was given and what was got share no memory with the store', async () => {
       const { store } = await start()
       const update = bytes(10)
+      const state = bytes(10)
       const row = { ...messageRow('m1') } as Record<string, unknown>
       const commit = store.commit({
         updates: [{ seq: 1, address: ADDRESS, update }],
+        compactions: [{ address: OTHER, throughSeq: 2, update: state }],
         rows: [{ table: 'messages', put: [row as QueryRow], delete: [] }],
       })
       update.fill(0)
+      state.fill(0)
       row.content = 'changed'
       await commit
       const [stored] = await store.loadUpdates(ADDRESS)
       expect(stored?.update).toEqual(bytes(10))
+      expect((await store.loadUpdates(OTHER))[0]?.update).toEqual(bytes(10))
       stored?.update.fill(1)
       const [loaded] = await store.loadRows('messages')
       ;(loaded as unknown as Record<string, unknown>).content = 'changed'
@@ -416,6 +442,97 @@ export function describeStoreContract(name: string, open: () => Promise<StoreWor
         store.loadRows('chats'),
       ]
       for (const promise of refused) await expect(promise).rejects.toMatchObject({ code: 'STORE_FAILED' })
+    })
+
+    it('[STO41] a compaction puts one row in the place of a document’s rows up to a position', async () => {
+      const world = await start()
+      const { store } = world
+      const update = (seq: number, address = ADDRESS, length = 9) => ({
+        seq,
+        address,
+        update: bytes(length, seq),
+      })
+      // Long ones lie over several rows of the database.
+      await store.commit({ updates: [update(1, ADDRESS, 900_000), update(2, OTHER), update(3), update(4)] })
+      const state = bytes(500_000, 77)
+      await store.commit({ compactions: [{ address: ADDRESS, throughSeq: 3, update: state }] })
+      const compacted = { seq: 3, address: ADDRESS, update: state }
+      expect(inShort(await store.loadUpdates(ADDRESS))).toEqual(inShort([compacted, update(4)]))
+      expect(inShort(await store.loadUpdates(OTHER))).toEqual(inShort([update(2, OTHER)]))
+      expect(inShort(await store.loadUpdateRange(ADDRESS, 1, 3))).toEqual(inShort([compacted]))
+      // Together with rows of the same batch, on both sides of the position, and with rows that are compacted.
+      const again = { address: ADDRESS, throughSeq: 5, update: bytes(20, 5) }
+      await store.commit({ updates: [update(5), update(6), update(7, OTHER)], compactions: [again] })
+      const check = async (checked: SyncStore) => {
+        expect(await checked.loadUpdates(ADDRESS)).toEqual([
+          { seq: 5, address: ADDRESS, update: bytes(20, 5) },
+          update(6),
+        ])
+        expect(inShort(await checked.loadUpdates(OTHER))).toEqual(
+          inShort([update(2, OTHER), update(7, OTHER)]),
+        )
+        expect(await checked.lastSeq()).toBe(7)
+      }
+      await check(store)
+      if (world.reopen !== undefined) await check(await world.reopen())
+    })
+
+    it('[STO41] [STO7] of everything a document has leaves one row, and positions go on as before', async () => {
+      const { store } = await start()
+      const many = Array.from({ length: 1_200 }, (_, index) => ({
+        seq: index + 1,
+        address: ADDRESS,
+        update: bytes(3, index + 1),
+      }))
+      await store.commit({ updates: many })
+      const compactions = [{ address: ADDRESS, throughSeq: 1_200, update: bytes(4) }]
+      await store.commit({ compactions })
+      await store.commit({ compactions })
+      expect(inShort(await store.loadUpdates(ADDRESS))).toEqual(
+        inShort([{ seq: 1_200, address: ADDRESS, update: bytes(4) }]),
+      )
+      expect(await store.lastSeq()).toBe(1_200)
+      const taken = store.commit({ updates: [{ seq: 1_200, address: ADDRESS, update: bytes(5) }] })
+      await expect(taken).rejects.toMatchObject({ code: 'STORE_FAILED' })
+    })
+
+    it('[STO42] [C1] a compaction is done with all of its batch, or not at all', async () => {
+      const { store } = await start()
+      const rows = [1, 2, 3].map((seq) => ({ seq, address: ADDRESS, update: bytes(seq + 600_000, seq) }))
+      const other = { seq: 4, address: OTHER, update: bytes(2) }
+      await store.commit({ updates: [...rows, other], meta: { cursor: 'before' } })
+      const failing = store.commit({
+        compactions: [{ address: ADDRESS, throughSeq: 3, update: bytes(7) }],
+        updates: [
+          { seq: 5, address: ADDRESS, update: bytes(1) },
+          { seq: 4, address: ADDRESS, update: bytes(1) },
+        ],
+        meta: { cursor: 'after' },
+      })
+      await expect(failing).rejects.toMatchObject({ code: 'STORE_FAILED' })
+      // The position is another document's.
+      const strange = store.commit({ compactions: [{ address: ADDRESS, throughSeq: 4, update: bytes(7) }] })
+      await expect(strange).rejects.toMatchObject({ code: 'STORE_FAILED' })
+      expect(inShort(await store.loadUpdates(ADDRESS))).toEqual(inShort(rows))
+      expect(inShort(await store.loadUpdates(OTHER))).toEqual(inShort([other]))
+      expect(await store.loadMeta()).toEqual({ cursor: 'before' })
+      expect(await store.lastSeq()).toBe(4)
+    })
+
+    it('[STO43] a compaction that makes no sense is refused', async () => {
+      const { store } = await start()
+      const update = bytes(3)
+      const twice = { address: ADDRESS, throughSeq: 1, update }
+      for (const batch of [
+        { compactions: [twice, twice] },
+        { compactions: [{ ...twice, throughSeq: 0 }] },
+        { compactions: [{ ...twice, update: [1] as unknown as Uint8Array }] },
+        { compactions: [twice, { ...twice, address: OTHER }] },
+        { compactions: [twice], updates: [{ seq: 1, address: OTHER, update }] },
+      ]) {
+        await expect(store.commit(batch)).rejects.toMatchObject({ code: 'VALUE_INVALID' })
+      }
+      expect(await store.loadUpdates(ADDRESS)).toEqual([])
     })
 
     it('[STO16] many rows in one batch', async () => {

@@ -365,15 +365,18 @@ describe('watermelonStore on LokiJS that persists', () => {
   it('[STO27] [C15] a save that fails is reported, and the rows are as before, also for observers', async () => {
     const disk = createDisk()
     const { store, database } = openLoki(disk)
+    const kept = [1, 2].map((seq) => ({ seq, address: CHAT, update: new Uint8Array(seq) }))
     await store.commit({
       ...putMessages(messageRow('m1')),
+      updates: kept,
       outboxPut: [outboxEntry()],
       meta: { cursor: '1' },
     })
     const messages = watchMessages(database)
     disk.fails = true
     const failing = store.commit({
-      updates: [{ seq: 2, address: CHAT, update: new Uint8Array(2) }],
+      updates: [{ seq: 3, address: CHAT, update: new Uint8Array(2) }],
+      compactions: [{ address: CHAT, throughSeq: 2, update: new Uint8Array(9) }],
       outboxDelete: ['entry-1'],
       meta: { cursor: '2' },
       rows: [{ table: 'messages', put: [messageRow('m2', { position: 1 })], delete: [messageRow('m1').id] }],
@@ -381,8 +384,8 @@ describe('watermelonStore on LokiJS that persists', () => {
     await expect(failing).rejects.toMatchObject({ code: 'STORE_FAILED' })
     expect(await store.loadOutbox()).toEqual([outboxEntry()])
     expect(await store.loadMeta()).toEqual({ cursor: '1' })
-    expect(await store.loadUpdates(CHAT)).toEqual([])
-    expect(await store.lastSeq()).toBe(1)
+    expect(await store.loadUpdates(CHAT)).toEqual(kept)
+    expect(await store.lastSeq()).toBe(2)
     expect(messages.at(-1)).toEqual(['0 hello'])
     expect(await database.get('messages').query().fetch()).toHaveLength(1)
     disk.fails = false

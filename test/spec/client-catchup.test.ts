@@ -72,7 +72,7 @@ describe('the cursor', () => {
         if (cursor === undefined) return
         const covered = Number(cursor.slice(1))
         seen.push(covered)
-        expect((await store.loadUpdates(address)).length).toBeGreaterThanOrEqual(covered)
+        expect(textsOf(await storedDocument(store, address)).length).toBeGreaterThanOrEqual(covered)
       },
     }
     const { clock, client } = await openScripted(owner, { store: watched, script: brings(events) })

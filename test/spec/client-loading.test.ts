@@ -67,6 +67,7 @@ describe('loading and unloading documents', () => {
       clock: createVirtualClock(0),
       random: createSeededRandom('unload'),
       maxLoaded: 1,
+      firstUnsigned: () => undefined,
       onCommitted: () => {},
       onFailed: () => {},
     })

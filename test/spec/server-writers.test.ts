@@ -110,4 +110,17 @@ describe('whom Yjs client ids belong to', () => {
     const carols = chatEvent(carol, { owner: alice, chatId: 'new', update: append(copyOf(first), 'me too') })
     expect((await c.publish(carols)).accepted).toBe(true)
   })
+
+  it('[YID3] nor does the owner claim it where the server forgot that the chat is shared', async () => {
+    const { a, b } = await sharedChat()
+    const base = new Y.Doc()
+    const first = append(base, 'before it was shared')
+    expect((await a.publish(chatEvent(alice, { chatId: 'new', update: first }))).accepted).toBe(true)
+    const lost = copyOf(first)
+    append(lost, 'written by bob')
+    const restoring = { members: membersOf(bob), update: Y.encodeStateAsUpdate(lost), checkpoint: true }
+    expect((await a.publish(chatEvent(alice, { ...restoring, chatId: 'new' }))).accepted).toBe(true)
+    const bobs = chatEvent(bob, { owner: alice, chatId: 'new', update: append(lost, 'going on') })
+    expect((await b.publish(bobs)).accepted).toBe(true)
+  })
 })

@@ -1,5 +1,5 @@
 import { SyncError } from '@onyx-sync/shared'
-import type { QueryRow, QueryTable, StoreBatch } from '../ports/store.js'
+import type { LogCompaction, QueryRow, QueryTable, StoreBatch, StoredUpdate } from '../ports/store.js'
 import { normalizeRow, QUERY_TABLES } from './query-columns.js'
 
 /** What a batch makes of one query table: by id the row as it will be, or `null` for "is not there". */
@@ -7,6 +7,9 @@ export type RowsAfter = ReadonlyMap<string, QueryRow | null>
 
 /** The parts of a batch that every adapter reads alike. */
 export interface CheckedBatch {
+  /** Updates to add, without those that a compaction of the same batch replaces. */
+  readonly updates: readonly StoredUpdate[]
+  readonly compactions: readonly LogCompaction[]
   /** Only tables the batch touches. */
   readonly rowsByTable: ReadonlyMap<QueryTable, RowsAfter>
   /** Highest `seq` the batch gives out; 0 if none. */
@@ -21,11 +24,11 @@ export interface CheckedBatch {
 export function checkBatch(batch: StoreBatch): CheckedBatch {
   let topSeq = 0
   const seen = new Set<number>()
+  const compactions = checkCompactions(batch)
   for (const { seq, update } of batch.updates ?? []) {
     checkSeq(seq)
     if (seen.has(seq)) throw new SyncError('VALUE_INVALID', `the batch holds two updates with seq ${seq}`)
-    // Anything else would be kept as an empty string by WatermelonDB, without a word.
-    if (!(update instanceof Uint8Array)) throw new SyncError('VALUE_INVALID', 'an update is a Uint8Array')
+    checkBytes(update)
     seen.add(seq)
     topSeq = Math.max(topSeq, seq)
   }
@@ -46,7 +49,35 @@ export function checkBatch(batch: StoreBatch): CheckedBatch {
       rows.set(normalized.id, normalized)
     }
   }
-  return { rowsByTable, topSeq }
+  const updates = (batch.updates ?? []).filter(
+    ({ address, seq }) => seq > (compactions.get(address)?.throughSeq ?? 0),
+  )
+  const kept = new Set(updates.map(({ seq }) => seq))
+  for (const { address, throughSeq } of compactions.values()) {
+    if (kept.has(throughSeq))
+      throw new SyncError('VALUE_INVALID', `position ${throughSeq} is not one of ${address}`)
+    kept.add(throughSeq)
+    topSeq = Math.max(topSeq, throughSeq)
+  }
+  return { updates, compactions: [...compactions.values()], rowsByTable, topSeq }
+}
+
+function checkCompactions(batch: StoreBatch): Map<string, LogCompaction> {
+  const byAddress = new Map<string, LogCompaction>()
+  for (const compaction of batch.compactions ?? []) {
+    const { address, throughSeq, update } = compaction
+    checkSeq(throughSeq)
+    checkBytes(update)
+    if (byAddress.has(address))
+      throw new SyncError('VALUE_INVALID', `the batch compacts the log of ${address} twice`)
+    byAddress.set(address, compaction)
+  }
+  return byAddress
+}
+
+/** Anything else would be kept as an empty string by WatermelonDB, without a word. */
+function checkBytes(update: Uint8Array): void {
+  if (!(update instanceof Uint8Array)) throw new SyncError('VALUE_INVALID', 'an update is a Uint8Array')
 }
 
 function checkSeq(seq: number): void {

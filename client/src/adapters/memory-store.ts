@@ -1,5 +1,6 @@
 import { SyncError } from '@onyx-sync/shared'
 import type {
+  LogCompaction,
   OutboxEntry,
   QueryRow,
   QueryTable,
@@ -43,12 +44,19 @@ export function createMemoryStore(): SyncStore {
   function apply(batch: StoreBatch): void {
     assertOpen()
     const checked = checkBatch(batch)
-    for (const { seq } of batch.updates ?? []) {
-      if (updatesBySeq.has(seq))
+    const added = [...checked.updates, ...checked.compactions.map(compactedRow)]
+    for (const { seq, address } of added) {
+      const isReplaced = checked.compactions.some(
+        (compaction) => compaction.throughSeq === seq && updatesBySeq.get(seq)?.address === address,
+      )
+      if (updatesBySeq.has(seq) && !isReplaced)
         throw new SyncError('STORE_FAILED', `there is an update with seq ${seq} already`)
     }
     // From here on nothing can fail: all or nothing.
-    for (const update of batch.updates ?? []) updatesBySeq.set(update.seq, copyUpdate(update))
+    for (const { address, throughSeq } of checked.compactions) {
+      for (const { seq } of updatesBetween(address, 0, throughSeq)) updatesBySeq.delete(seq)
+    }
+    for (const update of added) updatesBySeq.set(update.seq, copyUpdate(update))
     for (const id of batch.outboxDelete ?? []) outboxById.delete(id)
     for (const entry of batch.outboxPut ?? []) outboxById.set(entry.id, { ...entry })
     for (const document of batch.documents ?? []) documentsByAddress.set(document.address, { ...document })
@@ -104,6 +112,11 @@ export function createMemoryStore(): SyncStore {
 /** Outbox entries by ascending `seq`; two of one `seq` by id, so that every adapter gives the same order. */
 export function byOutboxOrder(a: OutboxEntry, b: OutboxEntry): number {
   return a.seq - b.seq || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0)
+}
+
+/** The row that a compaction leaves. */
+export function compactedRow({ address, throughSeq, update }: LogCompaction): StoredUpdate {
+  return { seq: throughSeq, address, update }
 }
 
 function copyUpdate(stored: StoredUpdate): StoredUpdate {

@@ -9,8 +9,9 @@ import {
   parseAddress,
 } from '@onyx-sync/shared'
 import * as Y from 'yjs'
-import type { Documents, RemoteUpdate } from './documents.js'
+import type { Documents } from './documents.js'
 import type { Outbox } from './outbox.js'
+import type { RemoteUpdate } from './remote-updates.js'
 
 /** What a server that was set back turns out to have, gathered while everything comes again. */
 export interface Comparison {

@@ -17,11 +17,13 @@ import {
   parseAddress,
   parseEvent,
   parseStateEvent,
+  stringifyEvent,
 } from '@onyx-sync/shared'
 import { createAssembly } from './assembly.js'
 import { type Comparison, createComparison } from './comparison.js'
-import type { Documents, RemoteUpdate } from './documents.js'
+import type { Documents } from './documents.js'
 import type { Outbox } from './outbox.js'
+import type { RemoteUpdate } from './remote-updates.js'
 import type { ServerTrust } from './server-trust.js'
 
 /** Key of the cursor in the store's meta. */
@@ -29,8 +31,18 @@ export const META_CURSOR = 'cursor'
 
 /** What a subscription brings, in the order of its arrival. */
 export type Incoming =
-  | { readonly type: 'event'; readonly event: unknown; readonly cursor: string | undefined }
+  | {
+      readonly type: 'event'
+      readonly event: unknown
+      readonly cursor: string | undefined
+      /** It came with the log of one document that was asked for. */
+      readonly isRefetched?: true
+    }
   | { readonly type: 'eose'; readonly hints: readonly string[] }
+  /** The whole log of a document that was asked for has come. */
+  | { readonly type: 'log-end'; readonly address: string }
+
+type IncomingEvent = Extract<Incoming, { type: 'event' }>
 
 /** Applies what the server sends: checks it, stores it with its cursor, and notices a server that was set back. */
 export interface Inbox {
@@ -97,7 +109,8 @@ export function createInbox(options: InboxOptions): Inbox {
         const batch = takeBatch()
         await applyEvents(batch.events, batch.cursor)
         if (startedIn !== epoch) continue
-        if (batch.eose !== undefined) await finishReplay(batch.eose)
+        if (batch.end?.type === 'eose') await finishReplay(batch.end.hints)
+        if (batch.end?.type === 'log-end') documents.refetched(batch.end.address)
         if (isCaughtUp) askForMissing()
         // Lets timers and the app run between batches.
         await new Promise<void>((resolve) => clock.setTimeout(resolve, 0))
@@ -112,30 +125,30 @@ export function createInbox(options: InboxOptions): Inbox {
   }
 
   function takeBatch(): {
-    events: unknown[]
+    events: IncomingEvent[]
     cursor: string | undefined
-    eose: readonly string[] | undefined
+    end: Exclude<Incoming, IncomingEvent> | undefined
   } {
-    const events: unknown[] = []
+    const events: IncomingEvent[] = []
     let lastCursor: string | undefined
     while (queue.length > 0 && events.length < MAX_BATCH) {
       const incoming = queue.shift() as Incoming
-      if (incoming.type === 'eose') return { events, cursor: lastCursor, eose: incoming.hints }
-      events.push(incoming.event)
+      if (incoming.type !== 'event') return { events, cursor: lastCursor, end: incoming }
+      events.push(incoming)
       lastCursor = incoming.cursor ?? lastCursor
       // A state event is many documents at once.
       if (isState(incoming.event)) break
     }
-    return { events, cursor: lastCursor, eose: undefined }
+    return { events, cursor: lastCursor, end: undefined }
   }
 
-  async function applyEvents(events: readonly unknown[], newCursor: string | undefined): Promise<void> {
+  async function applyEvents(events: readonly IncomingEvent[], newCursor: string | undefined): Promise<void> {
     const updates: RemoteUpdate[] = []
     const eventIds: string[] = []
-    for (const value of events) {
+    for (const incoming of events) {
       // What is wrong with a state ends the connection: the events in its place have to come first.
-      if (isState(value)) updates.push(...openState(value))
-      else updates.push(...openEvent(value, eventIds))
+      if (isState(incoming.event)) updates.push(...openState(incoming.event))
+      else updates.push(...openEvent(incoming, eventIds))
     }
     for (const update of updates) comparison?.noteUpdate(update)
     heldCursor = newCursor ?? heldCursor
@@ -148,15 +161,17 @@ export function createInbox(options: InboxOptions): Inbox {
   }
 
   /** An author's event; nothing for one that can't be read, is no update, or waits for other parts. */
-  function openEvent(value: unknown, eventIds: string[]): RemoteUpdate[] {
+  function openEvent(incoming: IncomingEvent, eventIds: string[]): RemoteUpdate[] {
     try {
-      const event = parseEvent(value, limits)
+      const event = parseEvent(incoming.event, limits)
       comparison?.noteEvent(event)
       eventIds.push(event.id)
       // Training data is only ever written by this account: there is nothing of it to apply.
       if (!isDocumentKind(event.kind)) return []
       const decoded = decodeUpdateEvent(event, limits)
-      const update = toRemoteUpdate(event, decoded, () => verifier.verify(event))
+      const read = toRemoteUpdate(event, decoded, () => verifier.verify(event))
+      // What comes a second time is counted already.
+      const update = incoming.isRefetched === true ? { ...read, logged: undefined } : read
       if (decoded.part === undefined) return [update]
       const parts = edits.add(`${update.address} ${event.pubkey}`, decoded.part, update)
       return parts === undefined ? [] : [joinParts(parts)]
@@ -225,6 +240,7 @@ export function createInbox(options: InboxOptions): Inbox {
       // Another database, or this one from a backup. The old cursor stays on disk until what the server lacks
       // is queued: a crash in between begins the same again.
       logger.warn('the server does not know this cursor; everything is compared')
+      documents.forgetLogBytes()
       comparison = createComparison({ pubkey, documents, outbox, limits })
       options.onReset()
       return
@@ -298,6 +314,7 @@ function toRemoteUpdate(event: NostrEvent, decoded: DecodedUpdateEvent, verify: 
     clientIds,
     members: members === undefined ? undefined : { list: members, statedAt: event.created_at },
     statedAt: undefined,
+    logged: { as: decoded.framed.checkpoint ? 'checkpoint' : 'event', bytes: stringifyEvent(event).length },
     verify,
   }
 }
@@ -310,6 +327,7 @@ function stateToUpdate({ address, update, log }: DecodedStateEvent['documents'][
     clientIds: [],
     members: undefined,
     statedAt: log?.statedAt,
+    logged: log === undefined ? undefined : { as: 'log', bytes: log.bytes },
     // The one signature of the state event is checked already.
     verify: () => {},
   }
@@ -317,8 +335,11 @@ function stateToUpdate({ address, update, log }: DecodedStateEvent['documents'][
 
 /** The parts of one edit or state, as one update. */
 function joinParts(parts: readonly RemoteUpdate[]): RemoteUpdate {
+  const last = parts[parts.length - 1] as RemoteUpdate
+  const bytes = parts.reduce((sum, { logged }) => sum + (logged?.bytes ?? 0), 0)
   return {
-    ...(parts[parts.length - 1] as RemoteUpdate),
+    ...last,
+    logged: last.logged === undefined || last.logged.as === 'log' ? last.logged : { ...last.logged, bytes },
     update: mergeUpdates(parts.map(({ update }) => update)),
     clientIds: [...new Set(parts.flatMap(({ clientIds }) => clientIds))],
     verify: () => {

@@ -1,5 +1,6 @@
 import { getOrCreate } from '@onyx-sync/shared'
 import type {
+  LogCompaction,
   OutboxEntry,
   QueryRow,
   QueryTable,
@@ -12,6 +13,7 @@ import type {
 /** Changes that wait for the next commit. A `null` row or entry stands for its deletion. */
 interface Changes {
   updates: StoredUpdate[]
+  compactions: Map<string, LogCompaction>
   outbox: Map<string, OutboxEntry | null>
   documents: Map<string, StoredDocument>
   rows: Map<QueryTable, Map<string, QueryRow | null>>
@@ -40,6 +42,8 @@ export interface JournalHooks {
 /** Something to write with the next batch. */
 export interface JournalChange {
   readonly update?: StoredUpdate
+  /** Takes the place of an earlier one of the document that isn't written yet. */
+  readonly compaction?: LogCompaction
   readonly outboxPut?: readonly OutboxEntry[]
   readonly outboxDelete?: readonly string[]
   readonly document?: StoredDocument
@@ -61,6 +65,8 @@ export interface Journal {
   unwrittenEdits(): number
   /** Lanes of the outbox, such as a document's address, that those edits belong to. */
   unwrittenLanes(): readonly string[]
+  /** Position of the oldest of those edits in one lane; undefined if it has none. */
+  firstUnwritten(lane: string): number | undefined
   /** Resolves when everything added so far is durable. Rejects with `STORE_FAILED`; call again to retry. */
   flush(): Promise<void>
 }
@@ -98,20 +104,30 @@ export function createJournal(store: SyncStore, lastSeq: number, hooks: JournalH
     hooks.committed([...changes.outbox.values()].filter((entry) => entry !== null))
   }
 
+  function unwritten(): OutboxEntry[] {
+    return [...(writing === undefined ? [] : editsOf(writing)), ...editsOf(pending)]
+  }
+
   return {
     nextSeq: () => ++seq,
 
-    add({ update, outboxPut = [], outboxDelete = [], document, meta }) {
+    add({ update, compaction, outboxPut = [], outboxDelete = [], document, meta }) {
       if (update !== undefined) pending.updates.push(update)
+      if (compaction !== undefined) pending.compactions.set(compaction.address, compaction)
       for (const id of outboxDelete) pending.outbox.set(id, null)
       for (const entry of outboxPut) pending.outbox.set(entry.id, entry)
       if (document !== undefined) pending.documents.set(document.address, document)
       Object.assign(pending.meta, meta)
     },
 
-    unwrittenLanes: () => [...lanesOf(pending), ...(writing === undefined ? [] : lanesOf(writing))],
+    unwrittenLanes: () => unwritten().map(({ lane }) => lane),
 
-    unwrittenEdits: () => countEdits(pending) + (writing === undefined ? 0 : countEdits(writing)),
+    unwrittenEdits: () => unwritten().reduce((sum, { edits }) => sum + edits, 0),
+
+    firstUnwritten(lane) {
+      const seqs = unwritten().flatMap((entry) => (entry.lane === lane ? [entry.seq] : []))
+      return seqs.length === 0 ? undefined : Math.min(...seqs)
+    },
 
     flush() {
       if (scheduled === undefined) {
@@ -127,12 +143,20 @@ export function createJournal(store: SyncStore, lastSeq: number, hooks: JournalH
 }
 
 function emptyChanges(): Changes {
-  return { updates: [], outbox: new Map(), documents: new Map(), rows: new Map(), meta: {} }
+  return {
+    updates: [],
+    compactions: new Map(),
+    outbox: new Map(),
+    documents: new Map(),
+    rows: new Map(),
+    meta: {},
+  }
 }
 
 function isEmpty(changes: Changes): boolean {
   return (
     changes.updates.length === 0 &&
+    changes.compactions.size === 0 &&
     changes.outbox.size === 0 &&
     changes.documents.size === 0 &&
     changes.rows.size === 0 &&
@@ -140,14 +164,9 @@ function isEmpty(changes: Changes): boolean {
   )
 }
 
-function countEdits({ outbox }: Changes): number {
-  let edits = 0
-  for (const entry of outbox.values()) if (entry?.state === 'pending') edits += entry.edits
-  return edits
-}
-
-function lanesOf({ outbox }: Changes): string[] {
-  return [...outbox.values()].flatMap((entry) => (entry?.state === 'pending' ? [entry.lane] : []))
+/** Entries of edits that were made and not signed. */
+function editsOf({ outbox }: Changes): OutboxEntry[] {
+  return [...outbox.values()].filter((entry): entry is OutboxEntry => entry?.state === 'pending')
 }
 
 function mergeRows(changes: Changes, rowChanges: readonly RowChange[]): void {
@@ -164,6 +183,7 @@ function mergeChanges(older: Changes, newer: Changes): Changes {
     rows.set(table, new Map([...(rows.get(table) ?? []), ...changed]))
   return {
     updates: [...older.updates, ...newer.updates],
+    compactions: new Map([...older.compactions, ...newer.compactions]),
     outbox: new Map([...older.outbox, ...newer.outbox]),
     documents: new Map([...older.documents, ...newer.documents]),
     rows,
@@ -179,6 +199,7 @@ function toBatch(changes: Changes): StoreBatch {
   }))
   return {
     updates: changes.updates,
+    compactions: [...changes.compactions.values()],
     outboxPut: [...changes.outbox.values()].filter((entry) => entry !== null),
     outboxDelete: [...changes.outbox].filter(([, entry]) => entry === null).map(([id]) => id),
     documents: [...changes.documents.values()],

@@ -45,6 +45,8 @@ export interface OutboxQueries {
   stateUpTo(lane: string, seq: number): EditState
   /** Position of the newest edit that is not saved yet, per lane. */
   unsavedPositions(): ReadonlyMap<string, number>
+  /** Position of the oldest edit of a lane that is not signed: its content is only in the log. Undefined if none. */
+  firstUnsigned(lane: string): number | undefined
   /** Position of the newest edit of a lane that this device made since its start or has not saved; 0 if none. */
   lastEdit(lane: string): number
   exportRefused(): RefusedExport[]
@@ -89,6 +91,8 @@ export function createOutboxQueries(lanes: Lanes): OutboxQueries {
       }
       return positions
     },
+
+    firstUnsigned: (name) => lanes.get(name).entries.find(({ state }) => state === 'pending')?.seq,
 
     lastEdit: (name) => lanes.lastSeq(name),
 

@@ -3,6 +3,7 @@ import {
   type Clock,
   createAuthTemplate,
   type DocumentAddress,
+  EOSE_MORE,
   EOSE_RESET,
   encodeClient,
   formatAddress,
@@ -234,7 +235,12 @@ export function createSession(options: SessionOptions): Session {
         else options.onIncoming({ type: 'event', event: message.event, cursor: message.cursor })
         return
       case 'EOSE':
-        if (message.subscriptionId === LOG_ID) logEnded()
+        if (message.subscriptionId === LOG_ID) {
+          const [address] = wanted
+          if (address !== undefined && !message.hints.includes(EOSE_MORE))
+            options.onIncoming({ type: 'log-end', address: formatAddress(address) })
+          logEnded()
+        }
         if (message.subscriptionId !== SUBSCRIPTION_ID) return
         // Now it is this side that works; applying what came may take long.
         clock.clearTimeout(responseTimer)
@@ -414,7 +420,7 @@ function isPresence(event: unknown): boolean {
 
 /** Part of one document's log says nothing of how far the others are. */
 function withoutCursor(event: unknown): Incoming {
-  return { type: 'event', event, cursor: undefined }
+  return { type: 'event', event, cursor: undefined, isRefetched: true }
 }
 
 /** Room that the envelope of an event takes in a message. */

@@ -1,7 +1,7 @@
 import { hasPending, KIND, parseAddress } from '@onyx-sync/shared'
 import type * as Y from 'yjs'
-import type { CreateProjection, Projection } from '../core/documents.js'
 import type { RowChange } from '../core/journal.js'
+import type { CreateProjection, Projection } from '../core/loaded-documents.js'
 import type { QueryRow, QueryTable, SyncStore } from '../ports/store.js'
 import { messageId, messageToJson, readMessages } from './message.js'
 

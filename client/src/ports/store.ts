@@ -51,6 +51,17 @@ export interface StoredDocument {
    * for documents of others: nobody else may send what was written under them.
    */
   readonly ownWriters: string
+  /**
+   * Bytes of the document's events on the server, as JSON, that this device has seen since the last checkpoint,
+   * that one included. About: it is not written with every event. -1 where this account must not make a
+   * checkpoint, because the document holds what others wrote and the server has lost.
+   */
+  readonly logBytes: number
+  /**
+   * About how large a checkpoint of the document is, bytes of the event as JSON: as last seen or made, or more
+   * where none should be made before the log has grown. 0 if not known.
+   */
+  readonly checkpointBytes: number
 }
 
 /** A row of a query table: `id` and the columns of that table (docs/SPEC.md "Query tables"). */
@@ -59,9 +70,23 @@ export type QueryRow = { readonly id: string } & Readonly<Record<string, string 
 /** The tables an app may query and observe. They are derived from the documents, and can be rebuilt. */
 export type QueryTable = 'chats' | 'messages' | 'settings'
 
+/** Rows of one document's log that give way to one with the state of the document. */
+export interface LogCompaction {
+  readonly address: string
+  /**
+   * Position of a row of this document: all its rows up to this one go, those of the same batch included, and
+   * the new one takes this position. No position is given out for it.
+   */
+  readonly throughSeq: number
+  /** Holds everything that the rows up to `throughSeq` hold. */
+  readonly update: Uint8Array
+}
+
 /** One atomic change: after a crash all of it is there, or nothing (trap C1). */
 export interface StoreBatch {
   readonly updates?: readonly StoredUpdate[]
+  /** At most one for each document. */
+  readonly compactions?: readonly LogCompaction[]
   /** Entries to add, or to replace by id. */
   readonly outboxPut?: readonly OutboxEntry[]
   readonly outboxDelete?: readonly string[]

@@ -90,7 +90,7 @@ function assemble(
    * @returns whether the event brings news, and the client ids that are its author's from now on
    */
   async function examine(
-    { event, owner }: CheckedEvent,
+    { event, owner, statedMembers = [] }: CheckedEvent,
     content: DocumentContent,
   ): Promise<{ bringsNews: boolean; claimed: readonly number[] }> {
     const { address, framed } = content
@@ -110,7 +110,8 @@ function assemble(
       )
     }
     // Whose they are isn't said by an owner who brings them back; they are free for who goes on under them.
-    return { bringsNews, claimed: restores && hasOthers(address, event.pubkey) ? [] : free }
+    const isShared = statedMembers.length > 0 || hasOthers(address, event.pubkey)
+    return { bringsNews, claimed: restores && isShared ? [] : free }
   }
 
   /** Whether anybody else may have written to a document. */

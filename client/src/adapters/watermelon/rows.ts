@@ -84,8 +84,14 @@ export function rowsToOutbox(rows: readonly RawRow[]): OutboxEntry[] {
 }
 
 export function documentToRow(document: StoredDocument): RawRow {
-  const { address, members, membersStatedAt, ownWriters } = document
-  return raw(address, { address, members, members_stated_at: membersStatedAt, own_writers: ownWriters })
+  return raw(document.address, {
+    address: document.address,
+    members: document.members,
+    members_stated_at: document.membersStatedAt,
+    own_writers: document.ownWriters,
+    log_bytes: document.logBytes,
+    checkpoint_bytes: document.checkpointBytes,
+  })
 }
 
 export function rowToDocument(row: RawRow): StoredDocument {
@@ -94,6 +100,8 @@ export function rowToDocument(row: RawRow): StoredDocument {
     members: String(row.members),
     membersStatedAt: Number(row.members_stated_at),
     ownWriters: String(row.own_writers),
+    logBytes: Number(row.log_bytes),
+    checkpointBytes: Number(row.checkpoint_bytes),
   }
 }
 

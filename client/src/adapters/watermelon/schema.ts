@@ -80,6 +80,8 @@ const internalTables: readonly TableSchema[] = [
       { name: 'members', type: 'string' },
       { name: 'members_stated_at', type: 'number' },
       { name: 'own_writers', type: 'string' },
+      { name: 'log_bytes', type: 'number' },
+      { name: 'checkpoint_bytes', type: 'number' },
     ],
     unsafeSql: withUniqueIndexOnly(['address']),
   }),

@@ -1,8 +1,8 @@
 import type { Database } from '@nozbe/watermelondb'
 import { SyncError, toSyncError } from '@onyx-sync/shared'
-import type { StoreBatch, SyncStore } from '../../ports/store.js'
+import type { LogCompaction, StoreBatch, SyncStore } from '../../ports/store.js'
 import { type CheckedBatch, checkBatch } from '../check-batch.js'
-import { byOutboxOrder } from '../memory-store.js'
+import { byOutboxOrder, compactedRow } from '../memory-store.js'
 import { checkLookupColumn } from '../query-columns.js'
 import { writeToLoki } from './loki-writer.js'
 import {
@@ -56,11 +56,17 @@ export function watermelonStore(database: Database): SyncStore {
     return result
   }
 
-  async function readRows(table: string, conditions: readonly Condition[] = []): Promise<RawRow[]> {
+  /** `columns`, where only some are needed, is honoured by SQLite: LokiJS has all rows in memory anyway. */
+  async function readRows(
+    table: string,
+    conditions: readonly Condition[] = [],
+    columns = '*',
+  ): Promise<RawRow[]> {
     const collection = database.get(table)
     if (!isSqlite) return collection.query(...conditions.map(conditionToClause)).unsafeFetchRaw()
     const { where, values } = conditionsToSql(conditions)
-    return collection.query(Q.unsafeSqlQuery(`select * from "${table}"${where}`, values)).unsafeFetchRaw()
+    const sql = `select ${columns} from "${table}"${where}`
+    return collection.query(Q.unsafeSqlQuery(sql, values)).unsafeFetchRaw()
   }
 
   async function readLastSeq(): Promise<number> {
@@ -80,8 +86,26 @@ export function watermelonStore(database: Database): SyncStore {
     return removals
   }
 
-  async function writePlan({ changes, outboxIds, topSeq }: Plan): Promise<void> {
+  /** Changes that put one row in the place of all up to it; or several, where it is long. */
+  async function compact(compaction: LogCompaction): Promise<RawChange[]> {
+    const table = 'sync_updates'
+    const { address, throughSeq } = compaction
+    const conditions = [
+      { column: 'address', oneOf: [address] },
+      { column: 'seq', from: 0, through: throughSeq },
+    ]
+    const ids = new Set((await readRows(table, conditions, '"id"')).map(({ id }) => id))
+    const removals = [...ids].map((id): RawChange => ({ kind: 'delete', table, id }))
+    // A row of this position that isn't the document's own makes the batch fail, as with any other update.
+    const rows = updateToRows(compactedRow(compaction)).map(
+      (row): RawChange => ({ kind: ids.has(row.id) ? 'put' : 'insert', table, row }),
+    )
+    return [...removals, ...rows]
+  }
+
+  async function writePlan({ changes, compactions, outboxIds, topSeq }: Plan): Promise<void> {
     const all = [...(await outboxRemovals(outboxIds)), ...changes]
+    for (const compaction of compactions) all.push(...(await compact(compaction)))
     if (topSeq > 0 && topSeq > (await readLastSeq())) {
       all.push({ kind: 'put', table: 'sync_meta', row: lastSeqToRow(topSeq) })
     }
@@ -127,28 +151,37 @@ export function watermelonStore(database: Database): SyncStore {
 /** A batch as rows. It shares nothing with what the caller gave. */
 interface Plan {
   readonly changes: readonly RawChange[]
+  readonly compactions: readonly LogCompaction[]
   /** Entries whose rows have to go first, those to be replaced included: they may have had more parts. */
   readonly outboxIds: readonly string[]
   readonly topSeq: number
 }
 
-function planBatch(batch: StoreBatch, { rowsByTable, topSeq }: CheckedBatch): Plan {
+function planBatch(batch: StoreBatch, checked: CheckedBatch): Plan {
   const changes: RawChange[] = []
   const put = (table: string, row: RawRow) => changes.push({ kind: 'put', table, row })
-  for (const update of batch.updates ?? []) {
+  for (const update of checked.updates) {
     for (const row of updateToRows(update)) changes.push({ kind: 'insert', table: 'sync_updates', row })
   }
   const outboxPut = new Map((batch.outboxPut ?? []).map((entry) => [entry.id, entry]))
   for (const entry of outboxPut.values()) for (const row of outboxToRows(entry)) put('sync_outbox', row)
   for (const document of batch.documents ?? []) put('sync_documents', documentToRow(document))
   for (const [key, value] of Object.entries(batch.meta ?? {})) put('sync_meta', metaToRow(key, value))
-  for (const [table, rowsAfter] of rowsByTable) {
+  for (const [table, rowsAfter] of checked.rowsByTable) {
     for (const [id, row] of rowsAfter) {
       if (row === null) changes.push({ kind: 'delete', table, id })
       else put(table, queryRowToRaw(row))
     }
   }
-  return { changes, outboxIds: [...new Set([...(batch.outboxDelete ?? []), ...outboxPut.keys()])], topSeq }
+  return {
+    changes,
+    compactions: checked.compactions.map((compaction) => ({
+      ...compaction,
+      update: compaction.update.slice(),
+    })),
+    outboxIds: [...new Set([...(batch.outboxDelete ?? []), ...outboxPut.keys()])],
+    topSeq: checked.topSeq,
+  }
 }
 
 /** The last change of each row: what comes later wins, and adapters may order writes as they like. */

@@ -1,0 +1,116 @@
+import { parseAddress } from '@onyx-sync/shared'
+import type { StoredDocument } from '../ports/store.js'
+import type { Journal } from './journal.js'
+
+/** Bytes of JSON: of one event, of one that stands for those before it, or of the whole log. */
+export interface Logged {
+  readonly as: 'event' | 'checkpoint' | 'log'
+  readonly bytes: number
+}
+
+/** What the device knows of each document besides its log. Changes go to the disk with the journal's next batch. */
+export interface DocumentRecords {
+  all(): Iterable<StoredDocument>
+  get(address: string): StoredDocument | undefined
+  /** The record of a document, made if it wasn't there. */
+  ensure(address: string): StoredDocument
+  change(address: string, change: Partial<Omit<StoredDocument, 'address'>>): void
+  /** Whether the document belongs to this account. */
+  isOwn(address: string): boolean
+  /** Takes note of client ids under which this account has written to a document of somebody else. */
+  noteOwnWriters(address: string, clientIds: readonly number[]): void
+  /** Those client ids; empty for a document of this account. */
+  ownWriters(address: string): ReadonlySet<number>
+  /** Takes note that the members were stated at this time, Unix seconds, where the document is known. */
+  noteStatement(address: string, statedAt: number): void
+  /** Takes note of what is in the document's log on the server. */
+  noteLogged(address: string, logged: Logged): void
+  /** See {@link StoredDocument.logBytes}; 0 for a document that isn't known. */
+  logBytes(address: string): number
+  /** Begins to count anew, because the server sends everything again. */
+  forgetLogBytes(): void
+}
+
+/** A count on the disk that is off by less than this part of it is left as it is. */
+const TOLERATED_PART = 0.25
+
+export function createDocumentRecords(
+  pubkey: string,
+  stored: readonly StoredDocument[],
+  journal: Journal,
+): DocumentRecords {
+  const known = new Map(stored.map((document) => [document.address, document]))
+  /** Where the count has moved on from what is on the disk. */
+  const logBytesNow = new Map<string, number>()
+
+  function ensure(address: string): StoredDocument {
+    const document = known.get(address)
+    if (document !== undefined) return document
+    const created: StoredDocument = {
+      address,
+      members: '[]',
+      membersStatedAt: -1,
+      ownWriters: '[]',
+      logBytes: 0,
+      checkpointBytes: 0,
+    }
+    known.set(address, created)
+    journal.add({ document: created })
+    return created
+  }
+
+  function logBytes(address: string): number {
+    return logBytesNow.get(address) ?? known.get(address)?.logBytes ?? 0
+  }
+
+  function change(address: string, changes: Partial<StoredDocument>): void {
+    const document = { ...ensure(address), logBytes: logBytes(address), ...changes }
+    logBytesNow.delete(address)
+    known.set(address, document)
+    journal.add({ document })
+  }
+
+  const isOwn = (address: string) => parseAddress(address)?.owner === pubkey
+
+  return {
+    all: () => known.values(),
+    get: (address) => known.get(address),
+    ensure,
+    change,
+    isOwn,
+
+    noteOwnWriters(address, clientIds) {
+      if (isOwn(address)) return
+      const before = JSON.parse(ensure(address).ownWriters) as number[]
+      const news = clientIds.filter((id) => !before.includes(id))
+      if (news.length > 0) change(address, { ownWriters: JSON.stringify([...before, ...news]) })
+    },
+
+    ownWriters: (address) => new Set(JSON.parse(known.get(address)?.ownWriters ?? '[]') as number[]),
+
+    noteStatement(address, membersStatedAt) {
+      const before = known.get(address)
+      if (before === undefined || before.membersStatedAt >= membersStatedAt) return
+      change(address, { membersStatedAt })
+    },
+
+    noteLogged(address, { as, bytes }) {
+      const before = logBytes(address)
+      if (before < 0) return
+      if (as === 'checkpoint') {
+        change(address, { logBytes: bytes, checkpointBytes: bytes })
+        return
+      }
+      const now = as === 'log' ? bytes : before + bytes
+      const onDisk = ensure(address).logBytes
+      if (Math.abs(now - onDisk) > onDisk * TOLERATED_PART) change(address, { logBytes: now })
+      else logBytesNow.set(address, now)
+    },
+
+    logBytes,
+
+    forgetLogBytes() {
+      for (const address of known.keys()) logBytesNow.set(address, 0)
+    },
+  }
+}

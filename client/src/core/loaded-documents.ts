@@ -1,0 +1,133 @@
+import { hasPending, type Logger, type Random } from '@onyx-sync/shared'
+import * as Y from 'yjs'
+import type { StoredUpdate, SyncStore } from '../ports/store.js'
+import { createClientId } from './client-id.js'
+import type { RowChange } from './journal.js'
+
+/** Turns one document into rows of query tables, by what changed. */
+export interface Projection {
+  /**
+   * Whether the rows on disk may differ from what the document showed when it was loaded. They are then read
+   * and handed to {@link reset} before the next {@link take}.
+   */
+  readonly isStale: boolean
+  /** Sets what is on disk now, so that the next {@link take} yields the whole difference. */
+  reset(load: SyncStore['loadRows']): Promise<void>
+  /** Row changes since the last call; none while updates are pending (trap Y4). */
+  take(): readonly RowChange[]
+}
+
+/** Makes the projection of a document that was just loaded. `stale` as in {@link Projection.isStale}. */
+export type CreateProjection = (address: string, doc: Y.Doc, stale: boolean) => Projection
+
+/** A document in memory. */
+export interface Loaded {
+  readonly doc: Y.Doc
+  readonly projection: Projection
+  pins: number
+  /** Changed since the last successful commit: must stay in memory. */
+  dirty: boolean
+}
+
+/** Origin of transactions whose updates came from the server or the disk. */
+export const NOT_LOCAL = Symbol('not a local edit')
+
+/** The documents in memory: read once when somebody asks, kept while they are used, and a few longer. */
+export interface LoadedDocuments {
+  get(address: string): Loaded | undefined
+  values(): Iterable<Loaded>
+  /** Loads a document. The caller may use it in the same tick: it can't have been unloaded meanwhile. */
+  load(address: string): Promise<Loaded>
+  /** Unloads what nobody uses and what has nothing to write, least recently used first, above the bound. */
+  evict(): void
+}
+
+export interface LoadedDocumentsOptions {
+  readonly store: SyncStore
+  readonly createProjection: CreateProjection
+  readonly logger: Logger
+  readonly random: Random
+  /** Documents kept loaded though nobody pins them. */
+  readonly maxLoaded: number
+  /** The document was edited here: the update must be written. */
+  onEdited(address: string, doc: Y.Doc, update: Uint8Array): void
+  /** It was read from these rows; those at `badSeqs` could not be applied. */
+  onLoaded(address: string, doc: Y.Doc, rows: readonly StoredUpdate[], badSeqs: readonly number[]): void
+  onUnloaded(address: string): void
+}
+
+export function createLoadedDocuments(options: LoadedDocumentsOptions): LoadedDocuments {
+  const loaded = new Map<string, Loaded>()
+  const loading = new Map<string, Promise<Loaded>>()
+
+  async function load(address: string): Promise<Loaded> {
+    const existing = loaded.get(address)
+    if (existing !== undefined) {
+      // Least recently used first, for evict().
+      loaded.delete(address)
+      loaded.set(address, existing)
+      return existing
+    }
+    let promise = loading.get(address)
+    if (promise === undefined) {
+      promise = readFromStore(address).finally(() => loading.delete(address))
+      loading.set(address, promise)
+    }
+    return promise
+  }
+
+  async function readFromStore(address: string): Promise<Loaded> {
+    const rows = await options.store.loadUpdates(address)
+    // A fresh clientID for every load: a restored backup or a cloned database that went on under its old one
+    // would diverge with equal state vectors (trap Y5). It comes from the port, so that a simulation repeats.
+    const doc = new Y.Doc()
+    doc.clientID = createClientId(options.random)
+    const badSeqs = applyRows(doc, address, rows)
+    const projection = options.createProjection(address, doc, badSeqs.length > 0 || hasPending(doc))
+    const entry: Loaded = { doc, projection, pins: 0, dirty: false }
+    doc.on('update', (update: Uint8Array, origin: unknown) => {
+      if (origin === NOT_LOCAL) return
+      entry.dirty = true
+      options.onEdited(address, doc, update)
+    })
+    loaded.set(address, entry)
+    options.onLoaded(address, doc, rows, badSeqs)
+    return entry
+  }
+
+  /** One bad row is set aside, the rest is served (trap Y9). @returns the positions of those set aside */
+  function applyRows(doc: Y.Doc, address: string, rows: readonly StoredUpdate[]): number[] {
+    const badSeqs: number[] = []
+    doc.transact(() => {
+      for (const { seq, update } of rows) {
+        try {
+          Y.applyUpdate(doc, update, NOT_LOCAL)
+        } catch (error) {
+          badSeqs.push(seq)
+          options.logger.error('a stored update can not be applied', { address, seq, error: String(error) })
+        }
+      }
+    }, NOT_LOCAL)
+    return badSeqs
+  }
+
+  return {
+    get: (address) => loaded.get(address),
+    values: () => loaded.values(),
+    async load(address) {
+      for (;;) {
+        const entry = await load(address)
+        if (loaded.get(address) === entry) return entry
+      }
+    },
+    evict() {
+      for (const [address, entry] of loaded) {
+        if (loaded.size <= options.maxLoaded) break
+        if (entry.dirty || entry.pins > 0) continue
+        loaded.delete(address)
+        entry.doc.destroy()
+        options.onUnloaded(address)
+      }
+    },
+  }
+}

@@ -1,0 +1,130 @@
+import { hasReceived, type Logger, type Member } from '@onyx-sync/shared'
+import * as Y from 'yjs'
+import type { Compaction } from './compaction.js'
+import type { DocumentRecords, Logged } from './document-records.js'
+import type { Journal } from './journal.js'
+import { type Loaded, NOT_LOCAL } from './loaded-documents.js'
+
+/** An update as it came from the server. */
+export interface RemoteUpdate {
+  readonly address: string
+  readonly update: Uint8Array
+  /** Whose event it came in; undefined where that isn't known. */
+  readonly author: string | undefined
+  /** Yjs client ids under which it writes. */
+  readonly clientIds: readonly number[]
+  /** Members as the owner's event states them, and its `created_at`; undefined on others' events. */
+  readonly members: { readonly list: readonly Member[]; readonly statedAt: number } | undefined
+  /** When the members were stated last, as far as the server knows; undefined where it doesn't say. */
+  readonly statedAt: number | undefined
+  /** What it says of the size of the document's log; undefined where that is known already, or not told. */
+  readonly logged: Logged | undefined
+  /** Throws unless the author signed this. Called for everything that would change something. */
+  verify(): void
+}
+
+/** Takes in what came from the server. */
+export interface RemoteUpdates {
+  /**
+   * Applies an update to its document, and hands to the journal what is to be kept of it. @returns whether the
+   * event is what its author signed, as far as that had to be looked at
+   */
+  apply(entry: Loaded, remote: RemoteUpdate): boolean
+}
+
+export interface RemoteUpdatesParts {
+  readonly pubkey: string
+  readonly records: DocumentRecords
+  readonly journal: Journal
+  readonly compaction: Compaction
+  readonly logger: Logger
+  onLogged?(address: string, isCheckpoint: boolean): void
+}
+
+export function createRemoteUpdates(parts: RemoteUpdatesParts): RemoteUpdates {
+  const { pubkey, records, journal, compaction, logger } = parts
+
+  /** A statement of members that is newer than what is known. */
+  function statementOf({ address, members }: RemoteUpdate): RemoteUpdate['members'] {
+    const before = records.get(address)
+    const statedAt = before?.membersStatedAt ?? -1
+    if (members === undefined || members.statedAt < statedAt) return undefined
+    // Also the same members stated at a later time: an older statement that arrives after it must not win.
+    const isNews = members.statedAt > statedAt || JSON.stringify(members.list) !== before?.members
+    return isNews ? members : undefined
+  }
+
+  /** Once the event is known to be on the server. */
+  function noteLogged(doc: Y.Doc, { address, update, logged }: RemoteUpdate): void {
+    if (logged === undefined) return
+    if (logged.as !== 'event' && records.logBytes(address) < 0) {
+      const onServer = new Y.Doc()
+      Y.applyUpdate(onServer, update)
+      if (!hasOthersBeyond(records, address, doc, onServer)) records.change(address, { logBytes: 0 })
+    }
+    records.noteLogged(address, logged)
+    parts.onLogged?.(address, logged.as === 'checkpoint')
+  }
+
+  return {
+    apply(entry, remote) {
+      const { address, update } = remote
+      const statement = statementOf(remote)
+      const isStatedLater = (remote.statedAt ?? -1) > (records.get(address)?.membersStatedAt ?? -1)
+      // A document that holds nothing needs no comparing, which would decode the update twice.
+      const isContained = !isBlank(entry.doc) && hasReceived(entry.doc, update)
+      // What changes nothing needs no check of its signature: an echo of one's own event, for instance.
+      const isKnown = records.get(address) !== undefined
+      if (isContained && statement === undefined && !isStatedLater && isKnown) {
+        noteLogged(entry.doc, remote)
+        return true
+      }
+      try {
+        remote.verify()
+        if (!isContained) Y.applyUpdate(entry.doc, update, NOT_LOCAL)
+      } catch (error) {
+        logger.error('a received event was set aside', { address, error: String(error) })
+        return false
+      }
+      records.ensure(address)
+      if (!isContained) {
+        entry.dirty = true
+        const seq = journal.nextSeq()
+        // The bytes as received, not what the document emits: an update that only waits for others emits
+        // nothing, and would be lost (trap Y3).
+        journal.add({ update: { seq, address, update } })
+        compaction.added(address, seq, update.byteLength)
+      }
+      if (statement !== undefined) {
+        const members = JSON.stringify(statement.list)
+        records.change(address, { members, membersStatedAt: statement.statedAt })
+      } else if (remote.statedAt !== undefined && records.isOwn(address)) {
+        records.noteStatement(address, remote.statedAt)
+      }
+      if (remote.author === pubkey) records.noteOwnWriters(address, remote.clientIds)
+      noteLogged(entry.doc, remote)
+      return true
+    },
+  }
+}
+
+/**
+ * Whether a document of somebody else holds what others wrote and the server hasn't got. Their client ids are
+ * then free to be taken there, and a checkpoint by this account would take them (SPEC YID3).
+ */
+export function hasOthersBeyond(
+  records: DocumentRecords,
+  address: string,
+  doc: Y.Doc,
+  server: Y.Doc,
+): boolean {
+  if (records.isOwn(address)) return false
+  const own = records.ownWriters(address)
+  return [...doc.store.clients.keys()].some(
+    (client) => !own.has(client) && Y.getState(doc.store, client) > Y.getState(server.store, client),
+  )
+}
+
+function isBlank({ store }: Y.Doc): boolean {
+  return store.clients.size === 0 && store.pendingStructs === null && store.pendingDs === null
+}
