@@ -3,11 +3,12 @@ import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Bench, Figure } from './bench.js'
+import { longChat } from './long-chat.js'
 import { newDevice } from './new-device.js'
 import { reconnect } from './reconnect.js'
 import { stream } from './stream.js'
 
-const BENCHES: readonly Bench[] = [reconnect, newDevice, stream]
+const BENCHES: readonly Bench[] = [reconnect, newDevice, longChat, stream]
 
 const HELP = `Measures onyx-sync. Nothing here is a test: figures depend on the machine.
 
