@@ -65,7 +65,7 @@ const FAULTS = {
     [
       'client/dist/core/journal.js',
       /await store\.commit\(toBatch\(changes\)\);/,
-      `const { rows, ...rest } = toBatch(changes); await store.commit(rest); ${laterMs(40)} await store.commit({ rows });`,
+      `const { rows, ...rest } = toBatch(changes); await store.commit(rest); ${laterMs(80)} await store.commit({ rows });`,
     ],
   ],
   // What is signed counts as sent, and what is sent as saved.

@@ -29,7 +29,7 @@ const DEVICE_FAULTS = [
 const TERMINAL_FAULTS = [
   { ids: '[CRS6]', fault: 'output-early', kills: 40, seen: /\[(C1\]\[C7|CRS6)\]/, isQuick: true },
   { ids: '[CRS6]', fault: 'lock-stays', kills: 20, seen: /\[CRS6\].*there is a lock/, isQuick: false },
-  { ids: '[C1][CRS6]', fault: 'rows-apart', kills: 60, seen: /\[(C1|CRS6)\]/, isQuick: false },
+  { ids: '[C1][CRS6]', fault: 'rows-apart', kills: 100, seen: /\[(C1|CRS6)\]/, isQuick: false },
   { ids: '[C8][CRS6]', fault: 'outbox-lost', kills: 20, seen: /\[(C8|CRS6)\]/, isQuick: false },
   { ids: '[C8]', fault: 'saved-early', kills: 100, seen: /\[C8\]/, isQuick: false },
 ]
@@ -57,7 +57,7 @@ describe('the suite sees', () => {
       { timeout },
       async () => {
         const seed = `${SEED}/${fault}`
-        const run = withScope((scope) => runTerminalKills(scope, { seed, kills, deviceFault: fault }))
+        const run = withScope((scope) => runTerminalKills(scope, { seed, kills, fault }))
         await expect(run).rejects.toThrow(seen)
       },
     )

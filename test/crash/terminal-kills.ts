@@ -13,8 +13,7 @@ export interface TerminalKillsOptions {
   readonly seed: string
   /** Of commands and of the server they sync with, together. */
   readonly kills: number
-  readonly deviceFault?: string
-  readonly serverFault?: string
+  readonly fault?: string
 }
 
 /** What a run came to. */
@@ -59,7 +58,7 @@ export async function runTerminalKills(
   const url = `ws://127.0.0.1:${port}/sync`
   const courses = new Map<string, Course>()
   const createDevice = (name: string) =>
-    createTerminal(scope, { db: join(directory, name, 'd.db'), fault: options.deviceFault, courses })
+    createTerminal(scope, { db: join(directory, name, 'd.db'), fault: options.fault, courses })
   const lanes = ['phone', 'laptop'].map((name) =>
     createTerminalLane(name, key.publicKey, createDevice(name), random.fork(name)),
   )
@@ -73,8 +72,7 @@ export async function runTerminalKills(
   const aimed = () => sum((aim) => aim.aimed)
   const isOver = () => failure !== undefined || landed() + serverKills >= options.kills
   const generation = () => Math.floor(landed() / KILLS_PER_GENERATION)
-  const startServer = () =>
-    startCrashServer(scope, join(directory, 'server'), port, { fault: options.serverFault })
+  const startServer = () => startCrashServer(scope, join(directory, 'server'), port)
 
   async function checkSaved(): Promise<void> {
     const marks = lanes.map(({ model }) => model.savedCount)

@@ -50,8 +50,10 @@ export interface TerminalOptions {
   readonly courses: Map<string, Course>
 }
 
-/** For exiting after the result was printed. Milliseconds. */
-const EXIT_MS = 40
+/** Between two changes a command computes, signs, or waits for the server. */
+const PAUSE_MS = 40
+/** A command ends some milliseconds after its result came. */
+const EXIT_MS = 6
 
 /** A terminal device that learns how long its commands take from those that end by themselves. */
 export function createTerminal(scope: Scope, { db, fault, courses }: TerminalOptions): Terminal {
@@ -120,11 +122,13 @@ export function createTerminal(scope: Scope, { db, fault, courses }: TerminalOpt
         return go(args, () => sleep(ms))
       }
       // While it works with its files, however long or short that takes; more often late, where it writes.
-      if (kind < 8) {
+      if (kind < 7) {
         const count = 1 + Math.floor(Math.sqrt(random.next()) * course.changes)
-        const reached = (onChange: (listener: (count: number) => void) => void) =>
-          new Promise<void>((resolve) => onChange((changes) => changes >= count && resolve()))
-        return go(args, (_child, onChange) => reached(onChange))
+        const ms = random.chance(0.5) ? 0 : random.below(PAUSE_MS)
+        return go(args, async (_child, onChange) => {
+          await new Promise<void>((resolve) => onChange((changes) => changes >= count && resolve()))
+          if (ms > 0) await sleep(ms)
+        })
       }
       // It has just said what it did.
       const ms = random.below(EXIT_MS)
