@@ -94,4 +94,6 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   throw error
 })
 
-process.exitCode = await main(process.argv.slice(2))
+const exitCode = await main(process.argv.slice(2))
+// All is written and closed. A socket to a server that hangs would keep the process for half a minute more.
+process.exit(exitCode)

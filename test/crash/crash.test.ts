@@ -3,7 +3,7 @@ import { createNodeTransport } from '@onyx-sync/client/node'
 import { describe, expect, it } from 'vitest'
 import { sign, testKey } from '../support/events.js'
 import { runDeviceKills } from './device-kills.js'
-import { report, SEED, TOTAL_KILLS, withScope } from './plan.js'
+import { DEVICE_KILLS, report, SEED, SERVER_KILLS, TOTAL_KILLS, withScope } from './plan.js'
 import { runServerKills } from './server-kills.js'
 import { runDeadConnection, runStoppedDevice, runStoppedServer } from './signals.js'
 
@@ -13,15 +13,13 @@ describe.concurrent('processes that are killed', () => {
   it('[S5][ING5][CRS1][CRS2] a server that is killed under load keeps and serves all that got OK, once', {
     timeout,
   }, async (context) => {
-    const kills = Math.ceil(TOTAL_KILLS / 2)
-    report(context, await withScope((scope) => runServerKills(scope, { seed: SEED, kills })))
+    report(context, await withScope((scope) => runServerKills(scope, { seed: SEED, kills: SERVER_KILLS })))
   })
 
   it('[C1][C2][C7][C8][CRS3] devices that are killed in mid-edit, with a server that is, too, keep and sync every edit once', {
     timeout,
   }, async (context) => {
-    const kills = Math.floor(TOTAL_KILLS / 2)
-    report(context, await withScope((scope) => runDeviceKills(scope, { seed: SEED, kills })))
+    report(context, await withScope((scope) => runDeviceKills(scope, { seed: SEED, kills: DEVICE_KILLS })))
   })
 })
 

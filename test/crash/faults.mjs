@@ -27,12 +27,45 @@ const FAULTS = {
     ['client/dist/core/documents.js', /await journal\.flush\(\);(\s+)return result;/, 'return result;'],
     ['client/dist/core/journal.js', /await hooks\.prepare\(\);/, `${laterMs(40)} await hooks.prepare();`],
   ],
+  // A command prints its result, the write comes a little later.
+  'output-early': [
+    ['client/dist/core/documents.js', /await journal\.flush\(\);(\s+)return result;/, 'return result;'],
+    ['client/dist/core/journal.js', /await hooks\.prepare\(\);/, `${laterMs(40)} await hooks.prepare();`],
+    [
+      'client/dist/cli/commands.js',
+      /finally \{\s+await client\.close\(\);/,
+      `finally { const closed = client.close(); globalThis.lateWork = closed;`,
+    ],
+    [
+      'client/dist/cli.js',
+      /process\.exit\(exitCode\);/,
+      'await globalThis.lateWork; process.exit(exitCode);',
+    ],
+  ],
+  // The lock is a file that is there or not: nobody takes it away for a process that was killed.
+  'lock-stays': [
+    [
+      'client/dist/adapters/node/file-lock.js',
+      /createPrivateFile\(path\);/,
+      `if (existsSync(path)) throw new SyncError('DATABASE_LOCKED', 'there is a lock'); createPrivateFile(path);`,
+    ],
+    [
+      'client/dist/adapters/node/file-lock.js',
+      /held\.close\(\);/,
+      'held.close(); rmSync(path, { force: true });',
+    ],
+    [
+      'client/dist/adapters/node/file-lock.js',
+      /const MAX_READER_WAIT_MS/,
+      `import { existsSync, rmSync } from 'node:fs'; const MAX_READER_WAIT_MS`,
+    ],
+  ],
   // Rows of query tables in a batch of their own.
   'rows-apart': [
     [
       'client/dist/core/journal.js',
       /await store\.commit\(toBatch\(changes\)\);/,
-      `const { rows, ...rest } = toBatch(changes); await store.commit(rest); ${laterMs(15)} await store.commit({ rows });`,
+      `const { rows, ...rest } = toBatch(changes); await store.commit(rest); ${laterMs(80)} await store.commit({ rows });`,
     ],
   ],
   // What is signed counts as sent, and what is sent as saved.

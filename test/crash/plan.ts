@@ -8,6 +8,13 @@ const DEFAULT_KILLS = 204
 /** How many processes to kill in all: `ONYX_CRASH_KILLS`. */
 export const TOTAL_KILLS = readNumber('ONYX_CRASH_KILLS', DEFAULT_KILLS)
 
+/** Of these, kills of commands of the terminal device and of their server. */
+export const TERMINAL_KILLS = Math.ceil(TOTAL_KILLS / 5)
+/** Kills of a server under load. */
+export const SERVER_KILLS = Math.ceil((TOTAL_KILLS - TERMINAL_KILLS) / 2)
+/** Kills of devices that go on editing, and of their server. */
+export const DEVICE_KILLS = TOTAL_KILLS - TERMINAL_KILLS - SERVER_KILLS
+
 /**
  * What is done and when: `ONYX_CRASH_SEED`, else another one each time. Real processes are never exactly where
  * they were: a seed repeats the plan, not the history. It is printed with every failure.

@@ -5,6 +5,7 @@ import { SEED, withScope } from './plan.js'
 import { runServerKills } from './server-kills.js'
 import { runStoppedDevice, runStoppedServer } from './signals.js'
 import { whyNoSmallDisk } from './small-disk.js'
+import { runTerminalKills } from './terminal-kills.js'
 
 /** `ONYX_CRASH_FAULTS=all` tries every fault; else two, which tell in seconds whether the suite is awake. */
 const isThorough = process.env.ONYX_CRASH_FAULTS === 'all'
@@ -24,6 +25,15 @@ const DEVICE_FAULTS = [
   { ids: '[C8]', fault: 'saved-early', kills: 100, seen: /\[C8\]/, isQuick: false },
 ]
 
+/** Of the terminal command. */
+const TERMINAL_FAULTS = [
+  { ids: '[CRS6]', fault: 'output-early', kills: 40, seen: /\[(C1\]\[C7|CRS6)\]/, isQuick: true },
+  { ids: '[CRS6]', fault: 'lock-stays', kills: 20, seen: /\[CRS6\].*there is a lock/, isQuick: false },
+  { ids: '[C1][CRS6]', fault: 'rows-apart', kills: 100, seen: /\[(C1|CRS6)\]/, isQuick: false },
+  { ids: '[C8][CRS6]', fault: 'outbox-lost', kills: 20, seen: /\[(C8|CRS6)\]/, isQuick: false },
+  { ids: '[C8]', fault: 'saved-early', kills: 100, seen: /\[C8\]/, isQuick: false },
+]
+
 describe('the suite sees', () => {
   for (const { ids, fault, kills, seen, isQuick } of SERVER_FAULTS) {
     it.runIf(isQuick || isThorough)(`${ids} that a server has the fault ${fault}`, { timeout }, async () => {
@@ -39,6 +49,18 @@ describe('the suite sees', () => {
       const run = withScope((scope) => runDeviceKills(scope, { seed, kills, deviceFault: fault }))
       await expect(run).rejects.toThrow(seen)
     })
+  }
+
+  for (const { ids, fault, kills, seen, isQuick } of TERMINAL_FAULTS) {
+    it.runIf(isQuick || isThorough)(
+      `${ids} that the command has the fault ${fault}`,
+      { timeout },
+      async () => {
+        const seed = `${SEED}/${fault}`
+        const run = withScope((scope) => runTerminalKills(scope, { seed, kills, fault }))
+        await expect(run).rejects.toThrow(seen)
+      },
+    )
   }
 
   it.runIf(isThorough)('[C9] that a device has the fault no-ping', { timeout }, async () => {

@@ -193,4 +193,22 @@ describe('the main job', () => {
     await b('sync', '--url', server.url)
     expect(await b<ChatJson>('chat', 'show', 'oslo')).toMatchObject({ title: 'live' })
   })
+
+  // A closing handshake would be waited for until after this test's time is over.
+  it('[CLI10] ends when it has said how it went, whatever its server does', { timeout: 20_000 }, async () => {
+    const directory = temporaryDirectory()
+    const server = await startServer(join(directory, 'data'))
+    const db = join(directory, 'a.db')
+    await terminalDevice(db)('init')
+    const watcher = spawnDevice(['sync', '--watch', '--db', db, '--url', server.url])
+    await new Promise<void>((resolve) => {
+      watcher.stderr?.on('data', (chunk) => {
+        if (String(chunk).includes('up to date')) resolve()
+      })
+    })
+    server.child.kill('SIGSTOP')
+    const ended = new Promise((resolve) => watcher.once('exit', resolve))
+    watcher.kill('SIGTERM')
+    expect(await ended).toBe(0)
+  })
 })

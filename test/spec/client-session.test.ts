@@ -1,3 +1,4 @@
+import { type AddressInfo, createServer } from 'node:net'
 import {
   type Connection,
   createMemoryStore,
@@ -266,6 +267,44 @@ describe('a server that does not fit', () => {
     server.script.info = async () => ({ yjs_sync: 1 })
     await clock.advance(60_000)
     expect(client.status.connection).toBe('live')
+  })
+})
+
+describe('a server that does not say what it is', () => {
+  it('[SES14] is not waited for once the attempt is over', async () => {
+    const signals: (AbortSignal | undefined)[] = []
+    const { clock, client } = await openScripted(owner, {
+      script: {
+        info(signal) {
+          signals.push(signal)
+          return new Promise(() => {})
+        },
+      },
+    })
+    client.connect()
+    await clock.advance(30_000)
+    const isOver = signals.map((signal) => signal?.aborted)
+    expect(isOver.length).toBeGreaterThan(1)
+    expect(isOver).toEqual([...isOver.slice(1).map(() => true), false])
+    await client.close()
+    expect(signals.at(-1)?.aborted).toBe(true)
+  })
+
+  // Longer than the transport itself would wait is too long.
+  it('[SES14] is let go of by the transport, too', { timeout: 10_000 }, async () => {
+    const silent = createServer(() => {})
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve))
+    const { port } = silent.address() as AddressInfo
+    const abort = new AbortController()
+    const arrived = new Promise((resolve) => silent.once('connection', resolve))
+    const url = `ws://127.0.0.1:${port}/sync`
+    const asking = createNodeTransport().fetchInfo(url, abort.signal)
+    await Promise.all([
+      expect(asking).rejects.toMatchObject({ code: 'CONNECTION_FAILED' }),
+      arrived.then(() => abort.abort()),
+    ])
+    await expect(createNodeTransport().fetchInfo(url, abort.signal)).rejects.toThrow()
+    await new Promise((resolve) => silent.close(resolve))
   })
 })
 

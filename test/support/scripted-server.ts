@@ -36,7 +36,7 @@ export interface Script {
   /** @default says OK true */
   onEvent(link: ScriptedLink, event: NostrEvent): void
   /** The NIP-11 document. @default `{ yjs_sync: 1 }` */
-  info(): Promise<unknown>
+  info(signal?: AbortSignal): Promise<unknown>
   /** Whether connections come about at all. @default true */
   isUp: boolean
 }
@@ -125,7 +125,7 @@ export function createScriptedServer(clock: VirtualClock, changes: Partial<Scrip
     script,
     links,
     dialledAt,
-    transport: { dial: (_url, handlers) => dial(handlers), fetchInfo: () => script.info() },
+    transport: { dial: (_url, handlers) => dial(handlers), fetchInfo: (_url, signal) => script.info(signal) },
     get link() {
       return links[links.length - 1] as ScriptedLink
     },

@@ -63,9 +63,13 @@ export function createWebSocketTransport(
       }
     },
 
-    async fetchInfo(url) {
+    async fetchInfo(url, signal) {
       const abort = new AbortController()
       const timer = setTimeout(() => abort.abort(), INFO_TIMEOUT_MS)
+      // Not `AbortSignal.any`: React Native lacks it.
+      const letGo = () => abort.abort()
+      signal?.addEventListener('abort', letGo)
+      if (signal?.aborted === true) letGo()
       try {
         const response = await fetch(url.replace(/^ws/, 'http'), {
           headers: { Accept: 'application/nostr+json' },
@@ -77,6 +81,7 @@ export function createWebSocketTransport(
         throw toSyncError(causeOf(error), 'CONNECTION_FAILED', `${url} did not say what it is`)
       } finally {
         clearTimeout(timer)
+        signal?.removeEventListener('abort', letGo)
       }
     },
   }

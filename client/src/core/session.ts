@@ -126,6 +126,8 @@ export function createSession(options: SessionOptions): Session {
   let isSuitable = false
   /** The asking of the attempt at hand: an answer that never comes must not keep the next one from asking. */
   let checking: Promise<void> = Promise.resolve()
+  /** Ends that asking with its attempt. Node's fetch can wait long for a server that was killed. */
+  let asking = new AbortController()
   /** Documents whose whole log is asked for, one after another; the first is under way. */
   let wanted: DocumentAddress[] = []
 
@@ -140,6 +142,7 @@ export function createSession(options: SessionOptions): Session {
     setStatus('connecting')
     expectResponse()
     // Once known it is known, whatever became of other askings.
+    asking = new AbortController()
     checking = isSuitable ? Promise.resolve() : checkServer()
     checking.catch(() => {})
     const ifCurrent =
@@ -161,7 +164,7 @@ export function createSession(options: SessionOptions): Session {
   async function checkServer(): Promise<void> {
     let info: unknown
     try {
-      info = await transport.fetchInfo(url)
+      info = await transport.fetchInfo(url, asking.signal)
     } catch (error) {
       throw toSyncError(error, 'CONNECTION_FAILED')
     }
@@ -349,6 +352,7 @@ export function createSession(options: SessionOptions): Session {
     connection = undefined
     wanted = []
     old?.close(1000, '')
+    asking.abort()
     options.onDown()
   }
 

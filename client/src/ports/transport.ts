@@ -17,6 +17,9 @@ export interface ConnectionHandlers {
 export interface Transport {
   /** Begins to connect; the outcome comes through the handlers, never before this returns. */
   dial(url: string, handlers: ConnectionHandlers): Connection
-  /** The server's NIP-11 document, parsed JSON. Rejects with `CONNECTION_FAILED` when it can't be had. */
-  fetchInfo(url: string): Promise<unknown>
+  /**
+   * The server's NIP-11 document, parsed JSON. Rejects with `CONNECTION_FAILED` when it can't be had. Once the
+   * signal is aborted nobody waits for it any more: it should let go of sockets and timers.
+   */
+  fetchInfo(url: string, signal?: AbortSignal): Promise<unknown>
 }
