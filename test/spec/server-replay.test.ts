@@ -165,6 +165,21 @@ describe('replaying merged state', () => {
     expect(whole.getArray('messages').toJSON()).toEqual(doc.getArray('messages').toJSON())
   })
 
+  it('[RPL4] a document comes in parts that each unfold to what a reader takes', async () => {
+    const server = await runServer({ limits: { maxUpdateBytes: 30_000 } })
+    const a = await connect(server, alice)
+    const doc = await write(
+      a,
+      Array.from({ length: 10 }, (_, n) => noise(10_000, `n${n}`)),
+    )
+    const { events } = await a.request('new', { ...KINDS, after: '' })
+    const limits = { ...DEFAULT_LIMITS, maxUpdateBytes: 30_000 }
+    const parts = statesIn(events).map((event) => parseStateEvent(event, limits))
+    expect(parts.length).toBeGreaterThan(1)
+    const whole = copyOf(Y.mergeUpdates(parts.map(({ documents }) => documents[0]?.update as Uint8Array)))
+    expect(whole.getArray('messages').toJSON()).toEqual(doc.getArray('messages').toJSON())
+  })
+
   it('[RPL4] a document that waits for something missing comes as events', async () => {
     const { clients } = await start(alice)
     const a = clients[0] as RelayClient

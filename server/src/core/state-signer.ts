@@ -29,14 +29,19 @@ export interface StateSignerOptions {
   readonly signEvent: (template: EventTemplate) => NostrEvent
   readonly clock: Clock
   readonly random: Random
-  readonly limits: Pick<Limits, 'maxEventBytes' | 'maxParts'>
+  readonly limits: Pick<Limits, 'maxEventBytes' | 'maxParts' | 'maxUpdateBytes'>
 }
 
 /** What base64 and an event's other fields leave of the largest event, for bytes that DEFLATE can't shrink. */
 const PART_FRACTION = 0.7
+/** Leaves room for the framing of each document. */
+const UNFOLDED_FRACTION = 0.9
 const GROUP_BYTES = 16
 
 export function createStateSigner({ signEvent, clock, random, limits }: StateSignerOptions): StateSigner {
+  const maxUnfoldedBytes = limits.maxUpdateBytes * UNFOLDED_FRACTION
+  const maxPieceBytes = Math.floor(Math.min(limits.maxEventBytes * PART_FRACTION, maxUnfoldedBytes))
+
   function jsonOf(
     documents: readonly StateDocument[],
     rest: Pick<StateBatch, 'done' | 'total'>,
@@ -50,7 +55,7 @@ export function createStateSigner({ signEvent, clock, random, limits }: StateSig
     { address, log, update }: StateDocument,
     rest: Pick<StateBatch, 'done' | 'total'>,
   ): string[] {
-    const pieces = splitUpdate(update, Math.floor(limits.maxEventBytes * PART_FRACTION))
+    const pieces = splitUpdate(update, maxPieceBytes)
     if (pieces.length > limits.maxParts) {
       throw new SyncError(
         'TOO_LARGE',
@@ -64,8 +69,12 @@ export function createStateSigner({ signEvent, clock, random, limits }: StateSig
   }
 
   function sign({ documents, ...rest }: StateBatch): string[] {
-    const json = jsonOf(documents, rest)
-    if (utf8Length(json) <= limits.maxEventBytes) return [json]
+    const bytes = documents.reduce((sum, { update }) => sum + update.byteLength, 0)
+    // A reader bounds what it unfolds, however small it was folded.
+    if (bytes <= maxUnfoldedBytes) {
+      const json = jsonOf(documents, rest)
+      if (utf8Length(json) <= limits.maxEventBytes) return [json]
+    }
     if (documents.length === 1) return inParts(documents[0] as StateDocument, rest)
     const middle = documents.length >> 1
     return [documents.slice(0, middle), documents.slice(middle)].flatMap((half) =>
