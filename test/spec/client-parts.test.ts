@@ -415,7 +415,8 @@ describe('what was refused', () => {
       [few, /^invalid: .*4000 are allowed: it makes \d+ parts, and 3 are allowed/],
       [small, /^invalid: .*4000 are allowed: it is 12\d\d\d bytes, and 10000 are allowed/],
     ] as const) {
-      const world = await openLive({ limits: tried })
+      const store = createMemoryStore()
+      const world = await openLive({ limits: tried, store })
       const before = world.server.events().length
       await world.client.chats.send('chat', LONG_TEXT)
       await world.clock.advance(5_000)
@@ -427,7 +428,15 @@ describe('what was refused', () => {
       await world.client.chats.send('chat', 'after it')
       await world.clock.advance(60_000)
       expect(world.server.events()).toHaveLength(before)
-      expect(world.client.status.connection).toBe('live')
+      expect(world.client.status).toMatchObject({ connection: 'live', problem: undefined })
+
+      // Nor is it in the way of itself after a restart.
+      world.client.disconnect()
+      const again = await openScripted(owner, { store, limits: tried, seed: 'again' })
+      again.client.connect()
+      await again.clock.advance(60_000)
+      expect(again.client.status).toMatchObject({ refused: 1, unsent: 1, problem: undefined })
+      expect(again.client.status.connection).toBe('live')
     }
   })
 })

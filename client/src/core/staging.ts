@@ -1,12 +1,13 @@
 import {
   bytesToHex,
   type Clock,
-  decodeUpdateEvent,
+  decodeContent,
   type EventTemplate,
   type Limits,
   mergeUpdates,
   type NostrEvent,
   parseAddress,
+  parseEncodingTag,
   parseEvent,
   type Random,
   type Signer,
@@ -67,8 +68,11 @@ const GROUP_BYTES = 16
 
 export function createStaging(options: StagingOptions): Stage {
   const { pubkey, signer, store, documents, clock, random, limits } = options
-  /** What was refused and can't be cut, by id, with the largest event for which that was found. */
-  const uncuttable = new Map<string, number>()
+  /**
+   * What was refused and can't go with what comes after it, by id, with the largest event for which that was
+   * found: it isn't looked at again with each edit, since it may be many megabytes.
+   */
+  const hopeless = new Map<string, number>()
 
   async function collectUpdates(lane: string, candidates: readonly OutboxEntry[]): Promise<Collected> {
     const first = candidates[0] as OutboxEntry
@@ -100,7 +104,11 @@ export function createStaging(options: StagingOptions): Stage {
   }
 
   function refusedContent(entry: OutboxEntry): Content {
-    const framed = eventsOf(entry).map((event) => decodeUpdateEvent(event, limits).framed)
+    // This account signed it. Whatever its size, it must be read, or it would be in the way for ever.
+    const anySize = { maxUpdateBytes: Number.MAX_SAFE_INTEGER }
+    const framed = eventsOf(entry).map((event) =>
+      decodeContent(event.content, parseEncodingTag(event), anySize),
+    )
     return {
       updates: framed.map(({ update }) => update),
       isCheckpoint: framed.some(({ checkpoint }) => checkpoint),
@@ -112,9 +120,12 @@ export function createStaging(options: StagingOptions): Stage {
     if (address === undefined) throw new SyncError('INTERNAL', `${lane} is not a document's address`)
     const maxEventBytes = options.maxEventBytes()
     const first = entries[0] as OutboxEntry
-    if ((uncuttable.get(first.id) ?? -1) >= maxEventBytes) return undefined
+    if ((hopeless.get(first.id) ?? -1) >= maxEventBytes) return undefined
     const { taken, updates, isCheckpoint } = await collectUpdates(lane, entries)
-    if (taken.every((entry) => entry.state === 'refused')) return undefined
+    if (taken.every((entry) => entry.state === 'refused')) {
+      hopeless.set(first.id, maxEventBytes)
+      return undefined
+    }
     const info = documents.info(lane)
     // The owner's newest event decides who the members are: never sign one that looks older than the last.
     const createdAt = Math.max(Math.floor(clock.now() / 1000), info?.membersStatedAt ?? 0)
@@ -132,12 +143,12 @@ export function createStaging(options: StagingOptions): Stage {
     )
     const isRefusedAgain = reason !== '' && taken.some((entry) => entry.state === 'refused')
     if (isRefusedAgain) {
-      uncuttable.set(first.id, maxEventBytes)
+      hopeless.set(first.id, maxEventBytes)
       return undefined
     }
     if (address.owner === pubkey) documents.noteStatement(lane, createdAt)
     const entry = await sign(taken, templates, reason)
-    if (reason !== '') uncuttable.set(entry.id, maxEventBytes)
+    if (reason !== '') hopeless.set(entry.id, maxEventBytes)
     return { taken, entry }
   }
 
