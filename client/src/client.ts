@@ -107,6 +107,7 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
       store,
       documents,
       clock,
+      random,
       limits,
       maxEventBytes: () => serverMaxEventBytes,
       onSigned: (durationMs) => pacing.noteSignature(durationMs),

@@ -1,3 +1,4 @@
+import { DEFAULT_LIMITS } from '@onyx-sync/shared'
 import { historyOf, KNOWN_FAULTS, runHistory, simulate } from '@onyx-sync/testing'
 import { describe, expect, it } from 'vitest'
 
@@ -16,6 +17,7 @@ const PINNED = [
 
 const FIXED_SEEDS = 400
 const FRESH_SEEDS = 100
+const LONG_SEEDS = 60
 
 describe('the simulated world', () => {
   it('[SIM1] gives one history for one seed, always', async () => {
@@ -36,6 +38,25 @@ describe('the simulated world', () => {
     const from = 1_000_000 + Math.floor(Math.random() * 1_000_000_000)
     const { failures } = await simulate({ from, seeds: FRESH_SEEDS })
     expect(failures, `npm run simulate -- --from ${failures[0]?.seed} --seeds 1`).toEqual([])
+  })
+
+  it('[SIM8] breaks no promise where many edits are larger than an event', { timeout: 90_000 }, async () => {
+    const limits = { ...DEFAULT_LIMITS, maxEventBytes: 1_500 }
+    let parts = 0
+    for (let seed = 1; seed <= LONG_SEEDS; seed++) {
+      const { problems } = await runHistory({
+        seed: String(seed),
+        actions: historyOf(seed),
+        limits,
+        maxTextLength: 4_000,
+        async inspect({ serverDisk }) {
+          const events = serverDisk.commits.flatMap((commit) => commit.events)
+          parts += events.filter(({ json }) => json.includes('["part",')).length
+        },
+      })
+      expect(problems, `seed ${seed}`).toEqual([])
+    }
+    expect(parts).toBeGreaterThan(LONG_SEEDS)
   })
 
   for (const { seed, length, found } of PINNED) {

@@ -302,11 +302,20 @@ describe('a refusal', () => {
     expect(textsOf(await serverDocument(world, chat))).toEqual(['written in the tunnel'])
   })
 
-  it('[OUT7] of an edit that is too large is said at once, and does not keep the signer busy', async () => {
+  it('[OUT7] of an edit that can not be cut to fit is said at once, and does not keep the signer busy', async () => {
     const signer = new PlainKeySigner(owner.secretKey)
     let signatures = 0
+    const store = createMemoryStore()
+    let reads = 0
     const { clock, client, server } = await openScripted(owner, {
       limits: { ...DEFAULT_LIMITS, maxEventBytes: 4_000 },
+      store: {
+        ...store,
+        loadUpdateRange(...range) {
+          reads++
+          return store.loadUpdateRange(...range)
+        },
+      },
       signer: {
         getPublicKey: () => signer.getPublicKey(),
         signEvent(event) {
@@ -319,14 +328,20 @@ describe('a refusal', () => {
     await clock.advance(500)
     await client.chats.create({ id: 'chat' })
     await clock.advance(500)
-    await client.chats.send('chat', noise(5_000))
+    // One value, and not a text.
+    await client.chats.rename('chat', noise(5_000))
     await clock.advance(500)
     expect(client.refused()).toMatchObject([
-      { edits: 1, reason: expect.stringContaining('4000 are allowed') },
+      {
+        edits: 1,
+        reason: expect.stringMatching(/^invalid: .* bytes as an event, 4000 are allowed: .*can't be cut/),
+      },
     ])
+    const before = { signatures, reads }
     await client.chats.send('chat', 'after it')
     await clock.advance(600_000)
-    expect(signatures).toBeLessThan(6)
+    // Nor is it looked at again: it may be many megabytes.
+    expect({ signatures, reads }).toEqual(before)
     expect(server.events()).toHaveLength(1)
     // It builds on what was refused: said to be saved it is not.
     expect(client.status.unsent + client.status.refused).toBe(2)
@@ -653,8 +668,28 @@ describe('the count of what is unsent', () => {
   })
 })
 
+describe('a server that was set back twice within a second', () => {
+  it('[CAT10][C8] gets again what comes out as the very same event', async () => {
+    const { clock, client, server } = await openScripted(owner, {
+      script: { onReq: (link, id) => link.send('EOSE', id, ['finish', 'cursor:c1', 'reset']) },
+    })
+    await client.chats.create({ id: 'chat' })
+    client.connect()
+    await clock.advance(100)
+    expect(client.status.unsent).toBe(0)
+    server.link.close(1006)
+    client.wake()
+    await clock.advance(10)
+    client.wake()
+    await clock.advance(400)
+    expect(server.links).toHaveLength(2)
+    expect(new Set(server.events().map(({ id }) => id)).size).toBe(1)
+    expect(client.status.unsent).toBe(0)
+  })
+})
+
 describe('an edit that is too large', () => {
-  it('[OUT7] is not sent by retryRefused() either, and stays listed', async () => {
+  it('[OUT7] and can not be cut is not sent by retryRefused() either, and stays listed', async () => {
     const frames: string[] = []
     const world = createWorld({ seed: 'too large', onSent: (_device, text) => frames.push(text) })
     const phone = world.addDevice('phone', 'ada')
@@ -663,7 +698,7 @@ describe('an edit that is too large', () => {
     await world.advance(3_000)
     const client = phone.client
     await Promise.all([client?.chats.create({ id: 'oslo' }), world.advance(3_000)])
-    await Promise.all([client?.chats.send('oslo', noise(1_200_000)), world.advance(3_000)])
+    await Promise.all([client?.chats.rename('oslo', noise(1_200_000)), world.advance(3_000)])
     const sent = frames.length
     client?.retryRefused()
     await world.advance(3_000)

@@ -1,5 +1,5 @@
 import type { SyncClient } from '@onyx-sync/client'
-import { SyncError } from '@onyx-sync/shared'
+import { type Limits, SyncError } from '@onyx-sync/shared'
 import * as Y from 'yjs'
 import { checkWorld, createWatch, type Watch } from './checks.js'
 import { type Action, type Cast, formatAction, STANDARD_CAST } from './history.js'
@@ -21,6 +21,13 @@ export interface HistoryOptions {
   readonly actions: readonly Action[]
   readonly cast?: Cast
   readonly fault?: WorldFault
+  /** As in the world's options. */
+  readonly limits?: Limits
+  /**
+   * Longest text of a message or an insertion, characters; with small limits some make edits in parts. Whether
+   * what counts as saved is saved is then looked at only in the end. @default a few characters
+   */
+  readonly maxTextLength?: number
   /** Looks at the world when it has come to rest, before it is checked. */
   inspect?(world: World): Promise<void>
   /** Called with a line for each thing that happens. */
@@ -40,13 +47,14 @@ export async function runHistory(options: HistoryOptions): Promise<HistoryResult
     onStatus: watch.status,
     onServerCrashed: watch.serverCrashed,
     ...(options.fault === undefined ? {} : { fault: options.fault }),
+    ...(options.limits === undefined ? {} : { limits: options.limits }),
   })
   watch.world = world
   for (const [account, names] of Object.entries(options.cast ?? STANDARD_CAST)) {
     for (const name of names) world.addDevice(name, account)
   }
   const model = createReferenceModel()
-  const stage: Stage = { world, model, watch, chats: [], tokens: 0 }
+  const stage: Stage = { world, model, watch, chats: [], tokens: 0, writeText: createWriter(world, options) }
   world.startServer()
   for (const device of world.devices) device.start()
   await world.advance(1_000)
@@ -71,6 +79,16 @@ interface Stage {
   /** Chats that exist, by the account that owns them. */
   readonly chats: { readonly id: string; readonly account: string }[]
   tokens: number
+  /** The text of a message or an insertion: the token, or a longer text that is as unique. */
+  writeText(token: string): string
+}
+
+function createWriter(world: World, { maxTextLength = 0 }: HistoryOptions): Stage['writeText'] {
+  if (maxTextLength === 0) return (token) => token
+  const random = world.random.fork('texts')
+  const letter = () => String.fromCharCode(97 + random.below(26))
+  return (token) =>
+    token.replace('>', ` ${Array.from({ length: random.below(maxTextLength) }, letter).join('')}>`)
 }
 
 async function perform(action: Action, stage: Stage): Promise<void> {
@@ -137,7 +155,10 @@ function edit(
 ): void {
   const { model, world } = stage
   const token = `<${++stage.tokens}>`
+  const text = stage.writeText(token)
   const kept = () => stage.watch.kept(device, token)
+  // A longer text may be cut in two, where the watch can't find it.
+  const textKept = () => (text === token ? kept() : undefined)
   const nothingKept = () => {}
   if (type === 'new-chat') {
     const id = `chat${stage.chats.length}`
@@ -168,7 +189,7 @@ function edit(
   }
   if (type === 'send') {
     const id = `m${stage.tokens}`
-    follow(client.chats.send(address, token, { id }), kept, model.sending(by, id, token))
+    follow(client.chats.send(address, text, { id }), textKept, model.sending(by, id, text))
   }
   const candidates = model.messagesOf(address)
   const messageId = candidates[Math.floor(draw * 7919) % Math.max(1, candidates.length)]
@@ -176,7 +197,11 @@ function edit(
   if (type === 'delete')
     follow(client.chats.deleteMessage(address, messageId), nothingKept, model.deleting(by, messageId))
   if (type === 'insert') {
-    follow(insertToken(client, address, messageId, token, draw), kept, model.inserting(by, messageId, token))
+    follow(
+      insertToken(client, address, messageId, text, draw),
+      textKept,
+      model.inserting(by, messageId, text),
+    )
   }
 }
 

@@ -1,5 +1,5 @@
 import { type Action, createHistory, type HistoryWeights, STANDARD_WEIGHTS } from './history.js'
-import { runHistory } from './run-history.js'
+import { type HistoryOptions, runHistory } from './run-history.js'
 import { createSeededRandom } from './seeded-random.js'
 import type { WorldFault } from './world.js'
 
@@ -18,6 +18,10 @@ export interface SimulationOptions {
   readonly length?: number
   readonly weights?: HistoryWeights
   readonly fault?: WorldFault
+  /** As in the options of a history. */
+  readonly limits?: HistoryOptions['limits']
+  /** As in the options of a history. */
+  readonly maxTextLength?: HistoryOptions['maxTextLength']
   /** Stop at the first failure. @default false */
   readonly stopAtFirst?: boolean
   /** Called after each seed. */
@@ -42,7 +46,7 @@ export function historyOf(seed: number, length = STANDARD_LENGTH, weights = STAN
 
 /** Runs the histories of many seeds. */
 export async function simulate(options: SimulationOptions): Promise<SimulationResult> {
-  const { from = 1, seeds, fault } = options
+  const { from = 1, seeds, fault, limits, maxTextLength } = options
   const failures: Failure[] = []
   let events = 0
   let done = 0
@@ -52,6 +56,8 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
       seed: String(seed),
       actions,
       ...(fault === undefined ? {} : { fault }),
+      ...(limits === undefined ? {} : { limits }),
+      ...(maxTextLength === undefined ? {} : { maxTextLength }),
     })
     done++
     events += result.events

@@ -6,7 +6,7 @@ import {
   type Transport,
 } from '@onyx-sync/client'
 import { createHub, createRelay, type EventLog, type Hub, type Relay } from '@onyx-sync/server'
-import { DEFAULT_LIMITS, type EventVerifier, silentLogger } from '@onyx-sync/shared'
+import { DEFAULT_LIMITS, type EventVerifier, type Limits, silentLogger } from '@onyx-sync/shared'
 import { createDeviceDisk, createServerDisk, type DeviceDisk, type ServerDisk } from './disks.js'
 import { type Accept, createNetwork, type Network } from './network.js'
 import { createQuickKey, type QuickKey, quickVerifier } from './quick-keys.js'
@@ -65,6 +65,8 @@ export interface World {
 /** Hooks for checks and for known faults. */
 export interface WorldOptions {
   readonly seed: string
+  /** What server and devices go by; the server says in its NIP-11 document how large an event may be. @default {@link DEFAULT_LIMITS} */
+  readonly limits?: Limits
   /** Called with every message that the server sends to a device. */
   onDelivered?(device: WorldDevice, text: string): void
   /** Called with every message that a device sends. */
@@ -94,7 +96,7 @@ export interface WorldFault {
 }
 
 export function createWorld(options: WorldOptions): World {
-  const { fault } = options
+  const { fault, limits = DEFAULT_LIMITS } = options
   const random = createSeededRandom(options.seed)
   const clock = createVirtualClock(START_MS)
   const serverDisk = createServerDisk(clock, random.fork('server disk'), fault?.serverSyncDelayMs ?? 0)
@@ -112,7 +114,11 @@ export function createWorld(options: WorldOptions): World {
     random: random.fork('network'),
     accept: (): Accept | undefined =>
       relay === undefined ? undefined : (peer) => (relay as Relay).connect(peer),
-    info: () => ({ yjs_sync: 1, self: serverKey().pubkey }),
+    info: () => ({
+      yjs_sync: 1,
+      self: serverKey().pubkey,
+      limitation: { max_content_length: limits.maxEventBytes },
+    }),
     onTheWay: (text) =>
       text.startsWith('["EVENT"') && tampering.chance(TAMPERED) ? tamperWithState(text) : text,
     onDelivered: (name, text) => options.onDelivered?.(deviceOf(name), text),
@@ -146,6 +152,7 @@ export function createWorld(options: WorldOptions): World {
         store: fault?.wrapStore?.(store, device) ?? store,
         signer: key.signer,
         verifier: fault?.wrapVerifier?.(quickVerifier) ?? quickVerifier,
+        limits,
         transport: fault?.wrapTransport?.(transport, device) ?? transport,
         clock: createOwnedClock(clock, () => device.skewMs, isAlive),
         random: random.fork(`device ${name} start ${startedAs}`),
@@ -215,7 +222,7 @@ export function createWorld(options: WorldOptions): World {
         log: fault?.wrapLog?.(log, world) ?? log,
         hub: fault?.wrapHub?.(hub, world) ?? hub,
         relayUrls: () => [WORLD_URL],
-        limits: DEFAULT_LIMITS,
+        limits,
         logger: silentLogger,
         clock: createOwnedClock(clock, () => 0, isRelayAlive),
         random: random.fork(`server start ${startedAs}`),

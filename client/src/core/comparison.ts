@@ -11,6 +11,7 @@ import {
 import * as Y from 'yjs'
 import type { Documents } from './documents.js'
 import type { Outbox } from './outbox.js'
+import { eventsOf } from './outbox-events.js'
 import type { RemoteUpdate } from './remote-updates.js'
 
 /** What a server that was set back turns out to have, gathered while everything comes again. */
@@ -81,8 +82,8 @@ export function createComparison({ pubkey, documents, outbox, limits }: Comparis
         documents.sendAgain(address, missing)
       }
       for (const entry of outbox.savedEntries()) {
-        const event = JSON.parse(entry.event) as NostrEvent
-        if (!eventIds.has(event.id) && !hasContent(event)) outbox.restage(entry)
+        const isLost = (event: NostrEvent) => !eventIds.has(event.id) && !hasContent(event)
+        if (eventsOf(entry).some(isLost)) outbox.restage(entry)
       }
       await documents.journal.flush()
     },

@@ -13,6 +13,8 @@ export interface Lane {
   state: 'idle' | 'staging' | 'waiting'
   /** Entries that were sent on this connection and not answered yet, by id. */
   readonly inFlight: Set<string>
+  /** Whether the event staged last left out edits that waited, because they didn't fit. */
+  hasMore: boolean
   /** Goes on with the lane when its pacing allows the next event; undefined while nothing waits for that. */
   pacingTimer: TimerHandle | undefined
 }
@@ -41,6 +43,7 @@ export function createLanes(entries: readonly OutboxEntry[]): Lanes {
       entries: [],
       state: 'idle',
       inFlight: new Set(),
+      hasMore: false,
       pacingTimer: undefined,
     }))
   }

@@ -29,7 +29,7 @@ export type EditState = 'local' | 'sent' | 'saved' | 'refused'
 export interface RefusedExport {
   readonly lane: string
   readonly reason: string
-  /** The signed event as it was sent, JSON. */
+  /** The signed event as it was sent, JSON; an array of such events for an edit that was cut into parts. */
   readonly event: string
 }
 

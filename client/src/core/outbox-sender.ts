@@ -10,9 +10,11 @@ import {
 import type { OutboxEntry } from '../ports/store.js'
 import { createBackoff } from './backoff.js'
 import type { Journal } from './journal.js'
+import { eventsOf, whyTooLarge } from './outbox-events.js'
 import type { Lane, Lanes } from './outbox-lanes.js'
+import type { OutboxProgress } from './outbox-progress.js'
 import type { Pacing } from './pacing.js'
-import { type Stage, TRAINING_LANE, whyTooLarge } from './staging.js'
+import { type Stage, TRAINING_LANE } from './staging.js'
 
 /** Signs, keeps and sends what the lanes hold, one event of a lane at a time. */
 export interface OutboxSender {
@@ -26,17 +28,13 @@ export interface OutboxSender {
   stop(): void
   /** As `Outbox.hurry`. */
   hurry(upTo?: ReadonlyMap<string, number>): () => void
-  /**
-   * The entry that a server's answer is about, which is under way no longer; undefined where nothing of that
-   * id is under way.
-   */
-  takeAnswered(eventId: string): OutboxEntry | undefined
   /** Puts an entry into another state, in memory at once and with the journal's next batch. */
   settle(entry: OutboxEntry): void
 }
 
 export interface OutboxSenderOptions {
   readonly lanes: Lanes
+  readonly progress: OutboxProgress
   readonly journal: Journal
   readonly stage: Stage
   readonly pacing: Pacing
@@ -57,9 +55,8 @@ export interface OutboxSenderOptions {
 }
 
 export function createOutboxSender(options: OutboxSenderOptions): OutboxSender {
-  const { lanes, journal, stage, pacing, clock, logger } = options
+  const { lanes, progress, journal, stage, pacing, clock, logger } = options
   const inFlightPerLane = options.inFlightPerLane ?? 1
-  const laneOfEvent = new Map<string, string>()
   const backoff = createBackoff(options.random, { baseMs: 1_000, capMs: 60_000 })
   let send: ((text: string) => void) | undefined
   /** Tells answers and continuations of an earlier connection from those of this one. */
@@ -77,15 +74,17 @@ export function createOutboxSender(options: OutboxSenderOptions): OutboxSender {
     if (send === undefined || lane.state !== 'idle' || lane.inFlight.size >= inFlightPerLane) return
     const staged = lane.entries.find(({ id, state }) => state === 'staged' && !lane.inFlight.has(id))
     if (staged !== undefined) {
-      const reason = whyTooLarge(staged.event, options.maxEventBytes())
-      if (reason !== '') {
+      const events = eventsOf(staged)
+      const reason = events.map((event) => whyTooLarge(event, options.maxEventBytes())).find(Boolean)
+      if (reason !== undefined) {
+        progress.forget(staged.id)
         settle({ ...staged, state: 'refused', reason })
         journal.flush().catch(() => {})
         pump(name)
         return
       }
       // Not before it is on this device's disk (trap C2).
-      working(name, journal.flush(), () => transmit(name, staged))
+      working(name, journal.flush(), () => transmit(staged, events))
       return
     }
     const waiting = lane.entries.filter(({ state }) => state === 'pending' || state === 'refused')
@@ -98,8 +97,10 @@ export function createOutboxSender(options: OutboxSenderOptions): OutboxSender {
 
   /** Whether a lane has had its share of events for now. It goes on by itself when the next one is due. */
   function isHeldBack(lane: Lane, next: OutboxEntry): boolean {
-    // Training data can't be merged: to hold it back would save nothing.
-    const delayMs = lane.name === TRAINING_LANE || isUrgent(next) ? 0 : pacing.delayMs(lane.name)
+    // Training data can't be merged, and of what doesn't fit into one event the rest makes another anyway: to
+    // hold those back would save nothing.
+    const isUseless = lane.name === TRAINING_LANE || lane.hasMore
+    const delayMs = isUseless || isUrgent(next) ? 0 : pacing.delayMs(lane.name)
     if (delayMs === 0) return false
     lane.pacingTimer ??= clock.setTimeout(() => {
       lane.pacingTimer = undefined
@@ -121,9 +122,12 @@ export function createOutboxSender(options: OutboxSenderOptions): OutboxSender {
     const staged = await stage(name, waiting)
     if (staged === undefined) return false
     pacing.spend(name)
+    lanes.get(name).hasMore = staged.taken.length < waiting.length
     const outboxDelete = staged.taken.map((entry) => entry.id)
     journal.add({ outboxPut: [staged.entry], outboxDelete })
-    lanes.remove(name, outboxDelete)
+    // The same content signed in the same second is the same event, which may have been sent already.
+    progress.forget(staged.entry.id)
+    lanes.remove(name, [...outboxDelete, staged.entry.id])
     lanes.put(staged.entry)
     await journal.flush()
     return true
@@ -152,13 +156,18 @@ export function createOutboxSender(options: OutboxSenderOptions): OutboxSender {
     )
   }
 
-  function transmit(name: string, entry: OutboxEntry): void {
+  /** Sends the events of an entry one after another, without waiting for the answers in between. */
+  function transmit(entry: OutboxEntry, events: readonly NostrEvent[]): void {
     if (send === undefined) return
-    const event = JSON.parse(entry.event) as NostrEvent
-    lanes.get(name).inFlight.add(entry.id)
-    laneOfEvent.set(event.id, name)
-    send(encodeClient.event(event))
-    pump(name)
+    const { awaited, accepted } = progress.follow(entry)
+    lanes.get(entry.lane).inFlight.add(entry.id)
+    for (const event of events) {
+      // What the server put off goes again without what it took.
+      if (accepted.has(event.id)) continue
+      awaited.add(event.id)
+      send(encodeClient.event(event))
+    }
+    pump(entry.lane)
   }
 
   function retryLater(name: string): void {
@@ -174,7 +183,7 @@ export function createOutboxSender(options: OutboxSenderOptions): OutboxSender {
 
   function settleLanes(): void {
     epoch++
-    laneOfEvent.clear()
+    progress.connectionLost()
     for (const lane of lanes.all()) {
       lane.inFlight.clear()
       clock.clearTimeout(lane.pacingTimer)
@@ -204,16 +213,6 @@ export function createOutboxSender(options: OutboxSenderOptions): OutboxSender {
       hurries.add(hurry)
       for (const lane of lanes.all()) pump(lane.name)
       return () => hurries.delete(hurry)
-    },
-
-    takeAnswered(eventId) {
-      const name = laneOfEvent.get(eventId)
-      if (name === undefined) return undefined
-      laneOfEvent.delete(eventId)
-      const lane = lanes.get(name)
-      const entryId = `event-${eventId}`
-      lane.inFlight.delete(entryId)
-      return lane.entries.find((other) => other.id === entryId)
     },
   }
 }

@@ -1,7 +1,8 @@
-import { type NostrEvent, SyncError } from '@onyx-sync/shared'
+import { SyncError } from '@onyx-sync/shared'
 import type { OutboxEntry } from '../ports/store.js'
 import type { JournalChange } from './journal.js'
 import { createLanes } from './outbox-lanes.js'
+import { createOutboxProgress, type EntryProgress } from './outbox-progress.js'
 import { createOutboxQueries, type OutboxQueries } from './outbox-queries.js'
 import { createOutboxSender, type OutboxSenderOptions } from './outbox-sender.js'
 import { TRAINING_LANE } from './staging.js'
@@ -9,7 +10,8 @@ import { TRAINING_LANE } from './staging.js'
 /**
  * What is still to be sent. Per document first in, first out, with one event under way: a second one could
  * arrive without the first, and every later edit of this device would hang on it (trap Y2). While an event is
- * under way, edits gather and are merged into the next.
+ * under way, edits gather and are merged into the next. An edit in parts counts as one event: its parts are
+ * stored together, sent one right after the other, and it is saved when all of them are.
  */
 export interface Outbox extends OutboxQueries {
   /**
@@ -41,7 +43,7 @@ export interface Outbox extends OutboxQueries {
   restage(entry: OutboxEntry): void
 }
 
-export interface OutboxOptions extends Omit<OutboxSenderOptions, 'lanes'> {
+export interface OutboxOptions extends Omit<OutboxSenderOptions, 'lanes' | 'progress'> {
   /** Entries as they are on disk. */
   readonly entries: readonly OutboxEntry[]
 }
@@ -49,15 +51,38 @@ export interface OutboxOptions extends Omit<OutboxSenderOptions, 'lanes'> {
 export function createOutbox(options: OutboxOptions): Outbox {
   const { journal, logger } = options
   const lanes = createLanes(options.entries)
-  const sender = createOutboxSender({ ...options, lanes })
+  const progress = createOutboxProgress()
+  const sender = createOutboxSender({ ...options, lanes, progress })
   const { pump, settle } = sender
-  const laneOfSaved = new Map<string, string>()
-  for (const entry of options.entries) {
-    if (entry.state === 'saved') laneOfSaved.set(eventIdOf(entry), entry.lane)
+  for (const entry of options.entries) if (entry.state === 'saved') progress.follow(entry)
+
+  /** Sends an entry again, all of it, whatever of it came back before. */
+  function restage(entry: OutboxEntry): void {
+    progress.forget(entry.id)
+    settle({ ...entry, state: 'staged', reason: '' })
   }
 
-  function restage(entry: OutboxEntry): void {
-    settle({ ...entry, state: 'staged', reason: '' })
+  function entryOf({ lane, entryId }: EntryProgress): OutboxEntry | undefined {
+    return lanes.get(lane).entries.find(({ id }) => id === entryId)
+  }
+
+  /** An entry of which everything is on the server, and nothing has still to come back. */
+  function finish(entry: OutboxEntry): Pick<JournalChange, 'outboxPut' | 'outboxDelete'> {
+    progress.forget(entry.id)
+    if (entry.lane !== TRAINING_LANE) {
+      lanes.remove(entry.lane, [entry.id])
+      return { outboxDelete: [entry.id] }
+    }
+    const confirmed: OutboxEntry = { ...entry, state: 'confirmed', reason: '' }
+    lanes.put(confirmed)
+    return { outboxPut: [confirmed] }
+  }
+
+  /** The server has said of each event of an entry what it made of it. */
+  function conclude(entry: OutboxEntry, { accepted, eventIds, outstanding }: EntryProgress): void {
+    if (accepted.size < eventIds.length) sender.retryLater(entry.lane)
+    else if (outstanding.size > 0) settle({ ...entry, state: 'saved', reason: '' })
+    else journal.add(finish(entry))
   }
 
   return {
@@ -69,17 +94,16 @@ export function createOutbox(options: OutboxOptions): Outbox {
       const outboxPut: OutboxEntry[] = []
       const outboxDelete: string[] = []
       for (const eventId of eventIds) {
-        const name = laneOfSaved.get(eventId)
-        if (name === undefined) continue
-        laneOfSaved.delete(eventId)
-        const { entries } = lanes.get(name)
-        const entry = entries.find((other) => other.id === `event-${eventId}` && other.state === 'saved')
-        if (entry === undefined) continue
-        if (name === TRAINING_LANE) outboxPut.push({ ...entry, state: 'confirmed' })
-        else outboxDelete.push(entry.id)
-        lanes.remove(name, [entry.id])
+        const followed = progress.of(eventId)
+        if (followed === undefined) continue
+        followed.outstanding.delete(eventId)
+        const entry = followed.outstanding.size === 0 ? entryOf(followed) : undefined
+        // One that came back before the server's answer is finished by the answer.
+        if (entry?.state !== 'saved') continue
+        const change = finish(entry)
+        outboxPut.push(...(change.outboxPut ?? []))
+        outboxDelete.push(...(change.outboxDelete ?? []))
       }
-      for (const entry of outboxPut) lanes.put(entry)
       return { outboxPut, outboxDelete }
     },
 
@@ -95,7 +119,10 @@ export function createOutbox(options: OutboxOptions): Outbox {
     start(send) {
       sender.start(send)
       for (const lane of lanes.all()) {
-        for (const entry of lane.entries) if (entry.state === 'saved') restage(entry)
+        for (const entry of lane.entries) {
+          if (entry.state === 'saved') restage(entry)
+          else if (entry.state === 'staged') progress.forget(entry.id)
+        }
         pump(lane.name)
       }
     },
@@ -106,25 +133,27 @@ export function createOutbox(options: OutboxOptions): Outbox {
     },
 
     answered(eventId, accepted, reason) {
-      const entry = sender.takeAnswered(eventId)
+      const followed = progress.of(eventId)
+      if (followed === undefined || !followed.awaited.delete(eventId)) return
+      const { lane, entryId, awaited } = followed
+      const { inFlight } = lanes.get(lane)
+      if (awaited.size === 0) inFlight.delete(entryId)
+      const entry = entryOf(followed)
       if (entry === undefined) return
-      const { lane } = entry
-      if (!accepted && isRetryable(reason)) {
+      if (accepted) {
+        followed.accepted.add(eventId)
+        // The server had it before: whether it came back or is hidden from this key, there is nothing to await.
+        if (reason.startsWith('duplicate:')) followed.outstanding.delete(eventId)
+      } else if (isRetryable(reason)) {
         logger.warn('the server put off an event', { lane, reason })
         options.onProblem(new SyncError('CONNECTION_FAILED', `the server put off an edit: ${reason}`))
-        sender.retryLater(lane)
-        return
-      }
-      const isKnown = accepted && reason.startsWith('duplicate:')
-      if (isKnown && lane !== TRAINING_LANE) {
-        // The server had it before: whether it came back or is hidden from this key, there is nothing to await.
-        journal.add({ outboxDelete: [entry.id] })
-        lanes.remove(lane, [entry.id])
       } else {
-        const state = !accepted ? 'refused' : isKnown ? 'confirmed' : 'saved'
-        settle({ ...entry, state, reason: accepted ? '' : reason })
-        if (state === 'saved') laneOfSaved.set(eventId, lane)
+        // The whole edit is refused. What becomes of its other parts makes no difference to that.
+        inFlight.delete(entryId)
+        progress.forget(entryId)
+        settle({ ...entry, state: 'refused', reason })
       }
+      if (awaited.size === 0 && progress.of(eventId) !== undefined) conclude(entry, followed)
       // If this isn't written, a restart sends the same event again and hears that it is a duplicate.
       journal.flush().catch(() => {})
       pump(lane)
@@ -150,10 +179,6 @@ export function createOutbox(options: OutboxOptions): Outbox {
       lanes.remove(name, ids)
     },
   }
-}
-
-function eventIdOf(entry: OutboxEntry): string {
-  return (JSON.parse(entry.event) as NostrEvent).id
 }
 
 /** Whether a refusal may heal without the event being changed (NIP-01 and NIP-42 prefixes). */

@@ -1,27 +1,30 @@
 import {
+  bytesToHex,
   type Clock,
-  createUpdateTemplate,
-  decodeUpdateEvent,
+  decodeContent,
   type EventTemplate,
   type Limits,
   mergeUpdates,
   type NostrEvent,
   parseAddress,
+  parseEncodingTag,
   parseEvent,
+  type Random,
   type Signer,
   SyncError,
-  stringifyEvent,
   toSyncError,
 } from '@onyx-sync/shared'
 import { type OutboxEntry, RESTORE, type SyncStore } from '../ports/store.js'
+import { cutEdit } from './cut-edit.js'
 import type { Documents } from './documents.js'
+import { eventsOf, eventsToJson, whyTooLarge } from './outbox-events.js'
 
 /** The lane of training data, which belongs to no document. */
 export const TRAINING_LANE = 'training'
 
-/** Edits turned into one signed event. */
+/** Edits turned into one signed event, or into the signed parts of one edit. */
 export interface Staged {
-  /** The entry that takes the place of the others: `staged`, or `refused` when it is too large to be sent. */
+  /** The entry that takes the place of the others: `staged`, or `refused` when it is too large and can't be cut. */
   readonly entry: OutboxEntry
   /** The entries it stands for. */
   readonly taken: readonly OutboxEntry[]
@@ -33,6 +36,7 @@ export interface StagingOptions {
   readonly store: SyncStore
   readonly documents: Documents
   readonly clock: Clock
+  readonly random: Random
   readonly limits: Limits
   /** Largest event that the server takes, bytes of JSON. */
   maxEventBytes(): number
@@ -40,91 +44,135 @@ export interface StagingOptions {
   onSigned(durationMs: number): void
 }
 
+/** What entries hold. */
+interface Content {
+  readonly updates: readonly Uint8Array[]
+  /** Whether it is to be framed as a whole state. */
+  readonly isCheckpoint: boolean
+}
+
+interface Collected extends Content {
+  readonly taken: readonly OutboxEntry[]
+}
+
 /**
  * Signs waiting entries of one lane, given oldest first. Resolves with undefined when nothing can be staged:
- * what was refused does not fit into one event with what came after it, and must not be left behind. Rejects
+ * what was refused can not be sent with what came after it, and must not be left behind. Rejects
  * with `SIGNER_FAILED` or `STORE_FAILED`. Nothing is stored here.
  */
 export type Stage = (lane: string, entries: readonly OutboxEntry[]) => Promise<Staged | undefined>
 
-/** Updates merged into one event: leaves room for base64 and tags below the event limit. */
+/** What is merged into one event: leaves room for base64 and tags below the event limit. */
 const MAX_MERGED_FRACTION = 0.5
-const encoder = new TextEncoder()
-
-/** Why an event can't be sent, as a server would say it; empty when it can. */
-export function whyTooLarge(json: string, maxBytes: number): string {
-  const bytes = encoder.encode(json).byteLength
-  return bytes <= maxBytes ? '' : `invalid: the edit is ${bytes} bytes as an event, ${maxBytes} are allowed`
-}
+const GROUP_BYTES = 16
 
 export function createStaging(options: StagingOptions): Stage {
-  const { pubkey, signer, store, documents, clock, limits } = options
+  const { pubkey, signer, store, documents, clock, random, limits } = options
+  /**
+   * What was refused and can't go with what comes after it, by id, with the largest event for which that was
+   * found: it isn't looked at again with each edit, since it may be many megabytes.
+   */
+  const hopeless = new Map<string, number>()
 
-  async function collectUpdates(
-    lane: string,
-    candidates: readonly OutboxEntry[],
-  ): Promise<{ taken: OutboxEntry[]; updates: Uint8Array[] }> {
+  async function collectUpdates(lane: string, candidates: readonly OutboxEntry[]): Promise<Collected> {
     const first = candidates[0] as OutboxEntry
     const last = candidates[candidates.length - 1] as OutboxEntry
     const stored = await store.loadUpdateRange(lane, first.seq, last.throughSeq)
     const bySeq = new Map(stored.map(({ seq, update }) => [seq, update]))
     const taken: OutboxEntry[] = []
     const updates: Uint8Array[] = []
+    let isCheckpoint = false
     let bytes = 0
     for (const entry of candidates) {
-      const update =
-        entry.state === 'refused'
-          ? decodeUpdateEvent(JSON.parse(entry.event) as NostrEvent, limits).framed.update
-          : bySeq.get(entry.seq)
-      if (update === undefined) {
-        throw new SyncError('DATABASE_UNREADABLE', `the log of ${lane} lacks position ${entry.seq}`)
-      }
-      bytes += update.byteLength
-      if (taken.length > 0 && bytes > options.maxEventBytes() * MAX_MERGED_FRACTION) break
+      const content = entry.state === 'refused' ? refusedContent(entry) : pendingContent(entry, bySeq)
+      bytes += content.updates.reduce((sum, update) => sum + update.byteLength, 0)
+      if (taken.length > 0 && bytes > maxMergedBytes(taken[0] as OutboxEntry)) break
       taken.push(entry)
-      updates.push(update)
+      updates.push(...content.updates)
+      isCheckpoint ||= content.isCheckpoint
     }
-    return { taken, updates }
+    return { taken, updates, isCheckpoint }
+  }
+
+  /**
+   * Edits make one event after another: each is safe on the server by itself, and the next connection goes on
+   * from there. What was refused must not be left behind, so it takes along whatever an edit in parts may hold.
+   */
+  function maxMergedBytes(first: OutboxEntry): number {
+    const fraction = options.maxEventBytes() * MAX_MERGED_FRACTION
+    return first.state === 'refused' ? Math.min(limits.maxUpdateBytes, fraction * limits.maxParts) : fraction
+  }
+
+  function refusedContent(entry: OutboxEntry): Content {
+    // This account signed it. Whatever its size, it must be read, or it would be in the way for ever.
+    const anySize = { maxUpdateBytes: Number.MAX_SAFE_INTEGER }
+    const framed = eventsOf(entry).map((event) =>
+      decodeContent(event.content, parseEncodingTag(event), anySize),
+    )
+    return {
+      updates: framed.map(({ update }) => update),
+      isCheckpoint: framed.some(({ checkpoint }) => checkpoint),
+    }
   }
 
   async function stageUpdates(lane: string, entries: readonly OutboxEntry[]): Promise<Staged | undefined> {
     const address = parseAddress(lane)
     if (address === undefined) throw new SyncError('INTERNAL', `${lane} is not a document's address`)
-    const { taken, updates } = await collectUpdates(lane, entries)
-    if (taken.every((entry) => entry.state === 'refused')) return undefined
+    const maxEventBytes = options.maxEventBytes()
+    const first = entries[0] as OutboxEntry
+    if ((hopeless.get(first.id) ?? -1) >= maxEventBytes) return undefined
+    const { taken, updates, isCheckpoint } = await collectUpdates(lane, entries)
+    if (taken.every((entry) => entry.state === 'refused')) {
+      hopeless.set(first.id, maxEventBytes)
+      return undefined
+    }
     const info = documents.info(lane)
     // The owner's newest event decides who the members are: never sign one that looks older than the last.
     const createdAt = Math.max(Math.floor(clock.now() / 1000), info?.membersStatedAt ?? 0)
-    const template = createUpdateTemplate({
-      address,
-      author: pubkey,
-      // Only as a whole state may an owner bring back what others have written (SPEC YID3).
-      framed: {
-        update: mergeUpdates(updates),
-        checkpoint: taken.some(({ state, event }) => state === 'pending' && event === RESTORE),
+    const { templates, reason } = cutEdit(
+      {
+        address,
+        author: pubkey,
+        // Only as a whole state may an owner bring back what others have written (SPEC YID3).
+        framed: { update: mergeUpdates(updates), checkpoint: isCheckpoint },
+        members: info?.members ?? [],
+        createdAt,
       },
-      members: info?.members ?? [],
-      createdAt,
-    })
+      () => bytesToHex(random.bytes(GROUP_BYTES)),
+      { ...limits, maxEventBytes },
+    )
+    const isRefusedAgain = reason !== '' && taken.some((entry) => entry.state === 'refused')
+    if (isRefusedAgain) {
+      hopeless.set(first.id, maxEventBytes)
+      return undefined
+    }
     if (address.owner === pubkey) documents.noteStatement(lane, createdAt)
-    return { taken, entry: await sign(taken, template) }
+    const entry = await sign(taken, templates, reason)
+    if (reason !== '') hopeless.set(entry.id, maxEventBytes)
+    return { taken, entry }
   }
 
-  async function sign(taken: readonly OutboxEntry[], template: EventTemplate): Promise<OutboxEntry> {
+  /** All parts are signed before any is kept: half an edit must never be sent. */
+  async function sign(
+    taken: readonly OutboxEntry[],
+    templates: readonly EventTemplate[],
+    reason = '',
+  ): Promise<OutboxEntry> {
     const first = taken[0] as OutboxEntry
     const last = taken[taken.length - 1] as OutboxEntry
-    const event = await askSigner(template)
-    const json = stringifyEvent(event)
-    const reason = whyTooLarge(json, options.maxEventBytes())
+    const events: NostrEvent[] = []
+    for (const template of templates) events.push(await askSigner(template))
+    const sizes = events.map((event) => whyTooLarge(event, options.maxEventBytes()))
+    const problems = [sizes.find((problem) => problem !== '') ?? '', reason].filter((text) => text !== '')
     return {
-      id: `event-${event.id}`,
+      id: `event-${(events[0] as NostrEvent).id}`,
       lane: first.lane,
       seq: first.seq,
       throughSeq: last.throughSeq,
       edits: taken.reduce((sum, entry) => sum + entry.edits, 0),
-      state: reason === '' ? 'staged' : 'refused',
-      event: json,
-      reason,
+      state: problems.length === 0 ? 'staged' : 'refused',
+      event: eventsToJson(events),
+      reason: problems.join(': '),
     }
   }
 
@@ -157,6 +205,13 @@ export function createStaging(options: StagingOptions): Stage {
     const taken = entries.filter((entry) => entry.state === 'pending').slice(0, 1)
     const first = taken[0]
     if (first === undefined) return undefined
-    return { taken, entry: await sign(taken, JSON.parse(first.event) as EventTemplate) }
+    return { taken, entry: await sign(taken, [JSON.parse(first.event) as EventTemplate]) }
   }
+}
+
+function pendingContent({ lane, seq, event }: OutboxEntry, bySeq: ReadonlyMap<number, Uint8Array>): Content {
+  const update = bySeq.get(seq)
+  if (update === undefined)
+    throw new SyncError('DATABASE_UNREADABLE', `the log of ${lane} lacks position ${seq}`)
+  return { updates: [update], isCheckpoint: event === RESTORE }
 }

@@ -31,8 +31,8 @@ export interface OutboxEntry {
   readonly edits: number
   readonly state: OutboxState
   /**
-   * JSON of the signed event, or of the template for what is `pending` outside a document. For what is
-   * `pending` in a document {@link RESTORE} or empty.
+   * JSON of the signed event, an array of them for an edit in parts, or of the template for what is `pending`
+   * outside a document. For what is `pending` in a document {@link RESTORE} or empty.
    */
   readonly event: string
   /** Why it was refused; else empty. */
