@@ -81,7 +81,9 @@ describe('the terminal device', () => {
 })
 
 describe('the main job', () => {
-  it('[CLI6] merges what two devices did offline, and gives it to a third', async () => {
+  it('[CLI6] merges what two devices did offline, and gives it to a third', {
+    timeout: 120_000,
+  }, async () => {
     const directory = temporaryDirectory()
     const key = join(directory, 'key')
     const server = await startServer(join(directory, 'data'))
@@ -121,7 +123,7 @@ describe('the main job', () => {
     }
   })
 
-  it('[CLI7][C14] gives another key nothing', async () => {
+  it('[CLI7][C14] gives another key nothing', { timeout: 120_000 }, async () => {
     const directory = temporaryDirectory()
     const server = await startServer(join(directory, 'data'))
     const owner = terminalDevice(join(directory, 'owner.db'))
@@ -145,7 +147,9 @@ describe('the main job', () => {
     expect(wrong.stderr).toContain(pubkey)
   })
 
-  it('[CLI8] keeps what it reported as saved when the server is killed, and serves it again', async () => {
+  it('[CLI8] keeps what it reported as saved when the server is killed, and serves it again', {
+    timeout: 120_000,
+  }, async () => {
     const directory = temporaryDirectory()
     const data = join(directory, 'data')
     const a = terminalDevice(join(directory, 'a.db'))
