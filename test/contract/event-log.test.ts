@@ -4,7 +4,7 @@ import { type Commit, createMemoryLog, openLevelLog } from '@onyx-sync/server'
 import { Level } from 'level'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { encodeSeq, keyOf } from '../../server/src/adapters/level/keys.js'
-import { LEVEL_FORMAT_VERSION } from '../../server/src/adapters/level/level-log.js'
+import { LEVEL_FORMAT_VERSION } from '../../server/src/adapters/level/level-meta.js'
 import { temporaryDataDirectory } from '../support/servers.js'
 import { describeEventLog } from './event-log-contract.js'
 
