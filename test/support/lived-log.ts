@@ -8,6 +8,7 @@ import {
   type NostrEvent,
   settingsAddress,
   silentLogger,
+  splitUpdate,
 } from '@onyx-sync/shared'
 import fc from 'fast-check'
 import * as Y from 'yjs'
@@ -47,7 +48,18 @@ export interface LivedStep {
   readonly at: number
 }
 
-const EDITS = ['append', 'delete', 'set', 'nest', 'checkpoint', 'share', 'settings', 'training'] as const
+const EDITS = [
+  'append',
+  'delete',
+  'set',
+  'nest',
+  'format',
+  'parts',
+  'checkpoint',
+  'share',
+  'settings',
+  'training',
+] as const
 const ACTS = [...EDITS, 'append', 'lose', 'receive', 'keep', 'settle'] as const
 
 /** Any history of 5 to 40 steps. */
@@ -94,6 +106,29 @@ export async function liveIn(log: InspectableLog, steps: readonly LivedStep[]): 
             text.delete(at % 3, 2)
           }),
         )
+      case 'format': {
+        const texts = doc
+          .getArray('messages')
+          .toArray()
+          .flatMap((item) => (item instanceof Y.Map ? (item.get('content') as Y.Text) : []))
+        const text = texts[at % Math.max(1, texts.length)]
+        if (text === undefined) return
+        return publish(change(doc, () => text.format(at % 4, 3, { bold: at % 5 === 0 ? null : true })))
+      }
+      case 'parts': {
+        const words = Array.from({ length: 30 }, (_, index) => `word ${at} ${index}`)
+        const update = change(doc, (list) => list.push(words))
+        const updates = splitUpdate(update, 128)
+        const group = `${device}${String(at).padStart(9, '0')}`
+        // The last one never comes.
+        const sent = at % 5 === 0 ? updates.slice(1) : updates
+        for (const piece of sent) {
+          const part = { group, index: updates.indexOf(piece), count: updates.length }
+          const state = { owner, members: membersOf(...members), update: piece, checkpoint: false, part }
+          await submit(author, chatTemplate(author, state))
+        }
+        return
+      }
       case 'checkpoint':
         return publish(Y.encodeStateAsUpdate(doc), true)
       case 'share': {

@@ -139,6 +139,7 @@ async function checkRecord(
     members: found.members,
     membersStatedAt: found.membersStatedAt,
     membersSeq: found.membersSeq,
+    rosterSeq: rosterSeqOf(stored, found),
     headSeq: found.headSeq,
     // Which checkpoints repeat what was there can't be told any more. The newest event is never wrong: readers
     // get an event too many, not one too few.
@@ -159,6 +160,18 @@ async function checkRecord(
   await check.note({ kind: 'record', address, message }, remedy)
   if (isSure) check.corrected.set(address, expected)
   return isSure ? expected : stored
+}
+
+/** Which event changed the members last can't be told once it was superseded; not after the one that states them. */
+function rosterSeqOf(
+  stored: DocumentRecord | undefined,
+  { members, membersSeq }: Omit<Walk, 'newsSeq'>,
+): number {
+  const { rosterSeq } = stored ?? {}
+  const lowest = members.length === 0 ? 0 : 1
+  const isSane =
+    Number.isInteger(rosterSeq) && (rosterSeq as number) >= lowest && (rosterSeq as number) <= membersSeq
+  return isSane ? (rosterSeq as number) : membersSeq
 }
 
 /** Fields that hold whatever the events say. */

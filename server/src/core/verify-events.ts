@@ -1,24 +1,17 @@
 import {
-  DEFAULT_LIMITS,
   type DecodedUpdateEvent,
   decodeUpdateEvent,
   type EventVerifier,
   formatAddress,
   isDocumentKind,
-  type Limits,
   type NostrEvent,
   parseEvent,
   SyncError,
   stringifyEvent,
 } from '@onyx-sync/shared'
 import type { PlaceEntry } from '../ports/inspectable-log.js'
-import { addressOfEvent, loadInPages, ownerOfAddress } from './stored-events.js'
+import { addressOfEvent, loadInPages, ownerOfAddress, UNBOUNDED } from './stored-events.js'
 import { type Findings, readable } from './verify-findings.js'
-
-/** What was stored is within the limits of its time; they may have been tightened since. */
-const NO_LIMITS = Object.fromEntries(
-  Object.keys(DEFAULT_LIMITS).map((name) => [name, Number.MAX_SAFE_INTEGER]),
-) as unknown as Limits
 
 /** An event of the log, and where it must be found. */
 export interface Place {
@@ -40,13 +33,13 @@ export function placeOf(json: string): Place {
  * `SyncError`, or a `SyntaxError` for what is no JSON.
  */
 export function checkStored(json: string, verifier: EventVerifier): void {
-  const event = parseEvent(JSON.parse(json), NO_LIMITS)
+  const event = parseEvent(JSON.parse(json), UNBOUNDED)
   verifier.verify(event)
   if (stringifyEvent(event) !== json) {
     throw new SyncError('EVENT_MALFORMED', 'it is not stored in the form in which it is served')
   }
   if (!isDocumentKind(event.kind)) return
-  const { address } = decodeUpdateEvent(event, NO_LIMITS)
+  const { address } = decodeUpdateEvent(event, UNBOUNDED)
   if (formatAddress(address) !== addressOfEvent(event)) {
     throw new SyncError('EVENT_TAGS_INVALID', 'its tags name no document clearly')
   }
@@ -54,7 +47,7 @@ export function checkStored(json: string, verifier: EventVerifier): void {
 
 /** The update event in an event that was checked before. */
 export function decodeStored(event: NostrEvent): DecodedUpdateEvent {
-  return decodeUpdateEvent(event, NO_LIMITS)
+  return decodeUpdateEvent(event, UNBOUNDED)
 }
 
 /** Every entry that an event must have, whoever else reads it. */

@@ -1,6 +1,6 @@
-import { parseAddress } from '@onyx-sync/shared'
+import { parseAddress, parsePartTag } from '@onyx-sync/shared'
 import type { EntryOf } from '../ports/inspectable-log.js'
-import { loadInPages } from './stored-events.js'
+import { loadInPages, UNBOUNDED } from './stored-events.js'
 import { checkStored, entriesOf, type Place, placeOf } from './verify-events.js'
 import { type Findings, readable } from './verify-findings.js'
 
@@ -15,8 +15,10 @@ export async function checkHeld(check: Findings): Promise<Set<string>> {
     ids.add(id)
     try {
       checkStored(json, check.verifier)
-      const place = placeOf(json)
-      if (place.event.id !== id || place.event.pubkey !== author || place.address !== address) {
+      const { event, address: own } = placeOf(json)
+      const named = parsePartTag(event, UNBOUNDED)
+      const isPlaced = named?.group === part.group && named.index === part.index
+      if (event.id !== id || event.pubkey !== author || own !== address || !isPlaced) {
         throw new Error('it lies under another name than its own')
       }
     } catch (error) {

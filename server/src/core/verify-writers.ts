@@ -33,7 +33,8 @@ export function createWriterCheck(check: Findings, address: string, before: Y.Do
   const writers = new Map<number, string | undefined>()
   let suspects: Suspect[] = []
 
-  function lookAtChat(seq: number, author: string, { framed, clientIds }: DecodedUpdateEvent): boolean {
+  function lookAtChat(seq: number, author: string, decoded: DecodedUpdateEvent): boolean {
+    const { framed, clientIds, part } = decoded
     const others = clientIds.filter((clientId) => writers.get(clientId) !== author)
     if (framed.checkpoint) {
       if (suspects.length > 0) {
@@ -48,7 +49,8 @@ export function createWriterCheck(check: Findings, address: string, before: Y.Do
         suspects.push({ seq, author, clientId, endClock })
       }
     }
-    return others.every((clientId) => writers.get(clientId) === undefined)
+    // An edit in parts is judged as a whole: the news may be in another part.
+    return part === undefined && others.every((clientId) => writers.get(clientId) === undefined)
   }
 
   return {
