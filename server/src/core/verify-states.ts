@@ -1,6 +1,7 @@
 import { hasPending, hasSameBytes, hasSameState } from '@onyx-sync/shared'
 import * as Y from 'yjs'
 import type { KeptState } from '../ports/event-log.js'
+import { mergeInto, mergeTogether } from './merging.js'
 import type { Findings } from './verify-findings.js'
 
 /** Rebuilds one document from its events, beside what was kept of it. */
@@ -35,7 +36,7 @@ export async function createStateCheck(check: Findings, address: string): Promis
       else {
         // To its end, before anything of it is applied.
         Y.decodeUpdate(found.update)
-        Y.applyUpdate(kept, found.update)
+        mergeInto(kept, [found.update])
       }
       return found
     } catch (error) {
@@ -50,7 +51,7 @@ export async function createStateCheck(check: Findings, address: string): Promis
   return {
     rebuilt,
     transact(body) {
-      rebuilt.transact(() => kept.transact(body))
+      mergeTogether(rebuilt, () => mergeTogether(kept, body))
     },
     apply(seq, update) {
       try {
