@@ -10,7 +10,7 @@ import type { DocumentRecord, IndexEntry } from '../ports/event-log.js'
 import type { PlaceEntry } from '../ports/inspectable-log.js'
 import { loadInPages, ownerOfAddress } from './stored-events.js'
 import { decodeStored, placeOf } from './verify-events.js'
-import { type Findings, readRecord } from './verify-findings.js'
+import { END, type Findings, readRecord } from './verify-findings.js'
 import { createStateCheck, type StateCheck } from './verify-states.js'
 import { createWriterCheck, type WriterCheck } from './verify-writers.js'
 
@@ -75,7 +75,7 @@ async function walkThrough(
     membersStatedAt: -1,
     membersSeq: 0,
   }
-  const entries = check.log.documentLog(address, 0, check.log.head)
+  const entries = check.log.documentLog(address, 0, END)
   for await (const page of loadInPages(entries, (places) => loadStored(check, address, places))) {
     const updates: { readonly stored: Stored; readonly decoded: DecodedUpdateEvent }[] = []
     for (const stored of page) {

@@ -199,6 +199,9 @@ export function createFindings({ log, verifier, ...options }: FindingsOptions): 
   }
 }
 
+/** Where a reading ends that shall have everything: indexes may tell of events that the log has lost. */
+export const END = Number.MAX_SAFE_INTEGER
+
 /** Indexes whose entries may be dropped where they can't be read: all that is derived. */
 const DERIVED: ReadonlySet<LogIndex> = new Set<LogIndex>([
   'id',

@@ -1,6 +1,6 @@
 import type { DocumentRecord } from '../ports/event-log.js'
 import type { EntryOf } from '../ports/inspectable-log.js'
-import { type Findings, readable, readRecord } from './verify-findings.js'
+import { END, type Findings, readable, readRecord } from './verify-findings.js'
 
 /** Feed entries asked for at a time. */
 const PAGE = 256
@@ -39,7 +39,7 @@ export async function checkShared(check: Findings): Promise<void> {
 
 async function lastGrantsOf(check: Findings, reader: string): Promise<Map<string, number>> {
   // Ascending: the last grant of a document is the one that holds.
-  const grants = await check.log.grants(reader, 0, Number.MAX_SAFE_INTEGER)
+  const grants = await check.log.grants(reader, 0, END)
   return new Map(grants.map(({ address, seq }) => [address, seq]))
 }
 
@@ -55,7 +55,7 @@ async function checkFeed(check: Findings, reader: string, address: string, from:
     }
     page = []
   }
-  for await (const { seq } of check.log.documentLog(address, from - 1, check.log.head)) {
+  for await (const { seq } of check.log.documentLog(address, from - 1, END)) {
     // What is gone or damaged has no place to be found at.
     if (check.missing.has(seq) || check.damaged.has(seq)) continue
     page.push({ index: 'feed', reader, seq })
@@ -98,7 +98,7 @@ export async function checkRecords(check: Findings): Promise<void> {
   for await (const entry of readable(check, 'record')) {
     const { address } = entry
     let isThere = false
-    for await (const _ of check.log.documentLog(address, 0, check.log.head)) {
+    for await (const _ of check.log.documentLog(address, 0, END)) {
       isThere = true
       break
     }
