@@ -1,9 +1,12 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Fault } from '@onyx-sync/server'
 import { describe, expect, it } from 'vitest'
 import * as Y from 'yjs'
 import { encodeHex, encodeState, keyOf } from '../../server/src/adapters/level/keys.js'
 import { append, mergedFrom } from '../support/chat-copy.js'
 import { flipBit, type RawDatabase, rewrite, tamper } from '../support/damage.js'
+import { noise } from '../support/events.js'
 import { alice, bob, GAP, SHARED, TRAINING_SEQ, verifiedData, verifyData } from '../support/verified-data.js'
 
 const data = verifiedData()
@@ -205,5 +208,50 @@ describe('what only a backup can mend', () => {
       await tamper(copy, damage)
       await expectLeft(copy, [{ kind: 'part', id: data.partId, address: SHARED }])
     }
+  })
+})
+
+describe('a database that LevelDB itself can not read', () => {
+  /** Wipes a stretch of the one table that holds everything, given as parts of its length. */
+  function wipe(directory: string, from: number, to: number): void {
+    const [table] = readdirSync(join(directory, 'log')).filter((name) => name.endsWith('.ldb'))
+    const path = join(directory, 'log', table as string)
+    const bytes = readFileSync(path)
+    writeFileSync(path, bytes.fill(0, Math.floor(bytes.length * from), Math.floor(bytes.length * to)))
+  }
+
+  interface Compactable {
+    compactRange(from: Uint8Array, to: Uint8Array): Promise<void>
+  }
+
+  async function large(): Promise<string> {
+    const copy = data.copy()
+    await tamper(copy, async (db) => {
+      for (let seq = 100; seq < 200; seq++) await db.put(keyOf.event(seq), text(noise(4000, `event ${seq}`)))
+      // LevelDB's own, which the common interface of all stores lacks.
+      await (db as unknown as Compactable).compactRange(Uint8Array.of(0), Uint8Array.of(255))
+    })
+    return copy
+  }
+
+  it('[VFY7] in places is reported, and nothing is made of what is left', async () => {
+    const copy = await large()
+    wipe(copy, 0.4, 0.5)
+    const report = await verifyData(copy, { repair: true })
+    expect(report.faults.storage).toBe(1)
+    expect(report.list[report.list.length - 1]).toMatchObject({
+      kind: 'storage',
+      message: expect.stringMatching(/^reading the events failed, .*Corruption/),
+    })
+    expect(report).toMatchObject({ isSound: false, documents: 0, mendedCount: 0 })
+  })
+
+  it('[VFY7] from its beginning can not be checked, and that is said', async () => {
+    const copy = await large()
+    wipe(copy, 0, 1)
+    await expect(verifyData(copy)).rejects.toMatchObject({
+      code: 'STORE_FAILED',
+      message: expect.stringContaining(copy),
+    })
   })
 })

@@ -1,6 +1,15 @@
-import { FAULT_KINDS, type Fault } from '@onyx-sync/server'
-import { describe, expect, it } from 'vitest'
+import {
+  FAULT_KINDS,
+  type Fault,
+  openLevelLog,
+  type VerifyProgress,
+  type VerifyReport,
+  verifyLog,
+} from '@onyx-sync/server'
+import { describe, expect, it, vi } from 'vitest'
 import { encodeHex, encodePlace, encodeState, keyOf } from '../../server/src/adapters/level/keys.js'
+import { verifyToText } from '../../server/src/commands/verify-output.js'
+import { createProgressLine } from '../../server/src/commands/verify-progress.js'
 import { entriesUnder, type RawDatabase, rewrite, tamper } from '../support/damage.js'
 import {
   alice,
@@ -10,6 +19,7 @@ import {
   SHARED,
   TRAINING_SEQ,
   verifiedData,
+  verifyAll,
   verifyData,
 } from '../support/verified-data.js'
 
@@ -269,15 +279,15 @@ const RECORD_DAMAGE: readonly (readonly [string, object])[] = [
 
 describe('derived data that is wrong', () => {
   async function expectMended(copy: string, expected: Partial<Fault>): Promise<void> {
-    const before = await untouchables(copy)
-    const found = await verifyData(copy)
+    const log = await openLevelLog(copy)
+    const found = await verifyAll(log)
     expect(found.isSound).toBe(false)
     expect(found.list).toContainEqual(expect.objectContaining({ ...expected, mendable: true, mended: false }))
-    const mended = await verifyData(copy, { repair: true })
+    const mended = await verifyAll(log, { repair: true })
     expect(mended.isSound).toBe(true)
     expect(mended.mendedCount).toBe(mended.faultCount)
-    expect((await verifyData(copy)).list).toEqual([])
-    expect(await untouchables(copy)).toEqual(before)
+    expect((await verifyAll(log)).list).toEqual([])
+    await log.close()
   }
 
   it.each(MENDABLE)('[VFY3][VFY6] %s: found, and mended', async (_name, fault, damage) => {
@@ -336,5 +346,77 @@ describe('while it checks', () => {
     })
     expect(steps).toEqual(['events', 'indexes', 'documents', 'indexes'])
     expect(events).toBe(9)
+  })
+
+  const progress = (step: VerifyProgress['step'], done: Partial<VerifyProgress>): VerifyProgress => ({
+    ...{ events: 0, documents: 0, gaps: 0, keptStates: 0, uncheckedStates: 0, entries: 0, supersededIds: 0 },
+    ...{ heldParts: 0, staleFeedEntries: 0, seq: 0, head: 50_000 },
+    step,
+    ...done,
+  })
+
+  /** Tells of a check that takes 12 seconds, one message every tenth of a second. */
+  function show(isTTY: boolean): string {
+    let now = 0
+    const pieces: string[] = []
+    const line = createProgressLine({ isTTY, write: (piece) => pieces.push(piece) }, () => now)
+    for (; now < 8_000; now += 100) line.tell(progress('events', { events: now, seq: now + 5 }))
+    for (; now < 12_000; now += 100)
+      line.tell(progress('documents', { events: 8_000, documents: now - 7_900 }))
+    line.tell(progress('indexes', { entries: 12_345 }))
+    line.end()
+    return pieces.join('')
+  }
+
+  it('[VFY7] a terminal shows one line that changes and is gone at the end', () => {
+    const shown = show(true)
+    expect(shown).not.toContain('\n')
+    const lines = shown.split('\r\u001b[2K')
+    expect(lines[1]).toBe('events     200 checked, at position 205 of 50,000, 1,000 a second')
+    expect(lines.at(-3)).toMatch(/^documents {2}[34],\d{3} rebuilt, 1,0\d\d a second$/)
+    expect(lines.at(-1)).toBe('')
+    expect(lines.length).toBeGreaterThan(50)
+  })
+
+  it('[VFY7] elsewhere there is a line every five seconds', () => {
+    expect(show(false).split('\n')).toEqual([
+      'events     5,000 checked, at position 5,005 of 50,000, 1,000 a second',
+      expect.stringMatching(/^documents {2}2,\d{3} rebuilt, 1,0\d\d a second$/),
+      '',
+    ])
+  })
+
+  it('[VFY6] a disk that takes nothing ends the repair', async () => {
+    const copy = data.copy()
+    await tamper(copy, (db) => db.del(keyOf.id(idOf(2))))
+    const log = await openLevelLog(copy)
+    vi.spyOn(log, 'mend').mockRejectedValueOnce(new Error('no space left'))
+    await expect(verifyLog(log, { repair: true })).rejects.toMatchObject({
+      code: 'STORE_FAILED',
+      message: 'mending failed: no space left',
+    })
+    await log.close()
+  })
+
+  it('[VFY7] texts from the data can not command the terminal', () => {
+    const fault = {
+      kind: 'record',
+      address: '30001:x:\u001b[2J\u202e',
+      message: 'a\nb',
+      mendable: false,
+      mended: false,
+    }
+    const report = { ...progress('events', {}), databaseId: 'id', isSound: false, faults: {}, faultCount: 25 }
+    const text = verifyToText({
+      data: '\u0007',
+      report: { ...report, mendableCount: 5, mendedCount: 0 } as unknown as VerifyReport,
+      faults: Array.from({ length: 25 }, () => fault as Fault),
+      seconds: 2,
+    })
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+    expect(text).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/)
+    expect(text).toContain('30001:x:\\u001b[2J\\u202e')
+    expect(text.match(/a\\u000ab/g)).toHaveLength(20)
+    expect(text).toContain('… and 5 more')
   })
 })

@@ -1,7 +1,14 @@
 import { cpSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Fault, openLevelLog, type VerifyOptions, type VerifyReport, verifyLog } from '@onyx-sync/server'
+import {
+  type Fault,
+  type InspectableLog,
+  openLevelLog,
+  type VerifyOptions,
+  type VerifyReport,
+  verifyLog,
+} from '@onyx-sync/server'
 import { DEFAULT_LIMITS, type NostrEvent, pureVerifier } from '@onyx-sync/shared'
 import { afterAll, beforeAll } from 'vitest'
 import * as Y from 'yjs'
@@ -116,16 +123,20 @@ export function verifiedData(): VerifiedData {
   }
 }
 
+export type Verified = VerifyReport & { readonly list: readonly Fault[] }
+
+/** Checks a log, and lists all faults. */
+export async function verifyAll(log: InspectableLog, options: VerifyOptions = {}): Promise<Verified> {
+  const list: Fault[] = []
+  const report = await verifyLog(log, { onFault: (fault) => list.push(fault), ...options })
+  return { ...report, list }
+}
+
 /** Checks the data in a directory. */
-export async function verifyData(
-  data: string,
-  options: VerifyOptions = {},
-): Promise<VerifyReport & { readonly list: readonly Fault[] }> {
+export async function verifyData(data: string, options: VerifyOptions = {}): Promise<Verified> {
   const log = await openLevelLog(data)
   try {
-    const list: Fault[] = []
-    const report = await verifyLog(log, { onFault: (fault) => list.push(fault), ...options })
-    return { ...report, list }
+    return await verifyAll(log, options)
   } finally {
     await log.close()
   }

@@ -18,28 +18,26 @@ export function count(value: number): string {
   return value.toLocaleString('en-US')
 }
 
-/** For programs. Field names are stable. */
+/** For programs. Field names are stable. Source: SPEC VFY7. */
 export function verifyToJson({ data, report, faults, seconds }: VerifyOutcome): object {
-  const {
-    isSound,
-    databaseId,
-    head,
-    faultCount,
-    mendableCount,
-    mendedCount,
-    faults: byKind,
-    ...counts
-  } = report
   return {
-    sound: isSound,
+    sound: report.isSound,
     data,
-    database: databaseId,
-    head,
-    ...counts,
-    faultCount,
-    mendableCount,
-    mendedCount,
-    faultsByKind: byKind,
+    database: report.databaseId,
+    head: report.head,
+    events: report.events,
+    documents: report.documents,
+    entries: report.entries,
+    gaps: report.gaps,
+    keptStates: report.keptStates,
+    uncheckedStates: report.uncheckedStates,
+    supersededIds: report.supersededIds,
+    heldParts: report.heldParts,
+    staleFeedEntries: report.staleFeedEntries,
+    faultCount: report.faultCount,
+    mendableCount: report.mendableCount,
+    mendedCount: report.mendedCount,
+    faultsByKind: report.faults,
     faults,
     seconds: Math.round(seconds * 1000) / 1000,
   }
@@ -54,35 +52,25 @@ export function verifyToText(outcome: VerifyOutcome): string {
 }
 
 function rows({ data, report, seconds }: VerifyOutcome): [string, string][] {
-  const { head, events, documents, gaps, keptStates, uncheckedStates, supersededIds, heldParts } = report
-  const also = (text: string, value: number) => (value === 0 ? '' : `, ${text}`)
-  const rate = count(Math.round(events / Math.max(seconds, 0.001)))
+  const { events, documents, gaps, keptStates, uncheckedStates, supersededIds, heldParts } = report
+  const also = (value: number, text: string) => (value === 0 ? '' : `; ${count(value)} ${text}`)
+  const rate = seconds < 1 ? '' : `, ${count(Math.round(events / seconds))} events a second`
   return [
-    ['data', `${printable(data)}  (database ${report.databaseId})`],
+    ['data', `${printable(data)}  (database ${report.databaseId}, position ${count(report.head)})`],
     [
       'events',
-      `${count(events)}, up to position ${count(head)}` +
-        also(`${count(supersededIds)} ids of superseded ones`, supersededIds) +
-        also(`${times(heldParts, 'part')} waiting for others`, heldParts),
+      count(events) +
+        also(supersededIds, 'superseded, of which the id is known') +
+        also(heldParts, 'parts waiting'),
     ],
-    [
-      'documents',
-      count(documents) + also(`${count(gaps)} with a gap: an update of somebody is missing`, gaps),
-    ],
+    ['documents', count(documents) + also(gaps, 'with a gap: what somebody wrote is missing')],
     [
       'states',
-      `${count(keptStates)} compared with what the events give` +
-        also(`${count(uncheckedStates)} not, because events are damaged or missing`, uncheckedStates),
+      (keptStates === 0 ? 'none compared' : `${count(keptStates)} compared with what the events give`) +
+        also(uncheckedStates, 'not compared, because events are damaged or missing'),
     ],
-    [
-      'indexes',
-      `${count(report.entries)} entries` +
-        also(
-          `${count(report.staleFeedEntries)} of them left in feeds, which is no fault`,
-          report.staleFeedEntries,
-        ),
-    ],
-    ['took', `${seconds.toFixed(1)} s, ${rate} events a second`],
+    ['indexes', `${count(report.entries)} entries${also(report.staleFeedEntries, 'left over, no fault')}`],
+    ['took', `${seconds.toFixed(1)} s${rate}`],
   ]
 }
 
@@ -91,7 +79,7 @@ function listed({ report, faults }: VerifyOutcome): string[] {
   const names = shown.map(({ kind, index }) => (index === undefined ? kind : `${kind} ${index}`))
   const width = Math.max(...names.map((name) => name.length))
   const lines = shown.flatMap((fault, at) => {
-    const mended = fault.mended ? ', mended' : ''
+    const mended = fault.mended ? ' (mended)' : ''
     const indent = ' '.repeat(width + 4)
     return [
       `  ${(names[at] as string).padEnd(width)}  ${where(fault)}`,
@@ -106,11 +94,12 @@ function listed({ report, faults }: VerifyOutcome): string[] {
   ]
 }
 
-function where({ seq, id, address, reader }: Fault): string {
+function where({ kind, seq, id, address, reader }: Fault): string {
+  const isNamed = seq !== undefined && kind !== 'event-missing'
   const parts = [
     seq === undefined ? '' : `position ${seq}`,
     address === undefined ? '' : printable(address),
-    id === undefined ? '' : `event ${printable(id)}`,
+    id === undefined || isNamed ? '' : `event ${printable(id)}`,
     reader === undefined ? '' : `key ${printable(reader)}`,
   ]
   return parts.filter((part) => part !== '').join(', ')
@@ -120,10 +109,10 @@ function conclusion({ faultCount, mendableCount, mendedCount }: VerifyReport): s
   const left = faultCount - mendedCount
   if (left === 0) return 'mended: everything is as the events say'
   if (mendedCount > 0)
-    return `mended ${count(mendedCount)}; ${times(left, 'fault')} left, which only a backup can mend`
-  if (mendableCount === 0) return 'wrong; only a backup can mend that'
-  if (mendableCount === faultCount) return 'wrong; --repair mends it, because it follows from the events'
-  return `wrong; --repair mends ${count(mendableCount)} of that, only a backup the rest`
+    return `mended ${count(mendedCount)} from the events; ${times(left, 'fault')} left, which needs a backup`
+  if (mendableCount === 0) return 'wrong: --repair can do nothing about it, this needs a backup'
+  if (mendableCount === faultCount) return 'wrong: --repair can mend all of it from the events'
+  return `wrong: --repair can mend ${count(mendableCount)} of it from the events, the rest needs a backup`
 }
 
 /** `1 fault`, `1,000 faults`. */

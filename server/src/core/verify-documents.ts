@@ -22,7 +22,7 @@ export async function checkDocuments(check: Findings): Promise<void> {
     const { address } = entry
     last = address
     if (!isDocumentKind(parseAddress(address)?.kind ?? 0)) continue
-    await checkDocument(check, address)
+    if (!check.mislisted.has(address)) await checkDocument(check, address)
     check.counts.documents++
     check.tell('documents')
   }

@@ -98,6 +98,8 @@ export interface Findings {
   readonly missing: Set<number>
   /** Documents with such events: what they should be can't be said. */
   readonly unsure: Set<string>
+  /** Documents whose log lists too much or too little, and is not mended: what hangs on it can't be checked. */
+  readonly mislisted: Set<string>
   /** What is known of documents, where that was found wrong, as it should be. */
   readonly corrected: Map<string, DocumentRecord>
   /** Reports a fault; with a remedy it is mended, if that is wanted, at the next {@link settle}. */
@@ -141,6 +143,7 @@ export function createFindings({ log, verifier, ...options }: FindingsOptions): 
     staleFeedEntries: 0,
   }
   const faults = Object.fromEntries(FAULT_KINDS.map((kind) => [kind, 0])) as Record<FaultKind, number>
+  const mislisted = new Set<string>()
   let drop: Mending['drop'][number][] = []
   let put: Mending['put'][number][] = []
   let mended = 0
@@ -173,11 +176,14 @@ export function createFindings({ log, verifier, ...options }: FindingsOptions): 
     damaged: new Set(),
     missing: new Set(),
     unsure: new Set(),
+    mislisted,
     corrected: new Map(),
     async note(fault, remedy) {
       const isMended = remedy !== undefined && options.repair
       faults[fault.kind]++
       if (remedy !== undefined) mendable++
+      if (fault.index === 'documentLog' && fault.address !== undefined && !isMended)
+        mislisted.add(fault.address)
       if (isMended) {
         mended++
         drop.push(...(remedy.drop ?? []))

@@ -97,7 +97,7 @@ function isReader({ owner, members }: DocumentRecord, key: string): boolean {
 export async function checkRecords(check: Findings): Promise<void> {
   for await (const entry of readable(check, 'record')) {
     const { address } = entry
-    let isThere = false
+    let isThere = check.mislisted.has(address)
     for await (const _ of check.log.documentLog(address, 0, END)) {
       isThere = true
       break

@@ -67,7 +67,7 @@ export async function openLevelLog(
     return createLevelLog(db, meta, await readPlace(db), logger)
   } catch (error) {
     await db.close()
-    throw error
+    throw toSyncError(error, 'STORE_FAILED', `the database in ${directory} can't be read`)
   }
 }
 
