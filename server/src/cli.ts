@@ -1,16 +1,17 @@
 import { parseArgs } from 'node:util'
 import { type Logger, SyncError } from '@onyx-sync/shared'
+import { EXIT, UsageError } from './commands/usage.js'
+import { runVerify } from './commands/verify.js'
 import { createSyncServer } from './server.js'
 import { VERSION } from './version.js'
 
-const EXIT_FAILED = 1
-const EXIT_USAGE = 2
 /** Signals closer together than this are one. Milliseconds. */
 const REPEATED_SIGNAL_MS = 500
 
 const HELP = `onyx-sync-server ${VERSION}: keeps and merges Yjs documents that travel as signed Nostr events
 
 Usage: onyx-sync-server [options]
+       onyx-sync-server verify [options]   check a database; see verify --help
 
   --host HOST   interface to listen on (default 127.0.0.1)
   --port PORT   TCP port, 0 for a free one (default 7447)
@@ -26,8 +27,6 @@ Examples:
   onyx-sync-server --port 0 --data /tmp/try
   onyx-sync-server --host 0.0.0.0 --data /var/lib/onyx-sync --url wss://sync.example.com/sync
 `
-
-class UsageError extends Error {}
 
 interface Arguments {
   readonly host: string
@@ -74,7 +73,7 @@ const log = (level: string) => (message: string, fields?: Record<string, unknown
 
 const stderrLogger: Logger = { debug: () => {}, info: log('info'), warn: log('warn'), error: log('error') }
 
-async function run(args: readonly string[]): Promise<void> {
+async function serve(args: readonly string[]): Promise<void> {
   const parsed = readArguments(args)
   if (parsed === 'help' || parsed === 'version') {
     process.stdout.write(parsed === 'help' ? HELP : `${VERSION}\n`)
@@ -97,14 +96,14 @@ async function run(args: readonly string[]): Promise<void> {
       // One Ctrl-C reaches the process twice when npm, which runs it, passes its own on.
       if (Date.now() - stoppedAtMs < REPEATED_SIGNAL_MS) return
       stderrLogger.warn(`${signal} again: stopping at once`)
-      process.exit(EXIT_FAILED)
+      process.exit(EXIT.failed)
     }
     stoppedAtMs = Date.now()
     server.close().then(
       () => process.exit(0),
       (error: unknown) => {
         stderrLogger.error('closing failed', { error: String(error) })
-        process.exit(EXIT_FAILED)
+        process.exit(EXIT.failed)
       },
     )
   }
@@ -117,13 +116,26 @@ async function run(args: readonly string[]): Promise<void> {
   process.stdout.write(`onyx-sync listening on ws://${shown}:${address.port}/sync\n`)
 }
 
+async function run([command, ...rest]: readonly string[]): Promise<void> {
+  if (command === 'verify') process.exitCode = await runVerify(rest)
+  else await serve(command === undefined ? [] : [command, ...rest])
+}
+
+// Whoever reads the output may stop reading: "… | head" is no error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+})
+
 run(process.argv.slice(2)).catch((error: unknown) => {
   if (error instanceof UsageError) {
-    process.stderr.write(`onyx-sync-server: ${error.message}\nTry --help.\n`)
-    process.exitCode = EXIT_USAGE
+    const { command, message } = error
+    process.stderr.write(
+      `onyx-sync-server: ${message}\nTry ${command === undefined ? '' : `${command} `}--help.\n`,
+    )
+    process.exitCode = EXIT.usage
   } else {
     const detail = error instanceof SyncError ? error.message : error instanceof Error ? error.stack : error
     process.stderr.write(`onyx-sync-server: ${detail}\n`)
-    process.exitCode = EXIT_FAILED
+    process.exitCode = EXIT.failed
   }
 })

@@ -1,9 +1,18 @@
-export { openLevelLog } from './adapters/level/level-log.js'
+export { type LevelLogOptions, openLevelLog } from './adapters/level/level-log.js'
 export { createMemoryLog, type MemoryLogOptions } from './adapters/memory-log.js'
 export { createHub, type Hub, type Subscriber } from './core/hub.js'
 export { createRelay, type Relay, type RelayOptions } from './core/relay.js'
 export type { Session } from './core/session.js'
+export { type VerifyOptions, type VerifyReport, verifyLog } from './core/verify.js'
+export {
+  FAULT_KINDS,
+  type Fault,
+  type FaultKind,
+  type VerifyCounts,
+  type VerifyProgress,
+} from './core/verify-findings.js'
 export * from './ports/event-log.js'
+export * from './ports/inspectable-log.js'
 export type { Peer } from './ports/peer.js'
 export { createSyncServer, type SyncServer, type SyncServerOptions } from './server.js'
 export { VERSION } from './version.js'

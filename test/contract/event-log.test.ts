@@ -4,9 +4,10 @@ import { type Commit, createMemoryLog, openLevelLog } from '@onyx-sync/server'
 import { Level } from 'level'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { encodeSeq, keyOf } from '../../server/src/adapters/level/keys.js'
-import { LEVEL_FORMAT_VERSION } from '../../server/src/adapters/level/level-log.js'
+import { LEVEL_FORMAT_VERSION } from '../../server/src/adapters/level/level-meta.js'
 import { temporaryDataDirectory } from '../support/servers.js'
 import { describeEventLog } from './event-log-contract.js'
+import { describeInspectableLog } from './inspectable-log-contract.js'
 
 describeEventLog('memory', { open: async () => createMemoryLog() })
 
@@ -21,6 +22,9 @@ describeEventLog('LevelDB', {
     return openLevelLog(directory)
   },
 })
+
+describeInspectableLog('memory', async () => createMemoryLog())
+describeInspectableLog('LevelDB', () => openLevelLog(temporaryDataDirectory()))
 
 describe('the data directory', () => {
   it('[SRV4] is made readable by its owner only', async () => {

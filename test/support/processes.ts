@@ -90,6 +90,19 @@ export function spawnDevice(args: readonly string[]): ChildProcess {
   return child
 }
 
+/** Runs a command of the built server that ends by itself, whatever its exit code. */
+export function runServerCommand(
+  ...args: readonly string[]
+): Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }> {
+  return new Promise((resolve) => {
+    const child = execFile(process.execPath, [SERVER_BIN, ...args], (_error, stdout, stderr) => {
+      processes.delete(child)
+      resolve({ code: child.exitCode, stdout, stderr })
+    })
+    processes.add(child)
+  })
+}
+
 /** Runs a command of the built terminal device to its end, whatever its exit code. */
 export function runDevice(...args: readonly string[]): Promise<DeviceResult> {
   return new Promise((resolve) => {

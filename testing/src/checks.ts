@@ -1,5 +1,5 @@
 import type { SyncStatus } from '@onyx-sync/client'
-import type { EventLog } from '@onyx-sync/server'
+import { type EventLog, verifyLog } from '@onyx-sync/server'
 import {
   DEFAULT_LIMITS,
   decodeContent,
@@ -14,6 +14,7 @@ import {
 } from '@onyx-sync/shared'
 import * as Y from 'yjs'
 import type { FoundMessage, ReferenceModel } from './model.js'
+import { quickVerifier } from './quick-keys.js'
 import type { World, WorldDevice } from './world.js'
 
 /** Looks on while a history runs. */
@@ -130,7 +131,7 @@ export function createWatch(): Watch {
 /** Checks a world at rest against every promise. @returns what is broken */
 export async function checkWorld(world: World, model: ReferenceModel): Promise<string[]> {
   const server = await readServer(world, world.serverDisk.resets === 0)
-  const problems = [...server.problems]
+  const problems = [...server.problems, ...(await checkLog(world))]
   for (const device of world.devices)
     problems.push(...(await checkDevice(device, server, model, world.serverDisk.contents)))
   for (const [address, doc] of server.documents) {
@@ -138,6 +139,17 @@ export async function checkWorld(world: World, model: ReferenceModel): Promise<s
       problems.push(...model.checkChat(address, readMessages(doc)))
   }
   problems.push(...(await checkCursors(world)))
+  return problems
+}
+
+/** What the server itself says of its log: everything that is derived from events is what they give. */
+async function checkLog({ serverDisk }: World): Promise<string[]> {
+  const problems: string[] = []
+  await verifyLog(serverDisk.contents, {
+    verifier: quickVerifier,
+    onFault: ({ kind, message, ...where }) =>
+      problems.push(`the server's log: ${kind}, ${message} ${JSON.stringify(where)}`),
+  })
   return problems
 }
 

@@ -1,5 +1,5 @@
 import { createMemoryStore, type SyncStore } from '@onyx-sync/client'
-import { type Commit, createMemoryLog, type EventLog } from '@onyx-sync/server'
+import { type Commit, createMemoryLog, type EventLog, type InspectableLog } from '@onyx-sync/server'
 import { SyncError } from '@onyx-sync/shared'
 import type { SeededRandom } from './seeded-random.js'
 import type { VirtualClock } from './virtual-clock.js'
@@ -29,7 +29,7 @@ export interface DeviceDisk extends Disk {
 export interface ServerDisk extends Disk {
   open(): EventLog
   /** What is on the disk, for checks. */
-  readonly contents: EventLog
+  readonly contents: InspectableLog
   /** Commits that are on the disk, oldest first. */
   readonly commits: readonly Commit[]
   /** How often it was replaced, by a backup or an empty one. */

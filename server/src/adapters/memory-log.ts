@@ -1,20 +1,7 @@
 import { compareNewestFirst, getOrCreate, SyncError } from '@onyx-sync/shared'
-import type {
-  Commit,
-  DocumentRecord,
-  Epoch,
-  EventLog,
-  Grant,
-  HeldPart,
-  IndexEntry,
-  KeptState,
-  LoggedEvent,
-  PartGroup,
-} from '../ports/event-log.js'
-
-/** In place of a position: the event was superseded, or is a part that is held. */
-const SUPERSEDED = -1
-const HELD = 0
+import type { Commit, EventLog, HeldPart, PartGroup } from '../ports/event-log.js'
+import type { InspectableLog } from '../ports/inspectable-log.js'
+import { createMemoryInspection, createMemoryTables, HELD, placesAt, SUPERSEDED } from './memory-entries.js'
 
 /** What names an in-memory log. Everything has a default; simulations give fixed values. */
 export interface MemoryLogOptions {
@@ -28,24 +15,12 @@ export interface MemoryLogOptions {
  * An event log that forgets everything with the process: for tests, simulations and trying things out. Passes
  * the same contract suite as the one on LevelDB, and like it answers in a later tick, never at once.
  */
-export function createMemoryLog(options: MemoryLogOptions = {}): EventLog {
+export function createMemoryLog(options: MemoryLogOptions = {}): InspectableLog {
   const databaseId = options.databaseId ?? globalThis.crypto.randomUUID()
   const serverSecretKey = options.serverSecretKey ?? globalThis.crypto.getRandomValues(new Uint8Array(32))
-  /** Index is `seq - 1`; undefined where an event was superseded. */
-  const events: (LoggedEvent | undefined)[] = []
-  const seqById = new Map<string, number>()
-  const records = new Map<string, DocumentRecord>()
-  const feeds = new Map<string, number[]>()
-  const documentLogs = new Map<string, number[]>()
-  const ownerLogs = new Map<string, number[]>()
-  const grants = new Map<string, Grant[]>()
-  const shared = new Map<string, Set<string>>()
-  const epochs: Epoch[] = []
-  const writers = new Map<string, string>()
-  const held = new Map<string, HeldPart>()
-  /** Position of the newest event of each document, by reader. */
-  const changes = new Map<string, Map<string, number>>()
-  const states = new Map<string, KeptState>()
+  const tables = createMemoryTables()
+  const { events, seqById, records, feeds, documentLogs, ownerLogs, grants, shared, epochs } = tables
+  const { writers, held, changes, states } = tables
   let isClosed = false
 
   function assertOpen(): void {
@@ -103,16 +78,11 @@ export function createMemoryLog(options: MemoryLogOptions = {}): EventLog {
       .sort((a, b) => a.index - b.index)
   }
 
-  function entriesAt(seq: number): IndexEntry[] {
-    const event = events[seq - 1]
-    return event === undefined ? [] : [{ seq, id: event.id, created_at: event.createdAt }]
-  }
-
   function isThere(seq: number): boolean {
     return events[seq - 1] !== undefined
   }
 
-  return {
+  const log: EventLog = {
     databaseId,
     serverSecretKey,
     epochs,
@@ -184,12 +154,12 @@ export function createMemoryLog(options: MemoryLogOptions = {}): EventLog {
       assertOpen()
       yield* (documentLogs.get(address) ?? [])
         .filter((seq) => seq > after && seq <= through)
-        .flatMap(entriesAt)
+        .flatMap((seq) => placesAt(tables, seq))
     },
     async *ownerLog(owner, kind, since, until) {
       assertOpen()
       yield* (ownerLogs.get(`${owner} ${kind}`) ?? [])
-        .flatMap(entriesAt)
+        .flatMap((seq) => placesAt(tables, seq))
         .filter(({ created_at }) => created_at >= since && created_at <= until)
         .sort(compareNewestFirst)
     },
@@ -213,6 +183,8 @@ export function createMemoryLog(options: MemoryLogOptions = {}): EventLog {
       isClosed = true
     },
   }
+  // Onto the log itself: a copy would freeze its head.
+  return Object.assign(log, createMemoryInspection(tables))
 }
 
 function partKey({ author, address, group, index }: HeldPart): string {

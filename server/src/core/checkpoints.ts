@@ -12,6 +12,7 @@ import * as Y from 'yjs'
 import type { DocumentRecord, EventLog, IndexEntry } from '../ports/event-log.js'
 import type { CheckedEvent, DocumentContent } from './check-event.js'
 import type { MergedStates } from './merged-state.js'
+import { mergeInto } from './merging.js'
 import { loadEvents, loadInPages, UNBOUNDED, updateOfStored } from './stored-events.js'
 
 /** What an event that writes more than its author's own says about the document as it is. */
@@ -62,15 +63,12 @@ export function createCheckpoints({ log, states, logger, ...options }: Checkpoin
     async compare({ address, framed: { update } }, earlier) {
       const state = await states.read(address, (doc) => Y.encodeStateAsUpdate(doc))
       const before = new Y.Doc()
-      before.transact(() => {
-        for (const bytes of [state, ...earlier]) Y.applyUpdate(before, bytes)
-      })
+      mergeInto(before, [state, ...earlier])
       const bringsNews = !containsUpdate(before, update)
       const newWriters = writersBeyond(before, update)
       const reversed = new Y.Doc()
-      Y.applyUpdate(reversed, update)
-      Y.applyUpdate(reversed, Y.encodeStateAsUpdate(before))
-      Y.applyUpdate(before, update)
+      mergeInto(reversed, [update, Y.encodeStateAsUpdate(before)])
+      mergeInto(before, [update])
       if (!hasPending(before) && !hasSameBytes(before, reversed)) {
         throw new SyncError(
           'UPDATE_INVALID',
@@ -84,7 +82,7 @@ export function createCheckpoints({ log, states, logger, ...options }: Checkpoin
       if (content === undefined || !content.framed.checkpoint || record === undefined) return NOTHING
       const { address, framed } = content
       const doc = new Y.Doc()
-      Y.applyUpdate(doc, framed.update)
+      mergeInto(doc, [framed.update])
       if (hasPending(doc)) return NOTHING
       const statesMembers = statedMembers !== undefined && event.created_at >= record.membersStatedAt
       const keptSeq = statesMembers ? 0 : record.membersSeq

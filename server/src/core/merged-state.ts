@@ -1,6 +1,7 @@
 import { hasPending, type Logger } from '@onyx-sync/shared'
 import * as Y from 'yjs'
 import type { EventLog } from '../ports/event-log.js'
+import { mergeInto, mergeTogether } from './merging.js'
 import { loadEvents, loadInPages, updateOfStored } from './stored-events.js'
 
 /** Documents as their logs have them, merged. Derived: it can be thrown away at any time (SPEC MRG1). */
@@ -52,7 +53,7 @@ export function createMergedStates({
     const kept = await log.keptState(address)
     if (kept === undefined || kept.throughSeq > log.head) return entry
     try {
-      Y.applyUpdate(doc, kept.update)
+      mergeInto(doc, [kept.update])
       entry.throughSeq = kept.throughSeq
       entry.bytes = kept.update.byteLength
       return entry
@@ -68,7 +69,7 @@ export function createMergedStates({
     if (entry.throughSeq >= head) return
     const entries = log.documentLog(address, entry.throughSeq, head)
     for await (const events of loadInPages(entries, (page) => loadEvents(log, logger, page))) {
-      entry.doc.transact(() => {
+      mergeTogether(entry.doc, () => {
         for (const { event, seq, json } of events) {
           try {
             Y.applyUpdate(entry.doc, updateOfStored(event))

@@ -99,20 +99,24 @@ function sized(text: string): Uint8Array {
   return Buffer.concat([uint16(bytes.byteLength), bytes])
 }
 
-function view(bytes: Uint8Array): DataView {
+/** For reading numbers. */
+export function view(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
-function uint64At(bytes: Uint8Array, offset: number): number {
+/** A position inside a key or value. */
+export function uint64At(bytes: Uint8Array, offset: number): number {
   const data = view(bytes)
   return data.getUint32(offset) * 2 ** 32 + data.getUint32(offset + 4)
 }
 
-function hexAt(bytes: Uint8Array, offset: number): string {
+/** 32 bytes as hex. */
+export function hexAt(bytes: Uint8Array, offset: number): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset + offset, HASH_BYTES).toString('hex')
 }
 
-function textAt(bytes: Uint8Array, offset: number): string {
+/** UTF-8 from an offset to the end. */
+export function textAt(bytes: Uint8Array, offset: number): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset + offset, bytes.byteLength - offset).toString('utf8')
 }
 
@@ -190,6 +194,11 @@ export const rangeOf = {
   records: (): KeyRange => ({
     gte: join(PREFIX.record),
     lte: join(PREFIX.record, uint16(MAX_INDEX)),
+  }),
+  /** All of one index, entries that are not of its form included. */
+  index: (name: keyof typeof PREFIX): { readonly gte: Uint8Array; readonly lt: Uint8Array } => ({
+    gte: join(PREFIX[name]),
+    lt: join(PREFIX[name] + 1),
   }),
 } as const
 

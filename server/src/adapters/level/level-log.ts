@@ -1,18 +1,16 @@
-import { randomBytes, randomUUID } from 'node:crypto'
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { getOrCreate, type Logger, SyncError, silentLogger, toSyncError } from '@onyx-sync/shared'
 import { Level } from 'level'
-import type { Commit, DocumentRecord, Epoch, EventLog, PartGroup } from '../../ports/event-log.js'
+import type { Commit, DocumentRecord, Epoch, PartGroup } from '../../ports/event-log.js'
+import type { InspectableLog } from '../../ports/inspectable-log.js'
 import {
   addressOfChange,
   addressOfRecordKey,
   addressOfSharedKey,
   decodeHex,
-  decodeSeq,
   decodeState,
-  encodeSeq,
   encodeState,
   entryOfDocumentLog,
   entryOfOwnerLog,
@@ -25,37 +23,51 @@ import {
   seqOfKey,
 } from './keys.js'
 import { lookUp, writeCommit } from './level-commit.js'
-
-/** Version of the layout that this code reads and writes. Version 1 was never released. */
-export const LEVEL_FORMAT_VERSION = 2
+import { createLevelInspection, writeMending } from './level-inspection.js'
+import { type Meta, readMeta } from './level-meta.js'
+import { paged } from './paging.js'
 
 /** Free space below which opening the database again is not tried: it writes up to a memtable (4 MiB) and more. */
 const MIN_FREE_BYTES = 16 * 1024 * 1024
-/** Entries fetched from LevelDB at a time. */
-const FETCH_ENTRIES = 256
 
 type Database = Level<Uint8Array, Uint8Array>
+
+/** How to open the event log. */
+export interface LevelLogOptions {
+  /** Only a database that is there is opened; none is made. @default false */
+  readonly mustExist?: boolean
+}
 
 /**
  * Opens the event log in `<directory>/log`, making both if they are missing (the data directory readable by
  * its owner only: it holds a secret key and people's chats). One process at a time. Throws `DATA_LOCKED` when
- * another has it open, `DATA_FORMAT` when a newer version wrote it, `STORE_FAILED` when it can't be opened.
+ * another has it open, `DATA_FORMAT` when a newer version wrote it, `STORE_FAILED` when it can't be opened,
+ * `CONFIG_INVALID` when there is none and it must exist.
  */
-export async function openLevelLog(directory: string, logger: Logger = silentLogger): Promise<EventLog> {
+export async function openLevelLog(
+  directory: string,
+  logger: Logger = silentLogger,
+  { mustExist = false }: LevelLogOptions = {},
+): Promise<InspectableLog> {
+  const location = join(directory, 'log')
+  // LevelDB would leave a directory behind before it finds that there is nothing in it.
+  if (mustExist && !existsSync(join(location, 'CURRENT'))) {
+    throw new SyncError('CONFIG_INVALID', `there is no database in ${directory}`)
+  }
   let db: Database
   try {
     mkdirSync(directory, { recursive: true, mode: 0o700 })
-    db = new Level(join(directory, 'log'), { keyEncoding: 'view', valueEncoding: 'view' })
+    db = new Level(location, { keyEncoding: 'view', valueEncoding: 'view' })
     await db.open()
   } catch (error) {
     throw openingError(error, directory)
   }
   try {
-    const meta = await readMeta(db, directory)
+    const meta = await readMeta(db, directory, mustExist)
     return createLevelLog(db, meta, await readPlace(db), logger)
   } catch (error) {
     await db.close()
-    throw error
+    throw toSyncError(error, 'STORE_FAILED', `the database in ${directory} can't be read`)
   }
 }
 
@@ -69,47 +81,6 @@ function openingError(error: unknown, directory: string): SyncError {
     )
   }
   return toSyncError(cause ?? error, 'STORE_FAILED', `cannot open ${directory}`)
-}
-
-interface Meta {
-  readonly databaseId: string
-  readonly serverSecretKey: Uint8Array
-}
-
-async function readMeta(db: Database, directory: string): Promise<Meta> {
-  const [format, id, secretKey] = await db.getMany(['format', 'database-id', 'server-key'].map(keyOf.meta))
-  if (format === undefined || id === undefined || secretKey === undefined) {
-    const meta = { databaseId: randomUUID(), serverSecretKey: new Uint8Array(randomBytes(32)) }
-    await db.batch(
-      [
-        { type: 'put', key: keyOf.meta('format'), value: encodeSeq(LEVEL_FORMAT_VERSION) },
-        { type: 'put', key: keyOf.meta('database-id'), value: Buffer.from(meta.databaseId, 'utf8') },
-        { type: 'put', key: keyOf.meta('server-key'), value: meta.serverSecretKey },
-      ],
-      { sync: true },
-    )
-    return meta
-  }
-  const version = decodeSeq(format)
-  if (version > LEVEL_FORMAT_VERSION) {
-    throw new SyncError(
-      'DATA_FORMAT',
-      `${directory} was written by a newer version (format ${version}, this one knows ${LEVEL_FORMAT_VERSION}): update onyx-sync`,
-    )
-  }
-  if (version < LEVEL_FORMAT_VERSION) {
-    throw new SyncError(
-      'DATA_FORMAT',
-      `${directory} was written before the first release (format ${version}): use another data directory, and devices bring their data again`,
-    )
-  }
-  return { databaseId: Buffer.from(id).toString('utf8'), serverSecretKey: new Uint8Array(secretKey) }
-}
-
-/** What LevelDB's iterators over entries and over keys have in common. */
-interface Paged<T> {
-  nextv(size: number): Promise<T[]>
-  close(): Promise<void>
 }
 
 /** How far the log is, and which epochs it went through. */
@@ -127,12 +98,12 @@ async function readPlace(db: Database): Promise<Place> {
   }
 }
 
-function createLevelLog(db: Database, meta: Meta, initial: Place, logger: Logger): EventLog {
+function createLevelLog(db: Database, meta: Meta, initial: Place, logger: Logger): InspectableLog {
   let { head, epochs } = initial
   let isSuspect = false
   let isClosed = false
   let healing: Promise<void> | undefined
-  /** The commit under way, or the last one. */
+  /** Settles when nothing is being written. */
   let writing: Promise<void> = Promise.resolve()
 
   /**
@@ -167,9 +138,15 @@ function createLevelLog(db: Database, meta: Meta, initial: Place, logger: Logger
     await heal()
     assertFollows(commit, head)
     const lookedUp = await lookUp(db, commit)
+    await writeBatch((batch) => writeCommit(commit, lookedUp, batch))
+    head += commit.events.length
+    if (commit.epoch !== undefined) epochs = [...epochs, commit.epoch]
+  }
+
+  async function writeBatch(fill: (batch: ReturnType<Database['batch']>) => void): Promise<void> {
     const batch = db.batch()
     try {
-      writeCommit(commit, lookedUp, batch)
+      fill(batch)
     } catch (error) {
       await batch.close()
       throw error
@@ -180,21 +157,12 @@ function createLevelLog(db: Database, meta: Meta, initial: Place, logger: Logger
       isSuspect = true
       throw error
     }
-    head += commit.events.length
-    if (commit.epoch !== undefined) epochs = [...epochs, commit.epoch]
   }
 
-  /** What an iterator yields, fetched page by page; the iterator is closed however the reading ends. */
-  async function* paged<T>(iterator: Paged<T>): AsyncGenerator<T> {
-    try {
-      for (;;) {
-        const page = await iterator.nextv(FETCH_ENTRIES)
-        if (page.length === 0) return
-        yield* page
-      }
-    } finally {
-      await iterator.close()
-    }
+  /** Closing waits for it. */
+  function begin(written: Promise<void>): Promise<void> {
+    writing = Promise.allSettled([writing, written]).then(() => {})
+    return written
   }
 
   const entries = (range: KeyRange) => paged<[Uint8Array, Uint8Array]>(db.iterator(range))
@@ -221,9 +189,12 @@ function createLevelLog(db: Database, meta: Meta, initial: Place, logger: Logger
     },
     commit(commit) {
       if (isClosed) return Promise.reject(new SyncError('STORE_FAILED', 'the event log is closed'))
-      const written = write(commit)
-      writing = written.catch(() => {})
-      return written
+      return begin(write(commit))
+    },
+    ...createLevelInspection(db),
+    mend(mending) {
+      if (isClosed) return Promise.reject(new SyncError('STORE_FAILED', 'the event log is closed'))
+      return begin(heal().then(() => writeBatch((batch) => writeMending(mending, batch))))
     },
     async writers(address, clientIds) {
       const values = await db.getMany(clientIds.map((clientId) => keyOf.writer(address, clientId)))
@@ -286,10 +257,7 @@ function createLevelLog(db: Database, meta: Meta, initial: Place, logger: Logger
     },
     async keepState(address, state) {
       if (isClosed || isSuspect) return
-      const kept = db.put(keyOf.state(address), encodeState(state))
-      // Closing waits for it.
-      writing = Promise.allSettled([writing, kept]).then(() => {})
-      await kept
+      await begin(db.put(keyOf.state(address), encodeState(state)))
     },
     async close() {
       isClosed = true

@@ -1,0 +1,52 @@
+import { SyncError } from '@onyx-sync/shared'
+import type { Level } from 'level'
+import type {
+  EntryOf,
+  InspectableLog,
+  LogIndex,
+  Mending,
+  UnreadableEntry,
+} from '../../ports/inspectable-log.js'
+import { rangeOf } from './keys.js'
+import { decodeEntry, encodeEntry, equals } from './level-entries.js'
+import { paged } from './paging.js'
+
+type Database = Level<Uint8Array, Uint8Array>
+
+/** The reading half of {@link InspectableLog}. */
+export function createLevelInspection(db: Database): Pick<InspectableLog, 'scan' | 'hasEntries'> {
+  return {
+    async *scan<I extends LogIndex>(index: I): AsyncGenerator<EntryOf<I> | UnreadableEntry> {
+      for await (const [key, value] of paged<[Uint8Array, Uint8Array]>(db.iterator(rangeOf.index(index)))) {
+        yield decodeEntry(index, key, value) ?? {
+          index: 'unreadable',
+          of: index,
+          key: Buffer.from(key).toString('hex'),
+        }
+      }
+    },
+    async hasEntries(entries) {
+      const raws = entries.map(encodeEntry)
+      const found = await db.getMany(raws.map(({ key }) => key))
+      return found.map((value, at) => {
+        const expected = raws[at]?.value
+        return value !== undefined && expected !== undefined && equals(value, expected)
+      })
+    },
+  }
+}
+
+/** Writes a mending into a batch. Throws `STORE_FAILED` for an entry without a value. */
+export function writeMending(
+  { drop, put }: Mending,
+  batch: { put(key: Uint8Array, value: Uint8Array): unknown; del(key: Uint8Array): unknown },
+): void {
+  for (const entry of drop) {
+    batch.del(entry.index === 'unreadable' ? Buffer.from(entry.key, 'hex') : encodeEntry(entry).key)
+  }
+  for (const entry of put) {
+    const { key, value } = encodeEntry(entry)
+    if (value === undefined) throw new SyncError('STORE_FAILED', `no value for an entry of ${entry.index}`)
+    batch.put(key, value)
+  }
+}
