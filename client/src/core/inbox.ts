@@ -95,6 +95,12 @@ export function createInbox(options: InboxOptions): Inbox {
   const states = createAssembly<RemoteUpdate>()
   /** The newest cursor that came while parts were missing. */
   let heldCursor: string | undefined
+  /**
+   * Events that came since a cursor was stored. The outbox lets go of what it sent together with the cursor that
+   * covers it, not before: between the two, a server could be set back to where it lacks the event, and the
+   * old cursor would not tell.
+   */
+  let arrived: string[] = []
   /** Documents whose log was asked for on this connection: what it didn't mend the first time it can't mend. */
   const askedFor = new Set<string>()
   /** Defined from the moment a reset is noticed until everything has come again. */
@@ -144,11 +150,10 @@ export function createInbox(options: InboxOptions): Inbox {
 
   async function applyEvents(events: readonly IncomingEvent[], newCursor: string | undefined): Promise<void> {
     const updates: RemoteUpdate[] = []
-    const eventIds: string[] = []
     for (const incoming of events) {
       // What is wrong with a state ends the connection: the events in its place have to come first.
       if (isState(incoming.event)) updates.push(...openState(incoming.event))
-      else updates.push(...openEvent(incoming, eventIds))
+      else updates.push(...openEvent(incoming))
     }
     for (const update of updates) comparison?.noteUpdate(update)
     heldCursor = newCursor ?? heldCursor
@@ -157,15 +162,15 @@ export function createInbox(options: InboxOptions): Inbox {
     const isHeld = edits.incomplete.length > 0 || comparison !== undefined
     const cursorNow = isHeld ? undefined : heldCursor
     if (!isHeld) heldCursor = undefined
-    await store(updates, eventIds, cursorNow)
+    await store(updates, cursorNow)
   }
 
   /** An author's event; nothing for one that can't be read, is no update, or waits for other parts. */
-  function openEvent(incoming: IncomingEvent, eventIds: string[]): RemoteUpdate[] {
+  function openEvent(incoming: IncomingEvent): RemoteUpdate[] {
     try {
       const event = parseEvent(incoming.event, limits)
       comparison?.noteEvent(event)
-      eventIds.push(event.id)
+      arrived.push(event.id)
       // Training data is only ever written by this account: there is nothing of it to apply.
       if (!isDocumentKind(event.kind)) return []
       const decoded = decodeUpdateEvent(event, limits)
@@ -210,22 +215,18 @@ export function createInbox(options: InboxOptions): Inbox {
     }
   }
 
-  async function store(
-    updates: readonly RemoteUpdate[],
-    eventIds: readonly string[],
-    newCursor: string | undefined,
-  ): Promise<void> {
-    const isEmpty = updates.length === 0 && eventIds.length === 0
-    if (isEmpty && (newCursor === undefined || newCursor === cursor)) return
+  async function store(updates: readonly RemoteUpdate[], newCursor: string | undefined): Promise<void> {
+    const isNews = newCursor !== undefined && (newCursor !== cursor || arrived.length > 0)
+    if (updates.length === 0 && !isNews) return
     setAside += await documents.applyRemote(updates, () => {
       // In memory at once: should this batch fail, it stays in the journal and goes with the next one, and
       // until then the server is asked from here on. Asked from before, a server that was set back meanwhile
       // could hand out a cursor that hides what it lost.
-      if (newCursor !== undefined) cursor = newCursor
-      return {
-        ...outbox.confirm(eventIds),
-        ...(newCursor === undefined ? {} : { meta: { [META_CURSOR]: newCursor } }),
-      }
+      if (newCursor === undefined) return {}
+      cursor = newCursor
+      const covered = arrived
+      arrived = []
+      return { ...outbox.confirm(covered), meta: { [META_CURSOR]: newCursor } }
     })
     for (const { address, members } of updates) {
       // Rights that came (back): what was refused for lack of them can go now.
@@ -252,7 +253,7 @@ export function createInbox(options: InboxOptions): Inbox {
     comparison = undefined
     heldCursor = undefined
     dropPartial()
-    await store([], [], newCursor)
+    await store([], newCursor)
     // What an earlier batch could not write.
     await documents.journal.flush()
     if (startedIn !== epoch) return
@@ -294,6 +295,7 @@ export function createInbox(options: InboxOptions): Inbox {
       isCaughtUp = false
       progress = undefined
       heldCursor = undefined
+      arrived = []
       edits.clear()
       states.clear()
       askedFor.clear()

@@ -54,7 +54,7 @@ export interface VerifyReport extends Readonly<VerifyCounts> {
 /**
  * Checks a whole log: every event, and that everything that is derived from events is what they give. Nobody
  * else may use the log meanwhile. Reads it several times; holds one document in memory, and what is wrong.
- * Throws `STORE_FAILED` when it can't be mended. Source: SPEC VFY1–VFY9.
+ * Throws `STORE_FAILED` when it can't be mended. Source: SPEC VFY1–VFY8.
  */
 export async function verifyLog(log: InspectableLog, options: VerifyOptions = {}): Promise<VerifyReport> {
   const check = createFindings({
