@@ -7,7 +7,7 @@ import { DEVICE_KILLS, report, SEED, SERVER_KILLS, TOTAL_KILLS, withScope } from
 import { runServerKills } from './server-kills.js'
 import { runDeadConnection, runStoppedDevice, runStoppedServer } from './signals.js'
 
-const timeout = 120_000 + TOTAL_KILLS * 2_000
+const timeout = 120_000 + TOTAL_KILLS * 5_000
 
 describe.concurrent('processes that are killed', () => {
   it('[S5][ING5][CRS1][CRS2] a server that is killed under load keeps and serves all that got OK, once', {
