@@ -2,6 +2,7 @@ import type { Clock, EventVerifier, Limits, Logger, Random, Signer, SyncErrorCod
 import type { CompactionOptions } from './core/compaction.js'
 import type { EditState, RefusedEntry, RefusedExport } from './core/outbox-queries.js'
 import type { DocumentPresence } from './core/presence-room.js'
+import type { SyncMode } from './core/server-info.js'
 import type { TrustPolicy } from './core/server-trust.js'
 import type { ConnectionState } from './core/session.js'
 import type { Chats } from './model/chats.js'
@@ -26,6 +27,12 @@ export interface SyncClientOptions {
   readonly trust?: TrustPolicy
   /** The server's own key (NIP-11 `self`), 64 lower-case hex characters. @default the one it names first */
   readonly serverKey?: string
+  /**
+   * What to do with a relay that may keep only the newest event of each address. `'use'`: sync by whole states,
+   * slower and with more data; `status.mode` says `'plain'`. Such a relay may show everything to anybody.
+   * `'refuse'`: stop with `RELAY_UNSUITABLE`. @default 'use'
+   */
+  readonly plainRelays?: 'use' | 'refuse'
   /** @default the platform's WebSocket and fetch; on Node 20 `createNodeTransport()` of the `/node` entry */
   readonly transport?: Transport
   /** Checks received events before they are applied. @default noble's BIP-340 in JavaScript */
@@ -78,7 +85,10 @@ export interface Batching {
 /** How a device stands. A new object for every change. */
 export interface SyncStatus {
   readonly connection: ConnectionState
-  /** Edits that are on this device only. 0 means: everything is on the server's disk, or was refused. */
+  /**
+   * Edits that are on this device only. 0 means: everything is on the server's disk, or was refused. At a plain
+   * relay each document of which the relay lacks something else counts as one more.
+   */
   readonly unsent: number
   /** Edits that the server refused; see {@link SyncClient.refused}. */
   readonly refused: number
@@ -88,6 +98,12 @@ export interface SyncStatus {
   readonly problem: { readonly code: SyncErrorCode; readonly message: string } | undefined
   /** When the next attempt to connect is due, milliseconds since the epoch; only while waiting. */
   readonly retryAtMs: number | undefined
+  /**
+   * How this device syncs with its server. `'sync'`: the server keeps every update. `'plain'`: it is a relay that
+   * may keep only the newest event of each address, so devices sync by whole states there. Undefined as long as
+   * the server hasn't said; between connections what it was last.
+   */
+  readonly mode: SyncMode | undefined
   /** The server's position that this device has reached; empty before the first catch-up. Opaque. */
   readonly cursor: string
   /** Documents on this device. */

@@ -19,6 +19,8 @@ import { createDocuments } from './core/documents.js'
 import { createInbox, type Inbox, META_CURSOR } from './core/inbox.js'
 import { createOutbox, type Outbox } from './core/outbox.js'
 import { createPacing } from './core/pacing.js'
+import { createPlainMode, type PlainMode } from './core/plain.js'
+import { createPlainNote, META_PLAIN } from './core/plain-note.js'
 import { createPresence } from './core/presence.js'
 import { createServerTrust, META_SERVER_KEY } from './core/server-trust.js'
 import { createSession, type Session } from './core/session.js'
@@ -40,6 +42,8 @@ const DEVICE_PROBLEMS: ReadonlySet<SyncErrorCode> = new Set([
   'STORE_FAILED',
   'SERVER_KEY_CHANGED',
 ])
+/** Least time between two whole states of a document on a plain relay. Milliseconds. */
+const PLAIN_INTERVAL_MS = 2_000
 const META_PUBKEY = 'pubkey'
 const META_DEVICE = 'deviceId'
 
@@ -56,7 +60,7 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
   const verifier = options.verifier ?? pureVerifier
   checkRandom(random)
   const upkeep = checkUpkeep(options)
-  const { pubkey, deviceId, cursor, serverKey } = await openAccount(store, signer, random)
+  const { pubkey, deviceId, cursor, serverKey, plainNote } = await openAccount(store, signer, random)
   const batching = checkBatching(options.batching)
   const listeners = new Set<(status: SyncStatus) => void>()
   let localProblem: SyncStatus['problem']
@@ -68,6 +72,11 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
     const { code, message } = toSyncError(error, 'STORE_FAILED')
     localProblem = { code, message }
     changed()
+  }
+
+  function onProblem(error: SyncError | undefined): void {
+    if (error !== undefined) noteProblem(error)
+    else if (localProblem?.code !== 'STORE_FAILED') localProblem = undefined
   }
 
   const documents = await createDocuments({
@@ -120,11 +129,11 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
     entries: await store.loadOutbox(),
     ...(options.inFlightPerDocument === undefined ? {} : { inFlightPerLane: options.inFlightPerDocument }),
     onChange: changed,
-    onProblem(error) {
-      if (error !== undefined) noteProblem(error)
-      else if (localProblem?.code !== 'STORE_FAILED') localProblem = undefined
-    },
+    onProblem,
   })
+
+  const note = createPlainNote(plainNote)
+  let plain: PlainMode | undefined
 
   const inbox: Inbox = createInbox({
     pubkey,
@@ -137,12 +146,37 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
     trust,
     cursor,
     onCaughtUp: () => session?.caughtUp(),
+    onCompared: () => note.clear(),
     onReset: () => session?.resubscribe(),
     onIncomplete: (address) => session?.fetchLog(address),
     onFailed: (error) => session?.fail(error),
   })
 
   const presence = createPresence({ pubkey, signer, verifier, clock, random, logger, limits })
+
+  if (options.plainRelays !== 'refuse') {
+    plain = createPlainMode({
+      pubkey,
+      deviceId,
+      signer,
+      store,
+      documents,
+      outbox,
+      verifier,
+      clock,
+      random,
+      limits,
+      logger,
+      note,
+      intervalMs: Math.max(PLAIN_INTERVAL_MS, batching.intervalMs ?? 0),
+      maxEventBytes: () => serverMaxEventBytes,
+      onCaughtUp: () => session?.caughtUp(),
+      onLoginNeeded: () => session?.needLogin(),
+      onFailed: (error) => session?.fail(error),
+      onChange: changed,
+      onProblem,
+    })
+  }
 
   if (url !== undefined) {
     session = createSession({
@@ -154,6 +188,10 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
       random,
       logger,
       ...checkHeartbeat(options.heartbeat),
+      plain,
+      onSyncServer() {
+        if (note.isSet) inbox.compareAll()
+      },
       getCursor: () => inbox.cursor,
       refusesStates: () => trust.refusesStates,
       onServerKey(key) {
@@ -166,10 +204,18 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
       onIncoming: (incoming) => inbox.receive(incoming),
       onPresence: presence.receive,
       onAnswer(eventId, accepted, reason) {
-        if (!presence.answered(eventId, accepted, reason)) outbox?.answered(eventId, accepted, reason)
+        const isTaken =
+          presence.answered(eventId, accepted, reason) || plain?.answered(eventId, accepted, reason)
+        if (!isTaken) outbox?.answered(eventId, accepted, reason)
       },
-      onLive(send) {
+      onLive(send, mode) {
         localProblem = undefined
+        if (mode === 'plain') {
+          // No increments, and no presence, which would be shown to anybody.
+          plain?.start(send)
+          outbox?.start(send, plain?.publish)
+          return
+        }
         outbox?.start(send)
         presence.start(send)
       },
@@ -187,14 +233,15 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
     const counts = outbox?.counts() ?? { unsent: 0, refused: 0 }
     return {
       connection: connection?.state ?? 'offline',
-      unsent: counts.unsent + documents.journal.unwrittenEdits(),
+      unsent: counts.unsent + documents.journal.unwrittenEdits() + (plain?.lacking ?? 0),
       refused: counts.refused,
       isCaughtUp: connection?.state === 'live',
       problem: connection?.problem ?? localProblem ?? describe(trust.problem),
       retryAtMs: connection?.retryAtMs,
+      mode: connection?.mode,
       cursor: inbox.cursor,
       documents: documents.list().length,
-      setAside: inbox.setAside,
+      setAside: inbox.setAside + (plain?.setAside ?? 0),
       progress: inbox.progress,
     }
   }
@@ -346,7 +393,10 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
 
     refused: () => outbox?.refused() ?? [],
     exportRefused: () => outbox?.exportRefused() ?? [],
-    retryRefused: () => outbox?.retryRefused(),
+    retryRefused() {
+      outbox?.retryRefused()
+      plain?.retry()
+    },
 
     async close() {
       if (isClosed) return
@@ -383,7 +433,13 @@ async function openAccount(
   store: SyncStore,
   signer: Signer,
   random: Random,
-): Promise<{ pubkey: string; deviceId: string; cursor: string; serverKey: string | undefined }> {
+): Promise<{
+  pubkey: string
+  deviceId: string
+  cursor: string
+  serverKey: string | undefined
+  plainNote: string | undefined
+}> {
   const pubkey = await signer.getPublicKey()
   if (!isHex64(pubkey))
     throw new SyncError('KEY_INVALID', 'the signer gave no public key of 64 lower-case hex characters')
@@ -400,5 +456,11 @@ async function openAccount(
     deviceId = bytesToHex(random.bytes(8))
     await store.commit({ meta: { [META_PUBKEY]: pubkey, [META_DEVICE]: deviceId } })
   }
-  return { pubkey, deviceId, cursor: meta[META_CURSOR] ?? '', serverKey: meta[META_SERVER_KEY] }
+  return {
+    pubkey,
+    deviceId,
+    cursor: meta[META_CURSOR] ?? '',
+    serverKey: meta[META_SERVER_KEY],
+    plainNote: meta[META_PLAIN],
+  }
 }

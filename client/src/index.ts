@@ -15,6 +15,7 @@ export type { Batching, EditRef, Heartbeat, SyncClient, SyncClientOptions, SyncS
 export type { CompactionOptions } from './core/compaction.js'
 export type { EditState, RefusedEntry, RefusedExport } from './core/outbox-queries.js'
 export type { DocumentPresence, PresenceState } from './core/presence-room.js'
+export type { SyncMode } from './core/server-info.js'
 export type { ConnectionState } from './core/session.js'
 export type { ChatContent, ChatSummary, Chats } from './model/chats.js'
 export type { Message, MessageRole, MessageStatus } from './model/message.js'

@@ -105,7 +105,8 @@ function parseOwnership(event: NostrEvent, own: DocumentAddress): DocumentAddres
   return address
 }
 
-function parseMembers(event: NostrEvent): Member[] {
+/** The members that the `p` tags of an owner's event state. Throws `EVENT_TAGS_INVALID`. */
+export function parseMembers(event: NostrEvent): Member[] {
   const members: Member[] = []
   const seen = new Set([event.pubkey])
   for (const tag of event.tags) {

@@ -227,9 +227,12 @@ describe('a connection that breaks', () => {
 })
 
 describe('a server that does not fit', () => {
-  it('[SES7] gets nothing: a relay without yjs_sync would keep only the newest update', async () => {
+  it('[SES7][PLN1] gets nothing where plain relays are refused: a relay without yjs_sync would keep only the newest update', async () => {
     for (const info of [{}, null, { yjs_sync: true }, { yjs_sync: 2 }, []]) {
-      const { clock, client, server } = await openScripted(owner, { script: { info: async () => info } })
+      const { clock, client, server } = await openScripted(owner, {
+        script: { info: async () => info },
+        plainRelays: 'refuse',
+      })
       await client.chats.create({ id: 'oslo' })
       client.connect()
       await clock.advance(60_000)
@@ -244,7 +247,10 @@ describe('a server that does not fit', () => {
   })
 
   it('[SES7] is asked again when the app connects again', async () => {
-    const { clock, client, server } = await openScripted(owner, { script: { info: async () => ({}) } })
+    const { clock, client, server } = await openScripted(owner, {
+      script: { info: async () => ({}) },
+      plainRelays: 'refuse',
+    })
     client.connect()
     await clock.advance(1_000)
     expect(client.status.connection).toBe('stopped')

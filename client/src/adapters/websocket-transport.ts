@@ -16,6 +16,11 @@ export type WebSocketConstructor = new (url: string) => WebSocketLike
 
 /** How long the NIP-11 document may take. Milliseconds. */
 const INFO_TIMEOUT_MS = 15_000
+/**
+ * What a relay without a NIP-11 document answers. Other failures, 401, 429 or 503 for instance, can be anybody's on
+ * the way, and say nothing of the relay.
+ */
+const NO_INFO_STATUSES: ReadonlySet<number> = new Set([400, 404, 405, 406, 410, 426, 501])
 
 /**
  * A transport over the platform's WebSocket and fetch. Throws `VALUE_INVALID` where there is no WebSocket
@@ -75,8 +80,9 @@ export function createWebSocketTransport(
           headers: { Accept: 'application/nostr+json' },
           signal: abort.signal,
         })
+        if (NO_INFO_STATUSES.has(response.status)) return undefined
         if (!response.ok) throw new Error(`HTTP ${response.status}`)
-        return await response.json()
+        return parseInfo(await response.text())
       } catch (error) {
         throw toSyncError(causeOf(error), 'CONNECTION_FAILED', `${url} did not say what it is`)
       } finally {
@@ -84,6 +90,16 @@ export function createWebSocketTransport(
         signal?.removeEventListener('abort', letGo)
       }
     },
+  }
+}
+
+/** The JSON object in an answer; undefined for anything else, such as a page for people. */
+function parseInfo(text: string): unknown {
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null ? value : undefined
+  } catch {
+    return undefined
   }
 }
 

@@ -3,7 +3,7 @@ import { SyncError } from '@onyx-sync/shared'
 import type { SyncClient } from '../client-api.js'
 import type { MessageRole } from '../model/message.js'
 import type { JsonValue } from '../model/settings.js'
-import { initDevice, openDevice } from './device.js'
+import { type Device, initDevice, lastMode, openDevice } from './device.js'
 import { HELP } from './help.js'
 import { formatChat, formatChats, formatSettings, formatStatus, printable } from './output.js'
 import { runSync } from './sync-command.js'
@@ -45,6 +45,7 @@ type Handler = (
   client: SyncClient,
   args: readonly string[],
   options: Invocation['options'],
+  device: Device,
 ) => Promise<Outcome>
 
 /** Commands that work on an opened device and never touch the network. */
@@ -155,12 +156,14 @@ const LOCAL: Readonly<
   status: {
     minArgs: 0,
     maxArgs: 0,
-    async run(client) {
+    async run(client, _args, _options, { store }) {
       const { pubkey, deviceId, status } = client
       const { documents, unsent, refused, cursor } = status
       const refusedEdits = client.refused()
-      const json = { pubkey, deviceId, documents, unsent, refused, cursor, refusedEdits }
-      return done(json, formatStatus(pubkey, status, refusedEdits))
+      const mode = await lastMode(store)
+      const said = mode === undefined ? {} : { mode }
+      const json = { pubkey, deviceId, documents, unsent, refused, cursor, ...said, refusedEdits }
+      return done(json, formatStatus(pubkey, { ...status, mode }, refusedEdits))
     },
   },
 }
@@ -189,11 +192,11 @@ export async function runCommand(invocation: Invocation, progress: (line: string
   const local = LOCAL[command]
   if (local === undefined) throw new UsageError(`there is no command ${JSON.stringify(command)}`)
   checkArgs(command, args, local.minArgs, local.maxArgs)
-  const { client } = await openDevice({ db, isOnline: false })
+  const device = await openDevice({ db, isOnline: false })
   try {
-    return await local.run(client, args, options)
+    return await local.run(device.client, args, options, device)
   } finally {
-    await client.close()
+    await device.client.close()
   }
 }
 

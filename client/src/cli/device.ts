@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { type Logger, SyncError, silentLogger } from '@onyx-sync/shared'
 import { createSyncClient } from '../client.js'
 import type { SyncClient } from '../client-api.js'
+import type { SyncMode } from '../core/server-info.js'
 import { createNodeTransport, openNodeStore } from '../node.js'
 import type { SyncStore } from '../ports/store.js'
 import {
@@ -19,6 +20,7 @@ import {
 /** Keys of the store's meta that only the terminal device uses. */
 const META_KEY_FILE = 'cli.keyFile'
 const META_URL = 'cli.url'
+const META_MODE = 'cli.mode'
 const META_PUBKEY = 'pubkey'
 
 /** Where `init` takes the key from. */
@@ -153,8 +155,19 @@ export async function openDevice(options: {
   }
 }
 
-/** Remembers the server for the next `sync`. */
-export async function rememberUrl(store: SyncStore, url: string): Promise<void> {
+/** Remembers the server for the next `sync`, and what it is for `status`. */
+export async function rememberServer(
+  store: SyncStore,
+  url: string,
+  mode: SyncMode | undefined,
+): Promise<void> {
   const meta = await store.loadMeta()
-  if (meta[META_URL] !== url) await store.commit({ meta: { [META_URL]: url } })
+  const now = { [META_URL]: url, [META_MODE]: mode ?? '' }
+  if (meta[META_URL] !== url || meta[META_MODE] !== now[META_MODE]) await store.commit({ meta: now })
+}
+
+/** What the server of the last `sync` was; undefined before the first. */
+export async function lastMode(store: SyncStore): Promise<SyncMode | undefined> {
+  const mode = (await store.loadMeta())[META_MODE]
+  return mode === 'sync' || mode === 'plain' ? mode : undefined
 }

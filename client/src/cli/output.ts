@@ -64,6 +64,7 @@ export function formatStatus(pubkey: string, status: SyncStatus, refused: readon
     `unsent     ${status.unsent === 0 ? 'nothing: all edits are saved on the server' : edits(status.unsent)}`,
     `refused    ${status.refused === 0 ? 'nothing' : edits(status.refused)}`,
     ...refused.map((entry) => `           ${entry.lane}: ${printable(entry.reason)}`),
+    ...(status.mode === 'plain' ? ['mode       plain relay: devices sync by whole states'] : []),
     `cursor     ${status.cursor === '' ? 'never synced' : status.cursor}`,
   ]
   return lines.join('\n')

@@ -1,5 +1,6 @@
 import type { SyncStatus } from '../client-api.js'
-import { type Device, openDevice, rememberUrl } from './device.js'
+import type { SyncMode } from '../core/server-info.js'
+import { type Device, openDevice, rememberServer } from './device.js'
 import { edits } from './output.js'
 
 /** What `sync` reports with `--json`. */
@@ -9,6 +10,8 @@ export interface SyncReport {
   readonly refused: number
   readonly documents: number
   readonly cursor: string
+  /** Whether the server keeps every update, or is a plain relay; absent while that isn't known. */
+  readonly mode?: SyncMode
   /** Why it isn't ok; absent when it is. */
   readonly reason?: string
 }
@@ -46,7 +49,8 @@ export async function runSync(options: SyncCommandOptions): Promise<SyncReport> 
     if (options.watch) await untilSignal()
     else await untilDone(device, options.timeoutSeconds * 1000)
     const report = toReport(client.status, options)
-    if (report.ok || client.status.cursor !== '') await rememberUrl(device.store, device.url as string)
+    const { cursor, mode } = client.status
+    if (report.ok || cursor !== '') await rememberServer(device.store, device.url as string, mode)
     return report
   } finally {
     stopReporting()
@@ -72,7 +76,7 @@ function untilSignal(): Promise<void> {
 }
 
 function toReport(status: SyncStatus, options: SyncCommandOptions): SyncReport {
-  const { unsent, refused, documents, cursor } = status
+  const { unsent, refused, documents, cursor, mode } = status
   const reason = explain(status, options)
   return {
     ok: reason === undefined,
@@ -80,6 +84,7 @@ function toReport(status: SyncStatus, options: SyncCommandOptions): SyncReport {
     refused,
     documents,
     cursor,
+    ...(mode === undefined ? {} : { mode }),
     ...(reason === undefined ? {} : { reason }),
   }
 }
@@ -97,7 +102,7 @@ function describe(status: SyncStatus): string {
   const left = status.unsent > 0 ? `, ${edits(status.unsent)} to send` : ''
   switch (status.connection) {
     case 'live':
-      return status.unsent > 0 ? `sending ${edits(status.unsent)}` : 'up to date'
+      return `${status.unsent > 0 ? `sending ${edits(status.unsent)}` : 'up to date'}${atPlainRelay(status)}`
     case 'waiting':
       return `${status.problem?.message ?? 'not connected'}; trying again${left}`
     case 'catching-up':
@@ -105,4 +110,8 @@ function describe(status: SyncStatus): string {
     default:
       return `${status.connection}${left}`
   }
+}
+
+function atPlainRelay({ mode }: SyncStatus): string {
+  return mode === 'plain' ? ' (plain relay: whole states only)' : ''
 }

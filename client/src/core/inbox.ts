@@ -22,6 +22,7 @@ import {
 import { createAssembly } from './assembly.js'
 import { type Comparison, createComparison } from './comparison.js'
 import type { Documents } from './documents.js'
+import type { JournalChange } from './journal.js'
 import type { Outbox } from './outbox.js'
 import type { RemoteUpdate } from './remote-updates.js'
 import type { ServerTrust } from './server-trust.js'
@@ -53,6 +54,8 @@ export interface Inbox {
   /** Documents brought up to date of those that changed, while catching up by merged states; else undefined. */
   readonly progress: { readonly done: number; readonly total: number } | undefined
   receive(incoming: Incoming): void
+  /** Asks from the beginning with the next subscription, and has everything compared, as after a reset. */
+  compareAll(): void
   /** Forgets what was received on a connection that is gone and not applied yet; it will come again. */
   abandon(): void
 }
@@ -70,6 +73,8 @@ export interface InboxOptions {
   readonly cursor: string
   /** Everything up to the server's EOSE is applied and stored. */
   onCaughtUp(): void
+  /** What the server lacked is queued. @returns what to write together with that */
+  onCompared?(): JournalChange
   /** The server doesn't know the cursor: ask again, from the beginning. */
   onReset(): void
   /** Something of this document is missing, though everything is applied: bring its whole log. */
@@ -234,6 +239,11 @@ export function createInbox(options: InboxOptions): Inbox {
     }
   }
 
+  function compareAll(): void {
+    documents.forgetLogBytes()
+    comparison = createComparison({ pubkey, documents, outbox, limits })
+  }
+
   async function finishReplay(hints: readonly string[]): Promise<void> {
     const newCursor = cursorOfHints(hints)
     progress = undefined
@@ -241,8 +251,7 @@ export function createInbox(options: InboxOptions): Inbox {
       // Another database, or this one from a backup. The old cursor stays on disk until what the server lacks
       // is queued: a crash in between begins the same again.
       logger.warn('the server does not know this cursor; everything is compared')
-      documents.forgetLogBytes()
-      comparison = createComparison({ pubkey, documents, outbox, limits })
+      compareAll()
       options.onReset()
       return
     }
@@ -250,6 +259,7 @@ export function createInbox(options: InboxOptions): Inbox {
     await comparison?.queueMissing()
     // The connection may have gone meanwhile; the next one asks from the old cursor and begins again.
     if (startedIn !== epoch) return
+    if (comparison !== undefined) documents.journal.add(options.onCompared?.() ?? {})
     comparison = undefined
     heldCursor = undefined
     dropPartial()
@@ -288,6 +298,7 @@ export function createInbox(options: InboxOptions): Inbox {
       queue.push(incoming)
       void drain()
     },
+    compareAll,
     abandon() {
       epoch++
       queue = []

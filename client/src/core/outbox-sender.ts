@@ -16,14 +16,20 @@ import type { OutboxProgress } from './outbox-progress.js'
 import type { Pacing } from './pacing.js'
 import { type Stage, TRAINING_LANE } from './staging.js'
 
+/** Publishes a document as a whole, soon, or at once where somebody waits for it. */
+export type PublishDocument = (address: string, isUrgent: boolean) => void
+
 /** Signs, keeps and sends what the lanes hold, one event of a lane at a time. */
 export interface OutboxSender {
   /** Goes on with a lane if it can: signs what waits, sends what is signed. */
   pump(lane: string): void
   /** Tries a lane again later, without another edit having to come along (trap C5). */
   retryLater(lane: string): void
-  /** Events may be sent from now on. Lanes are not moved by that. */
-  start(send: (text: string) => void): void
+  /**
+   * Events may be sent from now on. Lanes are not moved by that. With `publish` the relay is a plain one: the
+   * lanes of documents are handed to it, and nothing of them is sent from here.
+   */
+  start(send: (text: string) => void, publish?: PublishDocument): void
   /** The connection is gone. What was under way counts as not sent. */
   stop(): void
   /** As `Outbox.hurry`. */
@@ -59,6 +65,7 @@ export function createOutboxSender(options: OutboxSenderOptions): OutboxSender {
   const inFlightPerLane = options.inFlightPerLane ?? 1
   const backoff = createBackoff(options.random, { baseMs: 1_000, capMs: 60_000 })
   let send: ((text: string) => void) | undefined
+  let publish: PublishDocument | undefined
   /** Tells answers and continuations of an earlier connection from those of this one. */
   let epoch = 0
   /** What somebody waits for to be saved, by position per lane; undefined stands for everything. */
@@ -69,8 +76,18 @@ export function createOutboxSender(options: OutboxSenderOptions): OutboxSender {
     lanes.put(entry)
   }
 
+  /** Whether a lane's increments must not be sent, because a plain relay would keep only the newest. */
+  function isForPublishing(name: string): boolean {
+    return publish !== undefined && name !== TRAINING_LANE
+  }
+
   function pump(name: string): void {
     const lane = lanes.get(name)
+    if (isForPublishing(name)) {
+      const unsaved = lane.entries.filter(({ state }) => state === 'pending' || state === 'staged')
+      if (unsaved.length > 0) publish?.(name, unsaved.some(isUrgent))
+      return
+    }
     if (send === undefined || lane.state !== 'idle' || lane.inFlight.size >= inFlightPerLane) return
     const staged = lane.entries.find(({ id, state }) => state === 'staged' && !lane.inFlight.has(id))
     if (staged !== undefined) {
@@ -158,7 +175,8 @@ export function createOutboxSender(options: OutboxSenderOptions): OutboxSender {
 
   /** Sends the events of an entry one after another, without waiting for the answers in between. */
   function transmit(entry: OutboxEntry, events: readonly NostrEvent[]): void {
-    if (send === undefined) return
+    // Signing may have outlived the connection to a sync server.
+    if (send === undefined || isForPublishing(entry.lane)) return
     const { awaited, accepted } = progress.follow(entry)
     lanes.get(entry.lane).inFlight.add(entry.id)
     for (const event of events) {
@@ -197,15 +215,17 @@ export function createOutboxSender(options: OutboxSenderOptions): OutboxSender {
     retryLater,
     settle,
 
-    start(sendText) {
+    start(sendText, publishDocument) {
       settleLanes()
       send = sendText
+      publish = publishDocument
       backoff.reset()
     },
 
     stop() {
       settleLanes()
       send = undefined
+      publish = undefined
     },
 
     hurry(upTo) {

@@ -4,7 +4,8 @@ import type { JournalChange } from './journal.js'
 import { createLanes } from './outbox-lanes.js'
 import { createOutboxProgress, type EntryProgress } from './outbox-progress.js'
 import { createOutboxQueries, type OutboxQueries } from './outbox-queries.js'
-import { createOutboxSender, type OutboxSenderOptions } from './outbox-sender.js'
+import { createOutboxSender, type OutboxSenderOptions, type PublishDocument } from './outbox-sender.js'
+import { createWholeLanes, type WholeLanes } from './outbox-whole.js'
 import { TRAINING_LANE } from './staging.js'
 
 /**
@@ -24,8 +25,11 @@ export interface Outbox extends OutboxQueries {
   /**
    * A connection is ready for events, and everything up to its EOSE was received. What was saved before and
    * has not come back by now is not on the server any more: it was set back to a backup. It is sent again.
+   * With `publish` it is a plain relay, which gets documents by that and only the rest from here.
    */
-  start(send: (text: string) => void): void
+  start(send: (text: string) => void, publish?: PublishDocument): void
+  /** The lanes of documents, for the one who publishes those on a plain relay. */
+  readonly whole: WholeLanes
   /** The connection is gone: what was under way will be sent again, as the very same events (trap C2). */
   stop(): void
   /** The server's answer to an event. Unknown ids are ignored. */
@@ -54,6 +58,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
   const progress = createOutboxProgress()
   const sender = createOutboxSender({ ...options, lanes, progress })
   const { pump, settle } = sender
+  const whole = createWholeLanes(lanes, journal, progress)
   for (const entry of options.entries) if (entry.state === 'saved') progress.follow(entry)
 
   /** Sends an entry again, all of it, whatever of it came back before. */
@@ -86,7 +91,8 @@ export function createOutbox(options: OutboxOptions): Outbox {
   }
 
   return {
-    ...createOutboxQueries(lanes),
+    ...whole.wrap(createOutboxQueries(lanes)),
+    whole,
     restage,
     hurry: (upTo) => sender.hurry(upTo),
 
@@ -116,10 +122,13 @@ export function createOutbox(options: OutboxOptions): Outbox {
       options.onChange()
     },
 
-    start(send) {
-      sender.start(send)
+    start(send, publish) {
+      sender.start(send, publish)
+      whole.forgive()
       for (const lane of lanes.all()) {
-        for (const entry of lane.entries) {
+        const isForServer = publish === undefined || lane.name === TRAINING_LANE
+        // What a sync server said of documents is for it to confirm.
+        for (const entry of isForServer ? lane.entries : []) {
           if (entry.state === 'saved') restage(entry)
           else if (entry.state === 'staged') progress.forget(entry.id)
         }
@@ -163,6 +172,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
     retryRefused(only) {
       for (const lane of lanes.all()) {
         if (only !== undefined && only !== lane.name) continue
+        whole.forgive(lane.name)
         for (const entry of lane.entries) if (entry.state === 'refused') restage(entry)
         pump(lane.name)
       }

@@ -7,7 +7,6 @@ import {
   EOSE_RESET,
   encodeClient,
   formatAddress,
-  isHex64,
   KIND,
   type Logger,
   parseRelayMessage,
@@ -22,6 +21,7 @@ import {
 import type { Connection, Transport } from '../ports/transport.js'
 import { createBackoff } from './backoff.js'
 import type { Incoming } from './inbox.js'
+import { readServerInfo, type ServerInfo, type SyncMode } from './server-info.js'
 
 /**
  * Where a device stands with its server. `offline`: not asked to connect. `waiting`: between attempts.
@@ -43,6 +43,16 @@ export interface SessionStatus {
   readonly problem: { readonly code: SyncErrorCode; readonly message: string } | undefined
   /** When the next attempt is due, milliseconds since the epoch; only while `waiting`. */
   readonly retryAtMs: number | undefined
+  /** What the server turned out to be; undefined as long as it hasn't said. */
+  readonly mode: SyncMode | undefined
+}
+
+/** What the session needs of the part that syncs with a plain relay. */
+export interface PlainLink {
+  open(send: (text: string) => void, maxQueryEvents: number): void
+  take(message: RelayMessage): void
+  loggedIn(): void
+  down(code: number | undefined): void
 }
 
 /** Keeps one authenticated connection with one subscription for everything, and brings it back when it breaks. */
@@ -63,6 +73,8 @@ export interface Session {
   caughtUp(): void
   /** Gives the connection up and tries again later, because something here went wrong. */
   fail(error: unknown): void
+  /** A plain relay doesn't go on before a login. The session waits for it, and for a challenge if need be. */
+  needLogin(): void
 }
 
 export interface SessionOptions {
@@ -82,6 +94,10 @@ export interface SessionOptions {
   readonly pingTimeoutMs?: number
   /** How long a connection must live to count as stable. Milliseconds. @default 10_000 */
   readonly stableAfterMs?: number
+  /** Syncs with a plain relay, by whole states; undefined: such a relay is not used. */
+  readonly plain: PlainLink | undefined
+  /** A sync server is known as such and will be asked for everything after {@link SessionOptions.getCursor}. */
+  onSyncServer(): void
   getCursor(): string
   /** Whether documents must not come as merged states. */
   refusesStates(): boolean
@@ -94,7 +110,7 @@ export interface SessionOptions {
   onPresence(event: unknown): void
   onAnswer(eventId: string, accepted: boolean, reason: string): void
   /** The connection is authenticated and caught up: events may be sent. */
-  onLive(send: (text: string) => void): void
+  onLive(send: (text: string) => void, mode: SyncMode): void
   /** The connection that was there is gone. */
   onDown(): void
   onChange(): void
@@ -114,7 +130,7 @@ export function createSession(options: SessionOptions): Session {
   const pingTimeoutMs = options.pingTimeoutMs ?? 10_000
   const stableAfterMs = options.stableAfterMs ?? 10_000
   const backoff = createBackoff(options.random)
-  let status: SessionStatus = { state: 'offline', problem: undefined, retryAtMs: undefined }
+  let status: SessionStatus = { state: 'offline', problem: undefined, retryAtMs: undefined, mode: undefined }
   let connection: Connection | undefined
   /** Counts attempts, so that what belongs to an earlier one is told apart. */
   let attempt = 0
@@ -122,28 +138,32 @@ export function createSession(options: SessionOptions): Session {
   let responseTimer: TimerHandle
   let stableTimer: TimerHandle
   let authEventId: string | undefined
-  /** Whether the server is known to keep every update; asked before anything is sent to it. */
-  let isSuitable = false
+  /** The server, once it is known to keep every update; asked before anything is sent to it. */
+  let syncServer: ServerInfo | undefined
   /** The asking of the attempt at hand: an answer that never comes must not keep the next one from asking. */
-  let checking: Promise<void> = Promise.resolve()
+  let checking: Promise<ServerInfo> = Promise.reject()
+  checking.catch(() => {})
+  /** Whether a plain relay goes on only after a login, and why it refused one. */
+  let login: { isNeeded: boolean; refusal: string | undefined } = { isNeeded: false, refusal: undefined }
   /** Ends that asking with its attempt. Node's fetch can wait long for a server that was killed. */
   let asking = new AbortController()
   /** Documents whose whole log is asked for, one after another; the first is under way. */
   let wanted: DocumentAddress[] = []
 
   function setStatus(state: ConnectionState, change: Partial<SessionStatus> = {}): void {
-    status = { state, problem: status.problem, retryAtMs: undefined, ...change }
+    status = { ...status, state, retryAtMs: undefined, ...change }
     options.onChange()
   }
 
   function dial(): void {
     const current = ++attempt
     authEventId = undefined
+    login = { isNeeded: false, refusal: undefined }
     setStatus('connecting')
     expectResponse()
     // Once known it is known, whatever became of other askings.
     asking = new AbortController()
-    checking = isSuitable ? Promise.resolve() : checkServer()
+    checking = syncServer === undefined ? checkServer() : Promise.resolve(syncServer)
     checking.catch(() => {})
     const ifCurrent =
       <A extends unknown[]>(handler: (...args: A) => void) =>
@@ -151,7 +171,7 @@ export function createSession(options: SessionOptions): Session {
         if (current === attempt) handler(...args)
       }
     connection = transport.dial(url, {
-      onOpen: ifCurrent(() => setStatus('authenticating')),
+      onOpen: ifCurrent(() => opened(current)),
       onMessage: ifCurrent((text) => {
         expectResponse()
         handleText(text, current)
@@ -160,24 +180,58 @@ export function createSession(options: SessionOptions): Session {
     })
   }
 
-  /** Never sends increments to a server that would keep only the newest event of an address. */
-  async function checkServer(): Promise<void> {
-    let info: unknown
+  /** Finds out what the server is: a plain one gets no increments, of which it would keep only the newest. */
+  async function checkServer(): Promise<ServerInfo> {
+    let info: ServerInfo
     try {
-      info = await transport.fetchInfo(url, asking.signal)
+      info = readServerInfo(await transport.fetchInfo(url, asking.signal))
     } catch (error) {
       throw toSyncError(error, 'CONNECTION_FAILED')
     }
-    if ((info as { yjs_sync?: unknown } | null)?.yjs_sync !== 1) {
+    if (info.mode === 'plain' && options.plain === undefined) {
       throw new SyncError(
         'RELAY_UNSUITABLE',
         `${url} is a relay without "yjs_sync": it would keep only the newest of a chat's updates`,
       )
     }
-    isSuitable = true
-    options.onServerLimits({ maxEventBytes: maxEventBytesOf(info) })
-    const { self } = info as { self?: unknown }
-    options.onServerKey(isHex64(self) ? self : undefined)
+    options.onServerLimits({ maxEventBytes: info.maxEventBytes })
+    if (info.mode === 'sync') {
+      syncServer = info
+      options.onServerKey(info.key)
+    }
+    return info
+  }
+
+  /** Goes on with what the server is, once that is known and while the attempt is the one at hand. */
+  function whenKnown(current: number, goOn: (info: ServerInfo) => void): void {
+    checking.then(
+      (info) => {
+        if (current === attempt) goOn(info)
+      },
+      (error: unknown) => {
+        if (current !== attempt) return
+        const problem = toSyncError(error, 'CONNECTION_FAILED')
+        if (problem.code === 'RELAY_UNSUITABLE') giveUp(problem)
+        else retry(problem)
+      },
+    )
+  }
+
+  function opened(current: number): void {
+    setStatus('authenticating')
+    // A plain relay may never ask for a login; a sync server speaks first.
+    whenKnown(current, ({ mode, maxQueryEvents }) => {
+      if (mode !== 'plain') return
+      logger.info('this is a plain relay: documents are synced by whole states', { url })
+      setStatus('catching-up', { mode })
+      expectResponse()
+      options.plain?.open(sendPlain, maxQueryEvents)
+    })
+  }
+
+  function sendPlain(text: string): void {
+    connection?.send(text)
+    if (status.state === 'catching-up') expectResponse()
   }
 
   /** Starts the deadline for the server's next word anew. Once live, silence is fine, but not for ever. */
@@ -220,6 +274,11 @@ export function createSession(options: SessionOptions): Session {
   }
 
   function handleMessage(message: RelayMessage, current: number): void {
+    if (status.mode === 'plain') {
+      // Now it is this side that works.
+      if (message.type === 'EOSE' && status.state === 'catching-up') clock.clearTimeout(responseTimer)
+      options.plain?.take(message)
+    }
     switch (message.type) {
       case 'AUTH':
         authenticate(message.challenge, current).catch((error: unknown) => {
@@ -276,20 +335,22 @@ export function createSession(options: SessionOptions): Session {
 
   function authenticated(accepted: boolean, reason: string, current: number): void {
     if (!accepted) {
-      loginRefused(reason)
+      whenKnown(current, ({ mode }) => {
+        login.refusal = reason
+        if (mode === 'sync' || login.isNeeded) loginRefused(reason)
+        else logger.warn('the relay refused the login, and may serve without one', { reason })
+      })
       return
     }
-    checking.then(
-      () => {
-        if (current === attempt) subscribe()
-      },
-      (error: unknown) => {
-        if (current !== attempt) return
-        const problem = toSyncError(error, 'CONNECTION_FAILED')
-        if (problem.code === 'RELAY_UNSUITABLE') giveUp(problem)
-        else retry(problem)
-      },
-    )
+    whenKnown(current, ({ mode }) => {
+      if (mode === 'plain') {
+        options.plain?.loggedIn()
+        return
+      }
+      options.onSyncServer()
+      setStatus('catching-up', { mode })
+      subscribe()
+    })
   }
 
   /** A clock can be set right, a server can recover; a login that is wrong stays wrong (trap C11). */
@@ -338,6 +399,7 @@ export function createSession(options: SessionOptions): Session {
       'CONNECTION_FAILED',
       `the connection to ${url} ${code === 1006 ? 'broke or could not be made' : `was closed with ${code}`}${reason === '' ? '' : `: ${reason}`}`,
     )
+    if (status.mode === 'plain') options.plain?.down(code)
     if (code >= STOP_CODES.from && code <= STOP_CODES.to) giveUp(problem)
     else retry(problem)
   }
@@ -353,6 +415,7 @@ export function createSession(options: SessionOptions): Session {
     wanted = []
     old?.close(1000, '')
     asking.abort()
+    options.plain?.down(undefined)
     options.onDown()
   }
 
@@ -380,7 +443,7 @@ export function createSession(options: SessionOptions): Session {
     },
     start() {
       if (status.state !== 'offline' && status.state !== 'stopped') return
-      status = { state: 'offline', problem: undefined, retryAtMs: undefined }
+      status = { ...status, state: 'offline', problem: undefined, retryAtMs: undefined }
       backoff.reset()
       dial()
     },
@@ -408,12 +471,16 @@ export function createSession(options: SessionOptions): Session {
       setStatus('live', { problem: undefined })
       expectResponse()
       stableTimer = clock.setTimeout(() => backoff.reset(), stableAfterMs)
-      options.onLive((text) => current.send(text))
+      options.onLive((text) => current.send(text), status.mode ?? 'sync')
     },
     fail(error) {
       // It may be another server by now, with another key.
-      isSuitable = false
+      syncServer = undefined
       retry(toSyncError(error, 'STORE_FAILED'))
+    },
+    needLogin() {
+      login.isNeeded = true
+      if (login.refusal !== undefined) loginRefused(login.refusal)
     },
   }
 }
@@ -425,17 +492,4 @@ function isPresence(event: unknown): boolean {
 /** Part of one document's log says nothing of how far the others are. */
 function withoutCursor(event: unknown): Incoming {
   return { type: 'event', event, cursor: undefined, isRefetched: true }
-}
-
-/** Room that the envelope of an event takes in a message. */
-const ENVELOPE_BYTES = 16
-
-/** The largest event that a server's NIP-11 document allows; without bound where it says nothing. */
-function maxEventBytesOf(info: unknown): number {
-  const limitation = (info as { limitation?: Record<string, unknown> }).limitation ?? {}
-  const { max_message_length, max_content_length } = limitation
-  const bounds = [Number.POSITIVE_INFINITY]
-  if (typeof max_message_length === 'number') bounds.push(max_message_length - ENVELOPE_BYTES)
-  if (typeof max_content_length === 'number') bounds.push(max_content_length)
-  return Math.min(...bounds)
 }

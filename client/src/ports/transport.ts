@@ -18,7 +18,8 @@ export interface Transport {
   /** Begins to connect; the outcome comes through the handlers, never before this returns. */
   dial(url: string, handlers: ConnectionHandlers): Connection
   /**
-   * The server's NIP-11 document, parsed JSON. Rejects with `CONNECTION_FAILED` when it can't be had. Once the
+   * The server's NIP-11 document, parsed JSON; undefined where the server answers and has none. Rejects with
+   * `CONNECTION_FAILED` when that can't be found out. Once the
    * signal is aborted nobody waits for it any more: it should let go of sockets and timers.
    */
   fetchInfo(url: string, signal?: AbortSignal): Promise<unknown>

@@ -1,0 +1,204 @@
+import {
+  type Clock,
+  type Coverage,
+  createCoverage,
+  type EventVerifier,
+  formatAddress,
+  getOrCreate,
+  isPlainState,
+  type Limits,
+  type Logger,
+  type NostrEvent,
+  type PlainState,
+  parseEvent,
+  parsePlainState,
+} from '@onyx-sync/shared'
+import type { Documents } from './documents.js'
+import type { PlainNote } from './plain-note.js'
+import type { RemoteUpdate } from './remote-updates.js'
+
+/** A state as it came from a plain relay. */
+export interface ReceivedState extends PlainState {
+  readonly event: NostrEvent
+  /** {@link PlainState.address} as text. */
+  readonly name: string
+}
+
+/** Applies the states of a plain relay, and knows of which documents the relay lacks something. */
+export interface PlainInbox {
+  /** Events set aside because they weren't what an author signed. */
+  readonly setAside: number
+  receive(event: unknown): void
+  /** Everything comes anew: what the relay has is gathered from here on. */
+  beginReading(): void
+  /** Resolves when everything received so far is applied and stored. Rejects with `STORE_FAILED`. */
+  settled(): Promise<void>
+  /** Documents of which no event since {@link beginReading} holds everything that is here. */
+  lacking(): Promise<string[]>
+  /** Whether a state holds everything that is here. */
+  holdsAll(state: ReceivedState): Promise<boolean>
+  /** The connection is gone; what was received and not applied will come again. */
+  abandon(): void
+}
+
+export interface PlainInboxOptions {
+  readonly pubkey: string
+  readonly documents: Documents
+  readonly verifier: EventVerifier
+  readonly clock: Clock
+  readonly limits: Limits
+  readonly logger: Logger
+  readonly note: PlainNote
+  /** Called with each state that is applied, in order. */
+  onApplied(state: ReceivedState): void
+  /** Called after each batch with the documents in it. */
+  onBatch(addresses: readonly string[]): void
+  onFailed(error: unknown): void
+}
+
+/** States applied in one batch: each may be as large as an event can be. */
+const MAX_BATCH = 32
+
+export function createPlainInbox(options: PlainInboxOptions): PlainInbox {
+  const { pubkey, documents, verifier, clock, limits, logger } = options
+  let setAside = 0
+  let queue: unknown[] = []
+  let draining: Promise<void> | undefined
+  let epoch = 0
+  const coverages = new Map<string, Coverage>()
+  /** When the relay's copies say that the members were stated last, by document. */
+  const statedAt = new Map<string, number>()
+
+  async function drain(): Promise<void> {
+    while (queue.length > 0) {
+      const startedIn = epoch
+      const states = queue.splice(0, MAX_BATCH).flatMap(open)
+      // Who may write is what the owners say; so their states come first.
+      await apply(states.filter(({ event, address }) => event.pubkey === address.owner))
+      if (startedIn !== epoch) continue
+      await apply(
+        states.filter(({ event, address, name }) => event.pubkey !== address.owner && isMember(event, name)),
+      )
+      if (startedIn === epoch) options.onBatch(states.map(({ name }) => name))
+      // Lets timers and the app run between batches.
+      await new Promise<void>((resolve) => clock.setTimeout(resolve, 0))
+    }
+  }
+
+  /** A state that can be read; nothing for what is none of ours. Its signature is checked if it changes something. */
+  function open(value: unknown): ReceivedState[] {
+    try {
+      const event = parseEvent(value, limits)
+      if (!isPlainState(event)) return []
+      const state = parsePlainState(event, limits)
+      return [{ ...state, event, name: formatAddress(state.address) }]
+    } catch (error) {
+      setAside++
+      logger.error('a received event was set aside', { error: String(error) })
+      return []
+    }
+  }
+
+  function isMember({ pubkey: author }: NostrEvent, name: string): boolean {
+    return documents.info(name)?.members.some((member) => member.pubkey === author) ?? false
+  }
+
+  async function apply(states: readonly ReceivedState[]): Promise<void> {
+    if (states.length === 0) return
+    const wrong = new Set<ReceivedState>()
+    setAside += await documents.applyRemote(
+      states.filter((state) => isMeant(state)).map((state) => toUpdate(state, () => wrong.add(state))),
+      () => options.note.set(),
+    )
+    for (const state of states) {
+      if (wrong.has(state) || !isMeant(state)) continue
+      getOrCreate(coverages, state.name, createCoverage).add(state.update)
+      statedAt.set(state.name, Math.max(statedAt.get(state.name) ?? -1, state.members?.statedAt ?? -1))
+      options.onApplied(state)
+    }
+  }
+
+  /** Anybody can name anybody in a `p` tag, and relays send more than was asked for. */
+  function isMeant({ address, name, members }: ReceivedState): boolean {
+    if (address.owner === pubkey || documents.info(name) !== undefined) return true
+    return members?.list.some((member) => member.pubkey === pubkey) ?? false
+  }
+
+  function toUpdate(state: ReceivedState, onWrong: () => void): RemoteUpdate {
+    const { event, name, update, members } = state
+    return {
+      address: name,
+      update,
+      author: event.pubkey,
+      // A whole state: what its author wrote of it can't be told.
+      clientIds: [],
+      members: members !== undefined && isNewer(name, members) ? members : undefined,
+      statedAt: undefined,
+      logged: undefined,
+      verify() {
+        try {
+          verifier.verify(event)
+        } catch (error) {
+          onWrong()
+          throw error
+        }
+      },
+    }
+  }
+
+  /** Of two statements of one second the same one wins on every device. */
+  function isNewer(name: string, { list, statedAt: at }: NonNullable<PlainState['members']>): boolean {
+    const known = documents.info(name)
+    if (known === undefined || known.membersStatedAt !== at) return true
+    return JSON.stringify(list) > JSON.stringify(known.members)
+  }
+
+  function lacksStatement(name: string): boolean {
+    const info = documents.info(name)
+    const isOwn = name.split(':')[1] === pubkey
+    return isOwn && info !== undefined && info.membersStatedAt > (statedAt.get(name) ?? -1)
+  }
+
+  return {
+    get setAside() {
+      return setAside
+    },
+    receive(event) {
+      queue.push(event)
+      draining ??= drain()
+        .catch((error: unknown) => {
+          queue = []
+          options.onFailed(error)
+        })
+        .finally(() => {
+          draining = undefined
+        })
+    },
+    beginReading() {
+      coverages.clear()
+      statedAt.clear()
+    },
+    async settled() {
+      while (draining !== undefined) await draining
+      await documents.journal.flush()
+    },
+    async lacking() {
+      const names: string[] = []
+      for (const { address } of documents.list()) {
+        const coverage = coverages.get(address) ?? createCoverage()
+        const isHeld = await documents.read(address, (doc) => coverage.covers(doc))
+        if (!isHeld || lacksStatement(address)) names.push(address)
+      }
+      return names
+    },
+    holdsAll(state) {
+      const coverage = createCoverage()
+      coverage.add(state.update)
+      return documents.read(state.name, (doc) => coverage.covers(doc))
+    },
+    abandon() {
+      epoch++
+      queue = []
+    },
+  }
+}

@@ -1,0 +1,61 @@
+import * as Y from 'yjs'
+import { getOrCreate } from './collections.js'
+
+/** Which structs and deletions some updates hold together, without what is in them. */
+export interface Coverage {
+  /** Throws what `Y.decodeUpdate` throws. */
+  add(update: Uint8Array): void
+  /** Whether the updates hold everything that is applied in a document: every struct and every deletion (trap Y1). */
+  covers(doc: Y.Doc): boolean
+}
+
+interface Range {
+  from: number
+  to: number
+}
+
+/** Ranges of clocks by Yjs client id, in any order and overlapping. */
+type Ranges = Map<number, Range[]>
+
+export function createCoverage(): Coverage {
+  const structs: Ranges = new Map()
+  const deleted: Ranges = new Map()
+  return {
+    add(update) {
+      const decoded = Y.decodeUpdate(update)
+      for (const struct of decoded.structs) {
+        // A skip stands for what the update lacks.
+        if (!(struct instanceof Y.Skip)) include(structs, struct.id.client, struct.id.clock, struct.length)
+      }
+      for (const [client, ranges] of decoded.ds.clients)
+        for (const { clock, len } of ranges) include(deleted, client, clock, len)
+    },
+    covers({ store }) {
+      for (const client of store.clients.keys())
+        if (!isCovered(structs, client, 0, Y.getState(store, client))) return false
+      for (const [client, ranges] of Y.createDeleteSetFromStructStore(store).clients) {
+        for (const { clock, len } of ranges) if (!isCovered(deleted, client, clock, clock + len)) return false
+      }
+      return true
+    },
+  }
+}
+
+function include(ranges: Ranges, client: number, from: number, length: number): void {
+  const list = getOrCreate(ranges, client, () => [])
+  const last = list[list.length - 1]
+  // Within an update they follow one another.
+  if (last !== undefined && last.to === from) last.to += length
+  else list.push({ from, to: from + length })
+}
+
+function isCovered(ranges: Ranges, client: number, from: number, to: number): boolean {
+  let reached = from
+  const list = ranges.get(client) ?? []
+  list.sort((a, b) => a.from - b.from)
+  for (const range of list) {
+    if (reached >= to || range.from > reached) break
+    reached = Math.max(reached, range.to)
+  }
+  return reached >= to
+}
