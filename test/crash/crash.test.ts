@@ -10,7 +10,7 @@ import { runDeadConnection, runStoppedDevice, runStoppedServer } from './signals
 const timeout = 120_000 + TOTAL_KILLS * 5_000
 
 describe.concurrent('processes that are killed', () => {
-  it('[S5][ING5][CRS1][CRS2] a server that is killed under load keeps and serves all that got OK, once', {
+  it('[S5][ING5][CRS1][CRS2][VFY1] a server that is killed under load keeps and serves all that got OK, once', {
     timeout,
   }, async (context) => {
     report(context, await withScope((scope) => runServerKills(scope, { seed: SEED, kills: SERVER_KILLS })))

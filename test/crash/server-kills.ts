@@ -1,6 +1,7 @@
 import type { NostrEvent } from '@onyx-sync/shared'
 import { createSeededRandom, type SeededRandom } from '@onyx-sync/testing'
 import { chatEvent, noise, type TestKey, testKey } from '../support/events.js'
+import { verifyData } from '../support/verified-data.js'
 import { BrokenPromise } from './plan.js'
 import {
   type Child,
@@ -170,12 +171,22 @@ export async function runServerKills(scope: Scope, options: ServerKillsOptions):
   checkLog(log, publishers)
   reader.check(new Set(log.map(({ id }) => id)))
   await child.kill()
+  await checkData(data)
   return {
     kills: kills + killsWhileStarting,
     killsWhileStarting,
     confirmed: log.length,
     cutOff,
     seconds: Math.round((Date.now() - startedAt) / 1000),
+  }
+}
+
+/** Everything that the server keeps beside the events is what they give. */
+async function checkData(data: string): Promise<void> {
+  const { list } = await verifyData(data)
+  const [first] = list
+  if (first !== undefined) {
+    throw new BrokenPromise('VFY1', `${list.length} faults in what the kills left: ${JSON.stringify(first)}`)
   }
 }
 
