@@ -123,4 +123,20 @@ describe('whom Yjs client ids belong to', () => {
     const bobs = chatEvent(bob, { owner: alice, chatId: 'new', update: append(lost, 'going on') })
     expect((await b.publish(bobs)).accepted).toBe(true)
   })
+
+  it('[YID3][Y6] repeating what an owner brought back makes nobody its author', async () => {
+    const { a, b, c } = await sharedChat()
+    const lost = new Y.Doc()
+    const first = append(lost, 'by bob')
+    const members = membersOf(bob, carol)
+    const restored = { members, update: first, checkpoint: true, chatId: 'restored' }
+    expect((await a.publish(chatEvent(alice, restored))).accepted).toBe(true)
+    const repeated = Y.encodeStateAsUpdate(copyOf(first))
+    for (const checkpoint of [true, false]) {
+      const event = chatEvent(carol, { owner: alice, chatId: 'restored', update: repeated, checkpoint })
+      expect((await c.publish(event)).accepted).toBe(true)
+    }
+    const going = chatEvent(bob, { owner: alice, chatId: 'restored', update: append(lost, 'going on') })
+    expect(await b.publish(going)).toMatchObject({ accepted: true })
+  })
 })

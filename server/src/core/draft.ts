@@ -99,7 +99,9 @@ function assemble(
     const ownerOf = (id: number) => writers.get(`${id} ${address}`)
     const foreign = clientIds.filter((id) => ![undefined, event.pubkey].includes(ownerOf(id)))
     const free = clientIds.filter((id) => ownerOf(id) === undefined)
-    if (!framed.checkpoint && foreign.length === 0) return { bringsNews: true, claimed: free }
+    // A member must not get hold of client ids that are nobody's by repeating what was written under them.
+    const mayTake = event.pubkey !== owner && free.length > 0
+    if (!framed.checkpoint && foreign.length === 0 && !mayTake) return { bringsNews: true, claimed: free }
     const { bringsNews, newWriters } = await checkpoints.compare(content, updates.get(address) ?? [])
     const restores = framed.checkpoint && event.pubkey === owner
     const forged = foreign.filter((id) => newWriters.includes(id))
@@ -111,7 +113,8 @@ function assemble(
     }
     // Whose they are isn't said by an owner who brings them back; they are free for who goes on under them.
     const isShared = statedMembers.length > 0 || hasOthers(address, event.pubkey)
-    return { bringsNews, claimed: restores && isShared ? [] : free }
+    const written = free.filter((id) => newWriters.includes(id))
+    return { bringsNews, claimed: restores && isShared ? [] : written }
   }
 
   /** Whether anybody else may have written to a document. */
