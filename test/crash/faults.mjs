@@ -20,7 +20,9 @@ const FAULTS = {
   ],
   // An event that comes again is stored again.
   'stored-again': [
-    ['server/dist/core/ingest.js', /known\[index\] === true \|\| draft\.ids\.has\([^)]*\)/, 'false'],
+    ['server/dist/core/ingest.js', /known\[index\] !== true/, 'true'],
+    ['server/dist/core/ingest.js', /known\[index\] === true \? 'duplicate' : /, ''],
+    ['server/dist/core/ingest.js', /draft\.has\(checked\.event\.id\)/, 'false'],
   ],
   // The call returns, the write comes a little later.
   'edit-early': [
@@ -70,11 +72,19 @@ const FAULTS = {
   ],
   // What is signed counts as sent, and what is sent as saved.
   'saved-early': [
-    ['client/dist/core/outbox.js', /state === 'pending' \|\| state === 'staged'/, `state === 'pending'`],
+    [
+      'client/dist/core/outbox-queries.js',
+      /state === 'pending' \|\| state === 'staged'/,
+      `state === 'pending'`,
+    ],
   ],
   // What was sent without an answer is signed anew after a crash.
   'signed-again': [
-    ['client/dist/core/outbox.js', /journal\.add\(\{ outboxPut: \[staged\.entry\], outboxDelete \}\);/, ''],
+    [
+      'client/dist/core/outbox-sender.js',
+      /journal\.add\(\{ outboxPut: \[staged\.entry\], outboxDelete \}\);/,
+      '',
+    ],
   ],
   // The queue lives in memory only.
   'outbox-lost': [
