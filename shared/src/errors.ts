@@ -46,6 +46,7 @@ export const ERROR_CODES = {
   RELAY_UNSUITABLE: { prefix: 'error', retryable: false },
   DOCUMENT_NOT_FOUND: { prefix: 'error', retryable: false },
   DOCUMENT_NOT_HELD: { prefix: 'error', retryable: true },
+  DOCUMENT_IN_USE: { prefix: 'error', retryable: true },
   MESSAGE_NOT_FOUND: { prefix: 'error', retryable: false },
   VALUE_INVALID: { prefix: 'invalid', retryable: false },
 } as const satisfies Record<string, { prefix: string; retryable: boolean }>

@@ -168,7 +168,9 @@ describe('summaries of documents', () => {
       setTimeout: (callback, ms) =>
         ms === 1_000 ? due.push(callback) : systemClock.setTimeout(callback, ms),
     }
-    const gathered = () => due.splice(0).forEach((callback) => callback())
+    const gathered = () => {
+      for (const callback of due.splice(0)) callback()
+    }
     const a = await connect(await runServer({ clock }), alice)
     const { cursor } = await a.request('list', { ...LIST, after: '' })
     const from = a.messages.length
