@@ -15,6 +15,7 @@ const OPTIONS = {
   quality: { type: 'string' },
   url: { type: 'string' },
   timeout: { type: 'string' },
+  hold: { type: 'string' },
   watch: { type: 'boolean' },
   all: { type: 'boolean' },
   json: { type: 'boolean' },

@@ -1,5 +1,6 @@
 import type { Clock, EventVerifier, Limits, Logger, Random, Signer, SyncErrorCode } from '@onyx-sync/shared'
 import type { CompactionOptions } from './core/compaction.js'
+import type { HoldChoice } from './core/hold-choice.js'
 import type { EditState, RefusedEntry, RefusedExport } from './core/outbox-queries.js'
 import type { DocumentPresence } from './core/presence-room.js'
 import type { SyncMode } from './core/server-info.js'
@@ -51,6 +52,11 @@ export interface SyncClientOptions {
   readonly batching?: Batching
   /** When a document's rows in the log are replaced by one. For tests only: the defaults fit any device. */
   readonly compaction?: CompactionOptions
+  /**
+   * Which documents this device holds; of the others it has the list, where the server offers that. Can be changed
+   * with {@link SyncClient.hold}. @default as chosen before; `'all'` on a new device
+   */
+  readonly hold?: HoldChoice
   /** For tests only, see `OutboxOptions.inFlightPerLane`. @default 1 */
   readonly inFlightPerDocument?: number
 }
@@ -92,7 +98,10 @@ export interface SyncStatus {
   readonly unsent: number
   /** Edits that the server refused; see {@link SyncClient.refused}. */
   readonly refused: number
-  /** Whether everything that the server has is applied and stored here, on the connection that is live now. */
+  /**
+   * Whether everything that the server has is applied and stored here, on the connection that is live now; of what
+   * this device holds.
+   */
   readonly isCaughtUp: boolean
   /** What is in the way, or what went wrong last; undefined when all is well. */
   readonly problem: { readonly code: SyncErrorCode; readonly message: string } | undefined
@@ -106,7 +115,7 @@ export interface SyncStatus {
   readonly mode: SyncMode | undefined
   /** The server's position that this device has reached; empty before the first catch-up. Opaque. */
   readonly cursor: string
-  /** Documents on this device. */
+  /** Documents on this device, those included that are only listed. */
   readonly documents: number
   /** While a device catches up by merged states: documents it has, of those that changed. */
   readonly progress: { readonly done: number; readonly total: number } | undefined
@@ -152,6 +161,11 @@ export interface SyncClient {
    * over or the server won't be reached any more. Needs {@link SyncClient.connect}.
    */
   synced(options?: { readonly timeoutMs?: number }): Promise<boolean>
+  /**
+   * Chooses anew which documents this device holds. Resolves when the choice is kept; bodies come, and go, when
+   * there is a connection, and go only when all of them is saved. Rejects with `VALUE_INVALID` or `STORE_FAILED`.
+   */
+  hold(choice: HoldChoice): Promise<void>
   /** Resolves when every edit made so far, also on a `Y.Doc` itself, is durable here. Rejects with `STORE_FAILED`. */
   flush(): Promise<void>
   /** The newest edit that this device made to a document; keep it to ask for its state later, also after a restart. */

@@ -15,7 +15,11 @@ import {
 import { createWebSocketTransport } from './adapters/websocket-transport.js'
 import type { SyncClient, SyncClientOptions, SyncStatus } from './client-api.js'
 import { checkBatching, checkHeartbeat, checkRandom, checkUrl } from './client-options.js'
-import { createDocuments } from './core/documents.js'
+import { createBodyLoader } from './core/body-loader.js'
+import { createChatList, META_LIST_CURSOR } from './core/chat-list.js'
+import { createDocuments, type Documents } from './core/documents.js'
+import { checkHoldChoice, readHoldChoice } from './core/hold-choice.js'
+import { createHolding, type Holding, META_HOLD, META_SCOPE, type Scope } from './core/holding.js'
 import { createInbox, type Inbox, META_CURSOR } from './core/inbox.js'
 import { createOutbox, type Outbox } from './core/outbox.js'
 import { createPacing } from './core/pacing.js'
@@ -60,13 +64,16 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
   const verifier = options.verifier ?? pureVerifier
   checkRandom(random)
   const upkeep = checkUpkeep(options)
-  const { pubkey, deviceId, cursor, serverKey, plainNote } = await openAccount(store, signer, random)
+  const given = options.hold === undefined ? undefined : checkHoldChoice(options.hold)
+  const { pubkey, deviceId, cursor, serverKey, plainNote, meta } = await openAccount(store, signer, random)
+  const chosen = readHoldChoice(meta[META_HOLD])
   const batching = checkBatching(options.batching)
   const listeners = new Set<(status: SyncStatus) => void>()
   let localProblem: SyncStatus['problem']
   let isClosed = false
   let outbox: Outbox | undefined
   let session: Session | undefined
+  let holding: Holding | undefined
 
   function noteProblem(error: unknown): void {
     const { code, message } = toSyncError(error, 'STORE_FAILED')
@@ -88,6 +95,8 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
     random,
     compaction: upkeep.compaction,
     firstUnsigned: (address) => outbox?.firstUnsigned(address),
+    accepts: (address) => holding?.accepts(address) !== false,
+    bodyOfNew: (address, isMadeHere) => holding?.bodyOfNew(address, isMadeHere) ?? 'held',
     onCommitted(outboxPut: readonly OutboxEntry[]) {
       if (localProblem?.code === 'STORE_FAILED') localProblem = undefined
       outbox?.added(outboxPut)
@@ -145,12 +154,44 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
     limits,
     trust,
     cursor,
-    onCaughtUp: () => session?.caughtUp(),
+    accepts: (address) => holding?.accepts(address) !== false,
     onCompared: () => note.clear(),
+    onCaughtUp() {
+      holding?.caughtUp()
+      session?.caughtUp()
+    },
     onReset: () => session?.resubscribe(),
     onIncomplete: (address) => session?.fetchLog(address),
     onFailed: (error) => session?.fail(error),
   })
+
+  holding = createHolding({
+    documents,
+    store,
+    trust,
+    list: createChatList({
+      documents,
+      store,
+      trust,
+      verifier,
+      limits,
+      cursor: meta[META_LIST_CURSOR] ?? '',
+      onChange: () => holding?.look(),
+      onFailed: (error) => session?.fail(error),
+    }),
+    loader: createBodyLoader({ trust, verifier, limits, logger }),
+    clock,
+    limits,
+    choice: given ?? chosen ?? 'all',
+    scope: scopeOf(meta, cursor),
+    isChoiceNew: given !== undefined && JSON.stringify(given) !== JSON.stringify(chosen),
+    mayLack: () => note.isSet,
+    session: () => session,
+    inbox: () => inbox,
+    outbox: () => outbox as Outbox,
+    onChange: changed,
+  })
+  if (given !== undefined) documents.journal.add({ meta: { [META_HOLD]: JSON.stringify(given) } })
 
   const presence = createPresence({ pubkey, signer, verifier, clock, random, logger, limits })
 
@@ -193,6 +234,10 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
         if (note.isSet) inbox.compareAll()
       },
       getCursor: () => inbox.cursor,
+      getFilters: () => holding?.filters() ?? [],
+      prepare: () => holding?.prepare() ?? Promise.resolve(),
+      onSummaries: (isOffered) => holding?.onSummaries(isOffered),
+      onPlainRelay: () => holding?.onPlainRelay(),
       refusesStates: () => trust.refusesStates,
       onServerKey(key) {
         trust.introduced(key)
@@ -211,6 +256,7 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
       onLive(send, mode) {
         localProblem = undefined
         if (mode === 'plain') {
+          holding?.caughtUpPlainly()
           // No increments, and no presence, which would be shown to anybody.
           plain?.start(send)
           outbox?.start(send, plain?.publish)
@@ -218,8 +264,10 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
         }
         outbox?.start(send)
         presence.start(send)
+        holding?.live()
       },
       onDown() {
+        holding?.down()
         presence.stop()
         inbox.abandon()
         outbox?.stop()
@@ -235,7 +283,7 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
       connection: connection?.state ?? 'offline',
       unsent: counts.unsent + documents.journal.unwrittenEdits() + (plain?.lacking ?? 0),
       refused: counts.refused,
-      isCaughtUp: connection?.state === 'live',
+      isCaughtUp: connection?.state === 'live' && holding?.isSettled === true,
       problem: connection?.problem ?? localProblem ?? describe(trust.problem),
       retryAtMs: connection?.retryAtMs,
       mode: connection?.mode,
@@ -287,8 +335,13 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
     return session
   }
 
-  const streams = createStreams({ deviceId, documents, store, clock, random })
-  const chats = createChats({ pubkey, deviceId, documents, streams, store, clock, random })
+  const bodies = withBodies(documents, holding)
+  const streams = createStreams({ deviceId, documents: bodies, store, clock, random })
+  const chats = createChats({
+    ...{ pubkey, deviceId, streams, store, clock, random },
+    documents: bodies,
+    evict: (address) => (holding as Holding).evict(address),
+  })
   // Where it can't be written now, the edit is kept in memory, the status says why, and opening goes on.
   await streams.markInterrupted().catch(noteProblem)
 
@@ -333,6 +386,7 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
       ).finally(endHurry)
     },
 
+    hold: async (choice) => holding?.choose(checkHoldChoice(choice)),
     flush,
     lastEdit: (address) => ({ address, seq: outbox?.lastEdit(address) ?? 0 }),
     stateOf(edit) {
@@ -411,6 +465,33 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
   return client
 }
 
+/** The documents as an app uses them: what isn't here is brought first. */
+function withBodies(documents: Documents, holding: Holding): Documents {
+  return {
+    ...documents,
+    read: (address, look) => holding.using(address, () => documents.read(address, look)),
+    edit: (address, change) => holding.using(address, () => documents.edit(address, change)),
+    setMembers: (address, members) => holding.using(address, () => documents.setMembers(address, members)),
+    async open(address) {
+      const opened = await holding.using(address, () => documents.open(address))
+      return {
+        doc: opened.doc,
+        release() {
+          opened.release()
+          holding.look()
+        },
+      }
+    },
+  }
+}
+
+/** A device from before it could choose has everything up to its cursor. */
+function scopeOf(meta: Readonly<Record<string, string>>, cursor: string): Scope | undefined {
+  const scope = meta[META_SCOPE]
+  if (scope === 'all' || scope === 'some') return scope
+  return cursor === '' ? undefined : 'all'
+}
+
 function describe(error: SyncError | undefined): SyncStatus['problem'] {
   return error === undefined ? undefined : { code: error.code, message: error.message }
 }
@@ -439,6 +520,7 @@ async function openAccount(
   cursor: string
   serverKey: string | undefined
   plainNote: string | undefined
+  meta: Readonly<Record<string, string>>
 }> {
   const pubkey = await signer.getPublicKey()
   if (!isHex64(pubkey))
@@ -462,5 +544,6 @@ async function openAccount(
     cursor: meta[META_CURSOR] ?? '',
     serverKey: meta[META_SERVER_KEY],
     plainNote: meta[META_PLAIN],
+    meta,
   }
 }

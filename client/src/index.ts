@@ -13,6 +13,7 @@ export {
 export { createSyncClient } from './client.js'
 export type { Batching, EditRef, Heartbeat, SyncClient, SyncClientOptions, SyncStatus } from './client-api.js'
 export type { CompactionOptions } from './core/compaction.js'
+export type { HoldChoice } from './core/hold-choice.js'
 export type { EditState, RefusedEntry, RefusedExport } from './core/outbox-queries.js'
 export type { DocumentPresence, PresenceState } from './core/presence-room.js'
 export type { SyncMode } from './core/server-info.js'

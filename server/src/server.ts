@@ -287,6 +287,7 @@ function toMetrics({ counters, states }: Relay, log: EventLog): Metric[] {
     counter('events_refused', 'Events refused.', counters.eventsRefused),
     counter('events_sent', 'Events sent to subscriptions.', counters.eventsSent),
     counter('states_sent', 'State events sent in place of events.', counters.statesSent),
+    counter('summaries_sent', 'Summaries of documents sent.', counters.summariesSent),
     counter('commits_failed', 'Writes to the log that failed.', counters.commitsFailed),
   ]
 }

@@ -14,6 +14,7 @@ export const ERROR_CODES = {
   ENCODING_UNKNOWN: { prefix: 'invalid', retryable: false },
   UPDATE_INVALID: { prefix: 'invalid', retryable: false },
   PRESENCE_INVALID: { prefix: 'invalid', retryable: false },
+  SUMMARY_INVALID: { prefix: 'invalid', retryable: false },
   TOO_LARGE: { prefix: 'invalid', retryable: false },
   FILTER_INVALID: { prefix: 'invalid', retryable: false },
   CURSOR_INVALID: { prefix: 'invalid', retryable: false },
@@ -44,6 +45,8 @@ export const ERROR_CODES = {
   CONNECTION_FAILED: { prefix: 'error', retryable: true },
   RELAY_UNSUITABLE: { prefix: 'error', retryable: false },
   DOCUMENT_NOT_FOUND: { prefix: 'error', retryable: false },
+  DOCUMENT_NOT_HELD: { prefix: 'error', retryable: true },
+  DOCUMENT_IN_USE: { prefix: 'error', retryable: true },
   MESSAGE_NOT_FOUND: { prefix: 'error', retryable: false },
   VALUE_INVALID: { prefix: 'invalid', retryable: false },
 } as const satisfies Record<string, { prefix: string; retryable: boolean }>

@@ -1,3 +1,4 @@
+import { addressToDTag, type DocumentAddress } from './address.js'
 import { SyncError } from './errors.js'
 import type { NostrEvent } from './event.js'
 import { isHex64 } from './hex.js'
@@ -19,6 +20,8 @@ export interface Filter {
   readonly after?: string
   /** Sync extension: false for a reader that wants the authors' events only, and no merged states. */
   readonly states?: boolean
+  /** Sync extension: true for summaries of documents in place of their events and states. */
+  readonly summaries?: boolean
 }
 
 const TAG_FIELD = /^#[A-Za-z]$/
@@ -64,7 +67,23 @@ export function parseFilter(value: unknown, limits: Limits): Filter {
     if (typeof fields.states !== 'boolean') throw invalid('states must be true or false')
     filter.states = fields.states
   }
+  if (fields.summaries !== undefined) {
+    if (typeof fields.summaries !== 'boolean') throw invalid('summaries must be true or false')
+    if (fields.summaries) checkSummaryFilter(filter)
+    filter.summaries = fields.summaries
+  }
   return filter
+}
+
+function checkSummaryFilter({ after, ids, authors, states, tags }: Filter): void {
+  if (after === undefined) throw invalid('summaries need "after": they tell what changed since a cursor')
+  const others = Object.entries({ ids, authors, states }).flatMap(([name, value]) =>
+    value === undefined ? [] : [name],
+  )
+  for (const letter of tags.keys()) if (letter !== 'd') others.push(`#${letter}`)
+  if (others.length > 0) {
+    throw invalid(`summaries are of whole documents, by kinds and #d: not by ${others.join(', ')}`)
+  }
 }
 
 function isString(value: unknown): value is string {
@@ -113,6 +132,13 @@ export function matchFilter(filter: Filter, event: NostrEvent): boolean {
       return false
   }
   return true
+}
+
+/** Whether events of a document, given its address, may be in a filter's set: by what the address tells of them. */
+export function mayMatchDocument({ kinds, tags }: Filter, address: DocumentAddress): boolean {
+  if (kinds !== undefined && !kinds.includes(address.kind)) return false
+  const identifiers = tags.get('d')
+  return identifiers === undefined || identifiers.includes(addressToDTag(address))
 }
 
 /** Newest first, equal times by lowest id (NIP-01): the order of stored events. */

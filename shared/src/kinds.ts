@@ -10,6 +10,8 @@ export const KIND = {
   presence: 20001,
   /** Merged states of documents, signed by a server's own key. Never stored as an event. */
   state: 20002,
+  /** Summaries of documents, for a list without their bodies; signed by a server's own key. Never stored. */
+  summary: 20003,
   /** Proof of key for one connection (NIP-42). Never stored or forwarded. */
   auth: 22242,
 } as const

@@ -32,6 +32,8 @@ export interface Limits {
   readonly maxHeldBytes: number
   /** Documents in one state event. @default 1_000 (SPEC STE2) */
   readonly maxStateDocuments: number
+  /** Documents in one summary event. @default 500 (SPEC SUM1) */
+  readonly maxSummaryDocuments: number
   /** Tags of one event. @default 2_000 (a chat with as many members) */
   readonly maxTags: number
   /** Characters in one tag value. @default 1_024 */
@@ -82,6 +84,7 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   maxParts: 256,
   maxHeldBytes: 67_108_864,
   maxStateDocuments: 1_000,
+  maxSummaryDocuments: 500,
   maxTags: 2_000,
   maxTagValueLength: 1_024,
   maxIdentifierLength: 128,

@@ -345,6 +345,24 @@ export function describeEventLog(name: string, fixture: EventLogFixture): void {
       await log.close()
     })
 
+    it('[SUM3] keeps the summary of a document, and replaces it', async () => {
+      const log = await fixture.open()
+      expect(await log.keptSummaries([chat('one')])).toEqual([undefined])
+      await log.commit(commitOf([logged({ seq: 1 })], { documents: [recordOf(chat('one'))] }))
+      const summary = {
+        ...{ address: chat('one'), title: 'é\u0000', createdAt: 1, lastActivity: 2.5, messages: 3, bytes: 4 },
+        ...{ archived: false, deleted: true },
+      }
+      await log.keepSummary({ throughSeq: 1, summary: { ...summary, title: 'before' } })
+      await log.keepSummary({ throughSeq: 7, summary })
+      expect(await log.keptSummaries([chat('two'), chat('one')])).toEqual([
+        undefined,
+        { throughSeq: 7, summary },
+      ])
+      expect(await collect(log.allDocuments())).toEqual([chat('one')])
+      await log.close()
+    })
+
     it('[ING5] rejects commits after it was closed', async () => {
       const log = await fixture.open()
       await log.close()

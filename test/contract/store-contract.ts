@@ -41,6 +41,7 @@ function storedDocument(overrides: Partial<StoredDocument> = {}): StoredDocument
     ownWriters: '[7]',
     logBytes: 40_000,
     checkpointBytes: -1,
+    body: 'held',
     ...overrides,
   }
 }
@@ -76,6 +77,8 @@ export function chatRow(address: string, overrides: Partial<Record<string, unkno
     message_count: 3,
     archived: false,
     deleted_at: null,
+    bytes: null,
+    held: true,
     ...overrides,
   } as QueryRow
 }
@@ -213,6 +216,44 @@ export function describeStoreContract(name: string, open: () => Promise<StoreWor
       expect(await store.loadDocuments()).toEqual([storedDocument({ members: '[]', logBytes: 7 })])
       expect(await store.loadRows('messages')).toEqual([messageRow('m1', { content: 'new' })])
       expect(await store.loadMeta()).toEqual({ cursor: '2' })
+    })
+
+    it('[STO44] a body goes as a whole, with what the same batch puts in its place', async () => {
+      const { store } = await start()
+      const rowsOf = (address: string) => store.loadRows('messages', { column: 'address', equals: address })
+      const mine = [messageRow('m1'), messageRow('m2')]
+      const other = { ...messageRow('o1'), id: `${OTHER}/o1`, address: OTHER }
+      await store.commit({
+        updates: [
+          { seq: 1, address: ADDRESS, update: bytes(700_000) },
+          { seq: 2, address: OTHER, update: bytes(3) },
+        ],
+        outboxPut: [outboxEntry({ seq: 4, throughSeq: 4 })],
+        rows: [
+          { table: 'messages', put: [...mine, other], delete: [] },
+          { table: 'chats', put: [chatRow(ADDRESS), chatRow(OTHER)], delete: [] },
+        ],
+      })
+      await store.commit({
+        evict: [ADDRESS, 'not a document here'],
+        updates: [{ seq: 5, address: ADDRESS, update: bytes(4) }],
+        rows: [
+          { table: 'messages', put: [messageRow('m2', { content: 'anew' })], delete: [] },
+          { table: 'chats', put: [chatRow(ADDRESS, { held: false, bytes: 7 })], delete: [] },
+        ],
+      })
+      expect(await store.loadUpdates(ADDRESS)).toEqual([{ seq: 5, address: ADDRESS, update: bytes(4) }])
+      expect(await rowsOf(ADDRESS)).toEqual([messageRow('m2', { content: 'anew' })])
+      await store.commit({ evict: [ADDRESS] })
+      expect(await store.loadUpdates(ADDRESS)).toEqual([])
+      expect(await rowsOf(ADDRESS)).toEqual([])
+      expect(await store.loadUpdates(OTHER)).toHaveLength(1)
+      expect(await rowsOf(OTHER)).toEqual([other])
+      expect(byId(await store.loadRows('chats'))).toEqual(
+        byId([chatRow(ADDRESS, { held: false, bytes: 7 }), chatRow(OTHER)]),
+      )
+      expect(await store.loadOutbox()).toHaveLength(1)
+      expect(await store.lastSeq()).toBe(5)
     })
 
     it('[STO5] deleting removes; a missing id is no error; in one part of a batch put wins', async () => {

@@ -59,6 +59,11 @@ describe('the simulated world', () => {
     expect(parts).toBeGreaterThan(LONG_SEEDS)
   })
 
+  it('[SIM9] nor where a device holds some documents, and changes which', { timeout: 120_000 }, async () => {
+    const { failures } = await simulate({ seeds: 150, isHolding: true })
+    expect(failures).toEqual([])
+  })
+
   for (const { seed, length, found } of PINNED) {
     it(`[SIM4] holds with seed ${seed}, which found: ${found}`, async () => {
       expect((await simulate({ from: seed, seeds: 1, length })).failures).toEqual([])

@@ -64,6 +64,8 @@ function expectedRows(address: string, doc: Y.Doc): { table: string; row: QueryR
       message_count: messages.length,
       archived: metadata.archived === true,
       deleted_at: metadata.deletedAt ?? null,
+      bytes: null,
+      held: true,
     } as QueryRow,
   }
   return [...rows, chatRow]

@@ -212,8 +212,12 @@ async function checkDevice(
   if (client === undefined) return [`${device.name} is not running`]
   const problems: string[] = []
   const rows = await device.disk.contents.loadRows('messages')
-  for (const { address } of await device.disk.contents.loadDocuments()) {
+  for (const { address, body } of await device.disk.contents.loadDocuments()) {
     if (!(await mayRead(device, address, log))) continue
+    if (body !== 'held') {
+      problems.push(...(await checkListed(device, address, body, server)))
+      continue
+    }
     const serverDoc = server.documents.get(address) ?? new Y.Doc()
     const doc = new Y.Doc()
     for (const { update } of await device.disk.contents.loadUpdates(address)) Y.applyUpdate(doc, update)
@@ -238,6 +242,36 @@ async function checkDevice(
   )
   const known = new Set((await device.disk.contents.loadDocuments()).map((document) => document.address))
   for (const address of owned) if (!known.has(address)) problems.push(`${device.name} lacks ${address}`)
+  return problems
+}
+
+/** A chat that is only listed has a row that says what the server has, and nothing else. */
+async function checkListed(
+  { name, disk }: WorldDevice,
+  address: string,
+  body: string,
+  server: ServerContents,
+): Promise<string[]> {
+  const problems: string[] = []
+  if (body === 'local') problems.push(`${name} has not brought what the server has of ${address}`)
+  const updates = await disk.contents.loadUpdates(address)
+  const messageRows = await disk.contents.loadRows('messages', { column: 'address', equals: address })
+  if (updates.length + messageRows.length > 0)
+    problems.push(`${name} only lists ${address}, and has some of it`)
+  const [row] = await disk.contents.loadRows('chats', { column: 'address', equals: address })
+  const doc = server.documents.get(address) ?? new Y.Doc()
+  const messages = doc.getArray<Y.Map<unknown>>('messages').toArray()
+  const times = [doc.getMap('metadata').get('createdAt'), ...messages.map((map) => map.get('createdAt'))]
+  const shown = [row?.title, row?.message_count, row?.last_activity_at, row?.held]
+  const expected = [
+    doc.getMap('metadata').get('title') ?? '',
+    messages.length,
+    Math.max(0, ...times.map((time) => Number(time ?? 0))),
+    false,
+  ]
+  if (JSON.stringify(shown) !== JSON.stringify(expected)) {
+    problems.push(`${name} lists ${address} as ${JSON.stringify(shown)}, not ${JSON.stringify(expected)}`)
+  }
   return problems
 }
 

@@ -182,6 +182,8 @@ export function createServerDisk(clock: VirtualClock, random: SeededRandom, sync
         allDocuments: () => log.allDocuments(),
         keptState: alive((address) => log.keptState(address)),
         keepState: alive((address, state) => log.keepState(address, state)),
+        keptSummaries: alive((addresses) => log.keptSummaries(addresses)),
+        keepSummary: alive((kept) => log.keepSummary(kept)),
         load: alive((seqs) => log.load(seqs)),
         locate: alive((ids) => log.locate(ids)),
         feed: (reader, after, through) => log.feed(reader, after, through),

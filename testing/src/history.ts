@@ -1,3 +1,4 @@
+import type { HoldChoice } from '@onyx-sync/client'
 import type { SeededRandom } from './seeded-random.js'
 
 /** One thing that happens in a history. Each is complete in itself, so that any may be left out. */
@@ -8,6 +9,8 @@ export type Action =
       readonly draw: number
     }
   | { readonly type: 'share'; readonly device: string; readonly draw: number }
+  | { readonly type: 'evict' | 'open'; readonly device: string; readonly draw: number }
+  | { readonly type: 'hold'; readonly device: string; readonly choice: HoldChoice }
   | { readonly type: 'crash' | 'offline' | 'online' | 'cut' | 'half-open' | 'wake'; readonly device: string }
   | { readonly type: 'skew'; readonly device: string; readonly ms: number }
   | { readonly type: 'signer'; readonly device: string; readonly isBroken: boolean }
@@ -127,7 +130,8 @@ function createClockAction(random: SeededRandom, device: string): Action {
 export function formatAction(action: Action): string {
   const { type, ...rest } = action
   const details = Object.entries(rest).map(
-    ([key, value]) => `${key}=${typeof value === 'number' ? Number(value.toFixed(4)) : value}`,
+    ([key, value]) =>
+      `${key}=${typeof value === 'number' ? Number(value.toFixed(4)) : typeof value === 'object' ? JSON.stringify(value) : value}`,
   )
   return [type, ...details].join(' ')
 }

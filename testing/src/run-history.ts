@@ -3,6 +3,7 @@ import { type Limits, SyncError } from '@onyx-sync/shared'
 import * as Y from 'yjs'
 import { checkWorld, createWatch, type Watch } from './checks.js'
 import { type Action, type Cast, formatAction, STANDARD_CAST } from './history.js'
+import { FIRST_CHOICE, HOLDING_DEVICE } from './hold-history.js'
 import { type Attempt, createReferenceModel, type ReferenceModel } from './model.js'
 import { createWorld, type World, type WorldDevice, type WorldFault } from './world.js'
 
@@ -28,6 +29,8 @@ export interface HistoryOptions {
    * what counts as saved is saved is then looked at only in the end. @default a few characters
    */
   readonly maxTextLength?: number
+  /** Whether one device holds only some documents. @default false */
+  readonly isHolding?: boolean
   /** Looks at the world when it has come to rest, before it is checked. */
   inspect?(world: World): Promise<void>
   /** Called with a line for each thing that happens. */
@@ -48,6 +51,7 @@ export async function runHistory(options: HistoryOptions): Promise<HistoryResult
     onServerCrashed: watch.serverCrashed,
     ...(options.fault === undefined ? {} : { fault: options.fault }),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
+    ...(options.isHolding === true ? { holds: { [HOLDING_DEVICE]: FIRST_CHOICE } } : {}),
   })
   watch.world = world
   for (const [account, names] of Object.entries(options.cast ?? STANDARD_CAST)) {
@@ -64,6 +68,8 @@ export async function runHistory(options: HistoryOptions): Promise<HistoryResult
     await world.clock.settle()
   }
   const stuck = await comeToRest(world)
+  // The list is told of what came last a moment later, and bodies come after that.
+  if (options.isHolding === true) await world.advance(10_000)
   options.trace?.(`${String(world.clock.now()).slice(-9)}  at rest`)
   await options.inspect?.(world)
   const problems = [...watch.problems, ...world.errors, ...stuck]
@@ -140,9 +146,36 @@ async function perform(action: Action, stage: Stage): Promise<void> {
     case 'signer':
       device.isSignerBroken = action.isBroken
       return
+    case 'hold':
+      device.client?.hold(action.choice).catch(() => {})
+      return
+    case 'evict':
+    case 'open': {
+      const chat = chatOf(action.draw, stage)
+      if (chat === undefined || device.client === undefined) return
+      const call =
+        action.type === 'evict'
+          ? device.client.chats.evict(chat.address)
+          : openForAWhile(device.client, chat.address, world)
+      call.catch(() => {})
+      return
+    }
     default:
       if (device.client !== undefined) edit(action.type, action.draw, device, device.client, stage)
   }
+}
+
+/** A chat that exists somewhere. */
+function chatOf(draw: number, { chats, world }: Stage): { address: string; account: string } | undefined {
+  const chat = chats[Math.floor(draw * chats.length)]
+  const owner = world.devices.find((candidate) => candidate.account === chat?.account)
+  if (chat === undefined || owner === undefined) return undefined
+  return { address: `30001:${owner.pubkey}:${chat.id}`, account: chat.account }
+}
+
+async function openForAWhile(client: SyncClient, chat: string, world: World): Promise<void> {
+  const { release } = await client.chats.open(chat)
+  world.clock.setTimeout(release, world.random.below(5_000))
 }
 
 /** Begins an edit and does not wait for it: what happens next may hit it in the middle. */
@@ -171,10 +204,9 @@ function edit(
     follow(client.settings.set(key, token), kept, model.setting(device.account, key, token))
     return
   }
-  const chat = stage.chats[Math.floor(draw * stage.chats.length)]
+  const chat = chatOf(draw, stage)
   if (chat === undefined) return
-  const owner = world.devices.find((candidate) => candidate.account === chat.account) as WorldDevice
-  const address = `30001:${owner.pubkey}:${chat.id}`
+  const { address } = chat
   const by = { chat: address, account: device.account }
   if (type === 'rename') follow(client.chats.rename(address, token), kept)
   if (type === 'share' && chat.account === device.account) {
@@ -206,7 +238,7 @@ function edit(
 }
 
 /** Errors that say: nothing was there to change, and nothing was changed. */
-const DECLINED = ['DOCUMENT_NOT_FOUND', 'MESSAGE_NOT_FOUND', 'VALUE_INVALID']
+const DECLINED = ['DOCUMENT_NOT_FOUND', 'DOCUMENT_NOT_HELD', 'MESSAGE_NOT_FOUND', 'VALUE_INVALID']
 
 function follow(call: Promise<unknown>, kept: () => void, attempt?: Attempt): void {
   call.then(

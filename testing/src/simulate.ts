@@ -1,4 +1,5 @@
 import { type Action, createHistory, type HistoryWeights, STANDARD_WEIGHTS } from './history.js'
+import { HOLDING_WEIGHTS, withHolding } from './hold-history.js'
 import { type HistoryOptions, runHistory } from './run-history.js'
 import { createSeededRandom } from './seeded-random.js'
 import type { WorldFault } from './world.js'
@@ -22,6 +23,8 @@ export interface SimulationOptions {
   readonly limits?: HistoryOptions['limits']
   /** As in the options of a history. */
   readonly maxTextLength?: HistoryOptions['maxTextLength']
+  /** Whether one device holds only some documents, and changes which. @default false */
+  readonly isHolding?: boolean
   /** Stop at the first failure. @default false */
   readonly stopAtFirst?: boolean
   /** Called after each seed. */
@@ -44,17 +47,26 @@ export function historyOf(seed: number, length = STANDARD_LENGTH, weights = STAN
   return createHistory(createSeededRandom(`${seed}/history`), length, undefined, weights)
 }
 
+/** The history of a seed in which one device holds only some documents. */
+export function holdingHistoryOf(seed: number, length = STANDARD_LENGTH): Action[] {
+  const random = createSeededRandom(`${seed}/holding`)
+  return withHolding(historyOf(seed, length, HOLDING_WEIGHTS), random)
+}
+
 /** Runs the histories of many seeds. */
 export async function simulate(options: SimulationOptions): Promise<SimulationResult> {
-  const { from = 1, seeds, fault, limits, maxTextLength } = options
+  const { from = 1, seeds, fault, limits, maxTextLength, isHolding = false } = options
   const failures: Failure[] = []
   let events = 0
   let done = 0
   for (let seed = from; seed < from + seeds; seed++) {
-    const actions = historyOf(seed, options.length, options.weights)
+    const actions = isHolding
+      ? holdingHistoryOf(seed, options.length)
+      : historyOf(seed, options.length, options.weights)
     const result = await runHistory({
       seed: String(seed),
       actions,
+      isHolding,
       ...(fault === undefined ? {} : { fault }),
       ...(limits === undefined ? {} : { limits }),
       ...(maxTextLength === undefined ? {} : { maxTextLength }),
@@ -82,24 +94,31 @@ export function runKept(
   length: number,
   keep: readonly number[],
   trace?: (line: string) => void,
+  isHolding = false,
 ) {
-  const all = historyOf(seed, length)
+  const all = isHolding ? holdingHistoryOf(seed, length) : historyOf(seed, length)
   const actions = keep.map((index) => all[index]).filter((action) => action !== undefined)
-  return runHistory({ seed: String(seed), actions, ...(trace === undefined ? {} : { trace }) })
+  return runHistory({ seed: String(seed), actions, isHolding, ...(trace === undefined ? {} : { trace }) })
 }
 
 /**
  * Leaves out of a failing history what the failure does not need: halves first, then ever smaller pieces, as
  * in Zeller's delta debugging. Stops after `maxRuns` histories at the latest.
  */
-export async function shrink(seed: number, length: number, maxRuns = 500): Promise<Shrunk> {
-  let keep = historyOf(seed, length).map((_, index) => index)
-  let problems = (await runKept(seed, length, keep)).problems
+export async function shrink(
+  seed: number,
+  length: number,
+  maxRuns = 500,
+  isHolding = false,
+): Promise<Shrunk> {
+  const all = isHolding ? holdingHistoryOf(seed, length) : historyOf(seed, length)
+  let keep = all.map((_, index) => index)
+  let problems = (await runKept(seed, length, keep, undefined, isHolding)).problems
   let runs = 1
   for (let size = Math.ceil(keep.length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2)) {
     for (let start = 0; start < keep.length && runs < maxRuns; ) {
       const candidate = [...keep.slice(0, start), ...keep.slice(start + size)]
-      const result = await runKept(seed, length, candidate)
+      const result = await runKept(seed, length, candidate, undefined, isHolding)
       runs++
       if (result.problems.length > 0) {
         keep = candidate

@@ -1,5 +1,6 @@
 import {
   createSyncClient,
+  type HoldChoice,
   type SyncClient,
   type SyncStatus,
   type SyncStore,
@@ -74,6 +75,10 @@ export interface WorldOptions {
   onStatus?(device: WorldDevice, status: SyncStatus): void
   /** Called when the server was killed, with what is left on its disk. */
   onServerCrashed?(): void
+  /** What a device holds at its first start, by its name. @default 'all' */
+  readonly holds?: Readonly<Record<string, HoldChoice>>
+  /** Whether the server tells of documents without their bodies. @default true */
+  readonly offersSummaries?: boolean
   /** Lets a test break the world on purpose, to prove that the checks see it. */
   readonly fault?: WorldFault
 }
@@ -117,6 +122,7 @@ export function createWorld(options: WorldOptions): World {
     info: () => ({
       yjs_sync: 1,
       self: serverKey().pubkey,
+      ...(options.offersSummaries === false ? {} : { yjs_summaries: 1 }),
       limitation: { max_content_length: limits.maxEventBytes },
     }),
     onTheWay: (text) =>
@@ -147,6 +153,7 @@ export function createWorld(options: WorldOptions): World {
       const isAlive = () => isRunning && starts === startedAs
       const transport = network.transportOf(name)
       const store = disk.open()
+      const hold = options.holds?.[name]
       const opened = await createSyncClient({
         url: WORLD_URL,
         store: fault?.wrapStore?.(store, device) ?? store,
@@ -156,6 +163,7 @@ export function createWorld(options: WorldOptions): World {
         transport: fault?.wrapTransport?.(transport, device) ?? transport,
         clock: createOwnedClock(clock, () => device.skewMs, isAlive),
         random: random.fork(`device ${name} start ${startedAs}`),
+        ...(hold === undefined || startedAs > 1 ? {} : { hold }),
         ...(fault?.inFlightPerDocument === undefined
           ? {}
           : { inFlightPerDocument: fault.inFlightPerDocument }),

@@ -41,6 +41,13 @@ export function createMemoryStore(): SyncStore {
       .map(copyUpdate)
   }
 
+  function evict(addresses: ReadonlySet<string>): void {
+    for (const [seq, { address }] of updatesBySeq) if (addresses.has(address)) updatesBySeq.delete(seq)
+    for (const [id, { address }] of rowsByTable.messages) {
+      if (addresses.has(String(address))) rowsByTable.messages.delete(id)
+    }
+  }
+
   function apply(batch: StoreBatch): void {
     assertOpen()
     const checked = checkBatch(batch)
@@ -53,6 +60,7 @@ export function createMemoryStore(): SyncStore {
         throw new SyncError('STORE_FAILED', `there is an update with seq ${seq} already`)
     }
     // From here on nothing can fail: all or nothing.
+    if (batch.evict !== undefined) evict(new Set(batch.evict))
     for (const { address, throughSeq } of checked.compactions) {
       for (const { seq } of updatesBetween(address, 0, throughSeq)) updatesBySeq.delete(seq)
     }

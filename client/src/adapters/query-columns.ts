@@ -28,6 +28,8 @@ export const QUERY_COLUMNS: Readonly<Record<QueryTable, readonly QueryColumn[]>>
     { name: 'message_count', type: 'number' },
     { name: 'archived', type: 'boolean' },
     { name: 'deleted_at', type: 'number', isOptional: true },
+    { name: 'bytes', type: 'number', isOptional: true },
+    { name: 'held', type: 'boolean' },
   ],
   messages: [
     { name: 'address', type: 'string', isIndexed: true },

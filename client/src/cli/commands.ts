@@ -6,7 +6,7 @@ import type { JsonValue } from '../model/settings.js'
 import { type Device, initDevice, lastMode, openDevice } from './device.js'
 import { HELP } from './help.js'
 import { formatChat, formatChats, formatSettings, formatStatus, printable } from './output.js'
-import { runSync } from './sync-command.js'
+import { readHold, runSync } from './sync-command.js'
 
 /** A command line, taken apart. */
 export interface Invocation {
@@ -251,6 +251,10 @@ async function runSyncCommand(
   checkArgs('sync', args, 0, 0)
   const timeoutSeconds = Number(options.timeout ?? 30)
   if (!(timeoutSeconds > 0)) throw new UsageError('--timeout is a number of seconds above 0', 'sync')
+  const hold = typeof options.hold === 'string' ? readHold(options.hold) : undefined
+  if (hold === undefined && options.hold !== undefined) {
+    throw new UsageError('--hold is all, none, recent:N, days:N or ids:ID,ID', 'sync')
+  }
   const keyFile = options['key-file']
   const report = await runSync({
     db,
@@ -258,6 +262,7 @@ async function runSyncCommand(
     timeoutSeconds,
     progress,
     ...text('url', options),
+    ...(hold === undefined ? {} : { hold }),
     ...(typeof keyFile === 'string' ? { keyFile } : {}),
   })
   if (report.ok) return done(report, 'synced: everything is saved on the server and here')

@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { type Logger, SyncError, silentLogger } from '@onyx-sync/shared'
 import { createSyncClient } from '../client.js'
 import type { SyncClient } from '../client-api.js'
+import type { HoldChoice } from '../core/hold-choice.js'
 import type { SyncMode } from '../core/server-info.js'
 import { createNodeTransport, openNodeStore } from '../node.js'
 import type { SyncStore } from '../ports/store.js'
@@ -115,6 +116,7 @@ export async function openDevice(options: {
   readonly keyFile?: string
   readonly url?: string
   readonly isOnline: boolean
+  readonly hold?: HoldChoice
   readonly logger?: Logger
 }): Promise<Device> {
   const db = resolve(options.db)
@@ -146,6 +148,7 @@ export async function openDevice(options: {
       store,
       signer: createKeyFileSigner(keyFile, pubkey),
       logger: options.logger ?? silentLogger,
+      ...(options.hold === undefined ? {} : { hold: options.hold }),
       ...(options.isOnline ? { url: url as string, transport: createNodeTransport() } : {}),
     })
     return { client, store, url }

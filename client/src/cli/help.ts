@@ -96,17 +96,19 @@ export const HELP: Readonly<Record<string, CommandHelp>> = {
     examples: ['onyx-sync status --db phone.db', 'onyx-sync status --db phone.db --json'],
   },
   sync: {
-    usage: 'sync [--url WS] [--watch] [--timeout SECONDS]',
+    usage: 'sync [--url WS] [--watch] [--timeout SECONDS] [--hold WHAT]',
     summary: 'send what is unsent and get what is new; the only command that uses the network',
     options: [
       ['--url WS', "the server's address (default: the one used last)"],
       ['--watch', 'stay and keep syncing until Ctrl-C'],
       ['--timeout SECONDS', 'give up after this long (default: 30)'],
+      ['--hold WHAT', 'hold all, none, recent:N, days:N or ids:ID,ID (default: as before)'],
       ['--key-file FILE', 'where the private key is (default: as told to init)'],
     ],
     examples: [
       'onyx-sync sync --db phone.db --url ws://127.0.0.1:7447/sync',
       'onyx-sync sync --db phone.db --watch',
+      'onyx-sync sync --db phone.db --hold recent:20',
     ],
   },
 }

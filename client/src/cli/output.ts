@@ -29,9 +29,14 @@ export function formatChats(chats: readonly ChatSummary[]): string {
   return chats
     .map((chat) => {
       const count = `${chat.messageCount} message${chat.messageCount === 1 ? '' : 's'}`
-      return `${chat.id.padEnd(idWidth)}  ${formatTime(chat.lastActivityAt)}  ${count.padStart(12)}  ${printable(chat.title)}`
+      return `${chat.id.padEnd(idWidth)}  ${formatTime(chat.lastActivityAt)}  ${count.padStart(12)}  ${printable(chat.title)}${listed(chat)}`
     })
     .join('\n')
+}
+
+/** What tells a chat that is only in the list from one that is here. */
+function listed({ isHeld, bytes = 0 }: ChatSummary): string {
+  return isHeld ? '' : `  (not on this device, ${Math.ceil(bytes / 1024)} KB)`
 }
 
 /** A chat as a conversation. */

@@ -1,4 +1,5 @@
 import type { SyncStatus } from '../client-api.js'
+import type { HoldChoice } from '../core/hold-choice.js'
 import type { SyncMode } from '../core/server-info.js'
 import { type Device, openDevice, rememberServer } from './device.js'
 import { edits } from './output.js'
@@ -24,12 +25,24 @@ export interface SyncCommandOptions {
   readonly watch: boolean
   /** Seconds after which to give up, without `watch`. */
   readonly timeoutSeconds: number
+  /** What the device shall hold from now on. */
+  readonly hold?: HoldChoice
   /** Progress for a person; not called with what is repeated. */
   progress(line: string): void
 }
 
 /** Problems that waiting doesn't heal. */
 const FATAL = new Set(['AUTH_INVALID', 'AUTH_CLOCK_SKEW', 'RELAY_UNSUITABLE', 'KEY_INVALID'])
+
+/** What `--hold` says; undefined where it can't be read. */
+export function readHold(text: string): HoldChoice | undefined {
+  if (text === 'all') return 'all'
+  if (text === 'none') return {}
+  const [, name, value = ''] = /^(recent|days|ids):(.+)$/.exec(text) ?? []
+  if (name === 'recent') return /^[0-9]{1,9}$/.test(value) ? { recent: Number(value) } : undefined
+  if (name === 'days') return Number(value) > 0 ? { activeWithinDays: Number(value) } : undefined
+  return name === 'ids' ? { ids: value.split(',') } : undefined
+}
 
 /** Sends what is unsent, gets what is new, and says how it ended. */
 export async function runSync(options: SyncCommandOptions): Promise<SyncReport> {

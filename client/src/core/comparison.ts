@@ -72,7 +72,9 @@ export function createComparison({ pubkey, documents, outbox, limits }: Comparis
       membersStatedAt.set(address, Math.max(membersStatedAt.get(address) ?? -1, stated))
     },
     async queueMissing() {
-      for (const { address, members, membersStatedAt: statedAt } of documents.list()) {
+      for (const { address, members, membersStatedAt: statedAt, body } of documents.list()) {
+        // What isn't here says nothing of what the server lacks (SPEC HLD8).
+        if (body === 'listed' || body === 'evicted') continue
         const serverDoc = serverDocs.get(address) ?? new Y.Doc()
         const missing =
           (await documents.missingOn(serverDoc, address)) ??

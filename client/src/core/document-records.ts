@@ -1,5 +1,5 @@
 import { parseAddress } from '@onyx-sync/shared'
-import type { StoredDocument } from '../ports/store.js'
+import type { BodyState, StoredDocument } from '../ports/store.js'
 import type { Journal } from './journal.js'
 
 /** Bytes of JSON: of one event, of one that stands for those before it, or of the whole log. */
@@ -13,7 +13,9 @@ export interface DocumentRecords {
   all(): Iterable<StoredDocument>
   get(address: string): StoredDocument | undefined
   /** The record of a document, made if it wasn't there. */
-  ensure(address: string): StoredDocument
+  ensure(address: string, isMadeHere?: boolean): StoredDocument
+  /** Content of a document has come: a body that was only listed begins to be here. */
+  noteArrival(address: string): void
   change(address: string, change: Partial<Omit<StoredDocument, 'address'>>): void
   /** Whether the document belongs to this account. */
   isOwn(address: string): boolean
@@ -34,16 +36,21 @@ export interface DocumentRecords {
 /** A count on the disk that is off by less than this part of it is left as it is. */
 const TOLERATED_PART = 0.25
 
-export function createDocumentRecords(
-  pubkey: string,
-  stored: readonly StoredDocument[],
-  journal: Journal,
-): DocumentRecords {
+export interface DocumentRecordsParts {
+  readonly pubkey: string
+  readonly stored: readonly StoredDocument[]
+  readonly journal: Journal
+  /** What a document is that wasn't known. */
+  bodyOfNew(address: string, isMadeHere: boolean): BodyState
+}
+
+export function createDocumentRecords(parts: DocumentRecordsParts): DocumentRecords {
+  const { pubkey, stored, journal } = parts
   const known = new Map(stored.map((document) => [document.address, document]))
   /** Where the count has moved on from what is on the disk. */
   const logBytesNow = new Map<string, number>()
 
-  function ensure(address: string): StoredDocument {
+  function ensure(address: string, isMadeHere = false): StoredDocument {
     const document = known.get(address)
     if (document !== undefined) return document
     const created: StoredDocument = {
@@ -53,6 +60,7 @@ export function createDocumentRecords(
       ownWriters: '[]',
       logBytes: 0,
       checkpointBytes: 0,
+      body: parts.bodyOfNew(address, isMadeHere),
     }
     known.set(address, created)
     journal.add({ document: created })
@@ -78,6 +86,11 @@ export function createDocumentRecords(
     ensure,
     change,
     isOwn,
+
+    noteArrival(address) {
+      const { body } = ensure(address)
+      if (body === 'listed' || body === 'evicted') change(address, { body: 'held' })
+    },
 
     noteOwnWriters(address, clientIds) {
       if (isOwn(address)) return

@@ -8,7 +8,13 @@ import {
   type Random,
 } from '@onyx-sync/shared'
 import * as Y from 'yjs'
-import { type OutboxEntry, RESTORE, type StoredDocument, type SyncStore } from '../ports/store.js'
+import {
+  type BodyState,
+  type OutboxEntry,
+  RESTORE,
+  type StoredDocument,
+  type SyncStore,
+} from '../ports/store.js'
 import { type CompactionOptions, createCompaction } from './compaction.js'
 import { createDocumentRecords } from './document-records.js'
 import { createJournal, type Journal, type JournalChange, type RowChange } from './journal.js'
@@ -26,6 +32,7 @@ export interface DocumentInfo {
   readonly logBytes: number
   /** See {@link StoredDocument.checkpointBytes}. */
   readonly checkpointBytes: number
+  readonly body: BodyState
 }
 
 /** The device's documents: loads, caches, edits and persists them. */
@@ -48,9 +55,22 @@ export interface Documents {
   /**
    * Applies updates and records them as received. Resolves when durable, together with what `settle` adds in
    * the same batch; the number of updates set aside because they were not what their author signed is
-   * returned.
+   * returned. Documents whose body this device doesn't hold are left alone, unless `accepts` says otherwise.
    */
-  applyRemote(updates: readonly RemoteUpdate[], settle: () => JournalChange): Promise<number>
+  applyRemote(
+    updates: readonly RemoteUpdate[],
+    settle: () => JournalChange,
+    accepts?: (address: string) => boolean,
+  ): Promise<number>
+  /** Bytes of a document's state as a Yjs update. */
+  sizeOf(address: string): Promise<number>
+  /** Takes note of what of a document's body is here, with the next batch; makes the document known. */
+  setBody(address: string, body: BodyState): void
+  /**
+   * Lets a document's body leave the device with the next batch: its log and its rows. @returns false, and does
+   * nothing, while the document is open, or changing. Whether all of it is saved is for the caller to know.
+   */
+  dropBody(address: string, body: 'listed' | 'evicted'): boolean
   /** Documents of which something is missing: an update that others wait for, or a row that can't be read. */
   incomplete(): readonly string[]
   /** The whole log of a document came from the server, and all of it is applied. */
@@ -93,6 +113,10 @@ export interface DocumentsOptions {
   /** Documents kept loaded though nobody pins them. @default 32 */
   readonly maxLoaded?: number
   readonly compaction?: CompactionOptions
+  /** What a document is that was made here, or came from the server, and wasn't known. @default 'held' */
+  bodyOfNew?(address: string, isMadeHere: boolean): BodyState
+  /** Whether received content of a document belongs on this device. @default always */
+  accepts?(address: string): boolean
   /** Position of a document's oldest edit that is on disk and not signed; undefined if none is. */
   firstUnsigned(address: string): number | undefined
   onCommitted(outboxPut: readonly OutboxEntry[]): void
@@ -107,6 +131,8 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
   /** Loaded documents in which updates wait for others. */
   const waiting = new Set<string>()
   const underWay = new Set<Promise<unknown>>()
+  /** Documents whose bodies have gone, perhaps not from the disk yet. */
+  const leaving = new Set<string>()
 
   const journal = createJournal(store, await store.lastSeq(), {
     async prepare() {
@@ -131,7 +157,12 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
       options.onFailed(error)
     },
   })
-  const records = createDocumentRecords(options.pubkey, await store.loadDocuments(), journal)
+  const records = createDocumentRecords({
+    pubkey: options.pubkey,
+    stored: await store.loadDocuments(),
+    journal,
+    bodyOfNew: (address, isMadeHere) => options.bodyOfNew?.(address, isMadeHere) ?? 'held',
+  })
 
   const loaded = createLoadedDocuments({
     store,
@@ -139,8 +170,14 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
     logger,
     random: options.random,
     maxLoaded: options.maxLoaded ?? 32,
+    async beforeRead(address) {
+      // A body that has gone, and is on disk still, must not come back: what is brought later would be taken for
+      // known.
+      if (leaving.has(address)) await journal.flush()
+      leaving.delete(address)
+    },
     onEdited(address, doc, update) {
-      records.ensure(address)
+      records.ensure(address, true)
       records.noteOwnWriters(address, [doc.clientID])
       queue(address, update)
       // The app may edit the Y.Doc it holds, without edit(): what it did must reach the disk all the same.
@@ -206,6 +243,7 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
       membersStatedAt: document.membersStatedAt,
       logBytes: records.logBytes(document.address),
       checkpointBytes: document.checkpointBytes,
+      body: document.body,
     }
   }
 
@@ -244,21 +282,53 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
       return edited
     },
 
-    async applyRemote(updates, settle) {
+    async applyRemote(updates, settle, accepts = options.accepts ?? (() => true)) {
       const byAddress = new Map<string, RemoteUpdate[]>()
-      for (const update of updates) getOrCreate(byAddress, update.address, () => []).push(update)
-      let setAside = 0
-      for (const [address, list] of byAddress) {
-        const entry = await loaded.load(address)
-        entry.doc.transact(() => {
-          for (const remote of list) if (!remotes.apply(entry, remote)) setAside++
-        }, NOT_LOCAL)
-        noteWaiting(address, entry.doc)
+      for (const update of updates) {
+        if (accepts(update.address)) getOrCreate(byAddress, update.address, () => []).push(update)
       }
-      // The cursor comes last, after all it covers, and goes in the same batch (trap C3).
-      journal.add(settle())
+      const entries: [Loaded, readonly RemoteUpdate[], string][] = []
+      let setAside = 0
+      try {
+        for (const [address, list] of byAddress) {
+          const entry = await loaded.load(address)
+          entry.pins++
+          entries.push([entry, list, address])
+        }
+        // From here to the end nothing awaits: all of it is in one batch, or none. A body that left the device while
+        // another document was loaded would come back in pieces.
+        for (const [entry, list, address] of entries) {
+          if (!accepts(address)) continue
+          entry.doc.transact(() => {
+            for (const remote of list) if (!remotes.apply(entry, remote)) setAside++
+          }, NOT_LOCAL)
+          noteWaiting(address, entry.doc)
+        }
+        // The cursor comes last, after all it covers, and goes in the same batch (trap C3).
+        journal.add(settle())
+      } finally {
+        for (const [entry] of entries) entry.pins--
+      }
       await journal.flush()
       return setAside
+    },
+
+    sizeOf: (address) => readNow(address, (doc) => Y.encodeStateAsUpdate(doc).byteLength),
+
+    setBody(address, body) {
+      if (records.ensure(address).body !== body) records.change(address, { body })
+    },
+
+    dropBody(address, body) {
+      const entry = loaded.get(address)
+      if (entry !== undefined && committing.includes(entry)) return false
+      if (records.get(address) === undefined || !loaded.drop(address)) return false
+      waiting.delete(address)
+      leaving.add(address)
+      journal.add({ evict: address })
+      // What it has of the log is counted anew when it comes again.
+      records.change(address, { body, logBytes: 0 })
+      return true
     },
 
     incomplete: () => [...new Set([...waiting, ...compaction.damaged()])],
@@ -280,7 +350,7 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
     noteStatement: records.noteStatement,
 
     async setMembers(address, members) {
-      const stated = records.ensure(address).membersStatedAt
+      const stated = records.ensure(address, true).membersStatedAt
       // Later than the last one, also within one second: the echo of that must not undo this statement.
       const membersStatedAt = Math.max(Math.floor(options.clock.now() / 1000), stated + 1)
       records.change(address, { members: JSON.stringify(members), membersStatedAt })

@@ -56,6 +56,10 @@ export interface Inbox {
   receive(incoming: Incoming): void
   /** Asks from the beginning with the next subscription, and has everything compared, as after a reset. */
   compareAll(): void
+  /** Resolves when everything received so far is applied and stored, or given up. */
+  idle(): Promise<void>
+  /** What came in pieces will come again from the cursor: the subscription is asked for anew. Call when idle. */
+  restart(): void
   /** Forgets what was received on a connection that is gone and not applied yet; it will come again. */
   abandon(): void
 }
@@ -71,6 +75,8 @@ export interface InboxOptions {
   readonly trust: ServerTrust
   /** The cursor as it is on disk; empty before the first catch-up. */
   readonly cursor: string
+  /** Whether content of a document belongs on this device. @default always */
+  accepts?(address: string): boolean
   /** Everything up to the server's EOSE is applied and stored. */
   onCaughtUp(): void
   /** What the server lacked is queued. @returns what to write together with that */
@@ -92,6 +98,7 @@ export function createInbox(options: InboxOptions): Inbox {
   let setAside = 0
   let queue: Incoming[] = []
   let isDraining = false
+  const whenIdle: (() => void)[] = []
   let epoch = 0
   let isCaughtUp = false
   let progress: Inbox['progress']
@@ -133,6 +140,7 @@ export function createInbox(options: InboxOptions): Inbox {
       isDraining = false
     }
     if (queue.length > 0) void drain()
+    else for (const settle of whenIdle.splice(0)) settle()
   }
 
   function takeBatch(): {
@@ -160,7 +168,9 @@ export function createInbox(options: InboxOptions): Inbox {
       if (isState(incoming.event)) updates.push(...openState(incoming.event))
       else updates.push(...openEvent(incoming))
     }
-    for (const update of updates) comparison?.noteUpdate(update)
+    for (const update of updates) {
+      if (options.accepts?.(update.address) !== false) comparison?.noteUpdate(update)
+    }
     heldCursor = newCursor ?? heldCursor
     // Not past an edit of which parts are missing, and after a reset not before what the server lacks is
     // queued: a crash in between would leave a device that believes that it, or the server, has it all.
@@ -299,6 +309,14 @@ export function createInbox(options: InboxOptions): Inbox {
       void drain()
     },
     compareAll,
+    idle: () =>
+      isDraining || queue.length > 0 ? new Promise((resolve) => whenIdle.push(resolve)) : Promise.resolve(),
+    restart() {
+      edits.clear()
+      states.clear()
+      heldCursor = undefined
+      arrived = []
+    },
     abandon() {
       epoch++
       queue = []
@@ -314,11 +332,17 @@ export function createInbox(options: InboxOptions): Inbox {
   }
 }
 
-function isState(event: unknown): boolean {
+/** Whether something received is a state event. */
+export function isState(event: unknown): boolean {
   return (event as { readonly kind?: unknown } | null)?.kind === KIND.state
 }
 
-function toRemoteUpdate(event: NostrEvent, decoded: DecodedUpdateEvent, verify: () => void): RemoteUpdate {
+/** An author's event as an update. `verify` is called if it changes something. */
+export function toRemoteUpdate(
+  event: NostrEvent,
+  decoded: DecodedUpdateEvent,
+  verify: () => void,
+): RemoteUpdate {
   const { members, clientIds } = decoded
   return {
     address: formatAddress(decoded.address),
@@ -332,7 +356,12 @@ function toRemoteUpdate(event: NostrEvent, decoded: DecodedUpdateEvent, verify: 
   }
 }
 
-function stateToUpdate({ address, update, log }: DecodedStateEvent['documents'][number]): RemoteUpdate {
+/** A document of a state event as an update; the event's signature was checked. */
+export function stateToUpdate({
+  address,
+  update,
+  log,
+}: DecodedStateEvent['documents'][number]): RemoteUpdate {
   return {
     address: formatAddress(address),
     update,
@@ -347,7 +376,7 @@ function stateToUpdate({ address, update, log }: DecodedStateEvent['documents'][
 }
 
 /** The parts of one edit or state, as one update. */
-function joinParts(parts: readonly RemoteUpdate[]): RemoteUpdate {
+export function joinParts(parts: readonly RemoteUpdate[]): RemoteUpdate {
   const last = parts[parts.length - 1] as RemoteUpdate
   const bytes = parts.reduce((sum, { logged }) => sum + (logged?.bytes ?? 0), 0)
   return {

@@ -14,6 +14,8 @@ import type {
 interface Changes {
   updates: StoredUpdate[]
   compactions: Map<string, LogCompaction>
+  /** Documents whose bodies go before anything else of this. */
+  evict: Set<string>
   outbox: Map<string, OutboxEntry | null>
   documents: Map<string, StoredDocument>
   rows: Map<QueryTable, Map<string, QueryRow | null>>
@@ -47,6 +49,12 @@ export interface JournalChange {
   readonly outboxPut?: readonly OutboxEntry[]
   readonly outboxDelete?: readonly string[]
   readonly document?: StoredDocument
+  readonly rows?: readonly RowChange[]
+  /**
+   * A document whose body leaves the device, with what was added of it before and not written yet. Nothing of that
+   * may be an edit.
+   */
+  readonly evict?: string
   readonly meta?: Readonly<Record<string, string>>
 }
 
@@ -111,12 +119,14 @@ export function createJournal(store: SyncStore, lastSeq: number, hooks: JournalH
   return {
     nextSeq: () => ++seq,
 
-    add({ update, compaction, outboxPut = [], outboxDelete = [], document, meta }) {
+    add({ update, compaction, outboxPut = [], outboxDelete = [], document, rows = [], evict, meta }) {
+      if (evict !== undefined) dropBody(pending, evict)
       if (update !== undefined) pending.updates.push(update)
       if (compaction !== undefined) pending.compactions.set(compaction.address, compaction)
       for (const id of outboxDelete) pending.outbox.set(id, null)
       for (const entry of outboxPut) pending.outbox.set(entry.id, entry)
       if (document !== undefined) pending.documents.set(document.address, document)
+      mergeRows(pending, rows)
       Object.assign(pending.meta, meta)
     },
 
@@ -146,6 +156,7 @@ function emptyChanges(): Changes {
   return {
     updates: [],
     compactions: new Map(),
+    evict: new Set(),
     outbox: new Map(),
     documents: new Map(),
     rows: new Map(),
@@ -157,6 +168,7 @@ function isEmpty(changes: Changes): boolean {
   return (
     changes.updates.length === 0 &&
     changes.compactions.size === 0 &&
+    changes.evict.size === 0 &&
     changes.outbox.size === 0 &&
     changes.documents.size === 0 &&
     changes.rows.size === 0 &&
@@ -171,19 +183,31 @@ function editsOf({ outbox }: Changes): OutboxEntry[] {
 
 function mergeRows(changes: Changes, rowChanges: readonly RowChange[]): void {
   for (const { table, put, delete: deleted } of rowChanges) {
+    if (put.length + deleted.length === 0) continue
     const rows = getOrCreate(changes.rows, table, () => new Map())
     for (const id of deleted) rows.set(id, null)
     for (const row of put) rows.set(row.id, row)
   }
 }
 
+/** What is left of a body in changes that are not written yet must not outlive it. */
+function dropBody(changes: Changes, address: string): void {
+  changes.compactions.delete(address)
+  changes.updates = changes.updates.filter((update) => update.address !== address)
+  const messages = changes.rows.get('messages') ?? new Map<string, QueryRow | null>()
+  for (const [id, row] of messages) if (row?.address === address) messages.delete(id)
+  changes.evict.add(address)
+}
+
 function mergeChanges(older: Changes, newer: Changes): Changes {
+  for (const address of newer.evict) dropBody(older, address)
   const rows = new Map(older.rows)
   for (const [table, changed] of newer.rows)
     rows.set(table, new Map([...(rows.get(table) ?? []), ...changed]))
   return {
     updates: [...older.updates, ...newer.updates],
     compactions: new Map([...older.compactions, ...newer.compactions]),
+    evict: new Set([...older.evict, ...newer.evict]),
     outbox: new Map([...older.outbox, ...newer.outbox]),
     documents: new Map([...older.documents, ...newer.documents]),
     rows,
@@ -200,6 +224,7 @@ function toBatch(changes: Changes): StoreBatch {
   return {
     updates: changes.updates,
     compactions: [...changes.compactions.values()],
+    ...(changes.evict.size === 0 ? {} : { evict: [...changes.evict] }),
     outboxPut: [...changes.outbox.values()].filter((entry) => entry !== null),
     outboxDelete: [...changes.outbox].filter(([, entry]) => entry === null).map(([id]) => id),
     documents: [...changes.documents.values()],

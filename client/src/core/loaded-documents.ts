@@ -38,6 +38,8 @@ export interface LoadedDocuments {
   values(): Iterable<Loaded>
   /** Loads a document. The caller may use it in the same tick: it can't have been unloaded meanwhile. */
   load(address: string): Promise<Loaded>
+  /** Unloads one document. @returns false, and does nothing, while it is used, loading, or has something to write */
+  drop(address: string): boolean
   /** Unloads what nobody uses and what has nothing to write, least recently used first, above the bound. */
   evict(): void
 }
@@ -49,6 +51,8 @@ export interface LoadedDocumentsOptions {
   readonly random: Random
   /** Documents kept loaded though nobody pins them. */
   readonly maxLoaded: number
+  /** Called before a document is read; that waits for it. */
+  beforeRead(address: string): Promise<void>
   /** The document was edited here: the update must be written. */
   onEdited(address: string, doc: Y.Doc, update: Uint8Array): void
   /** It was read from these rows; those at `badSeqs` could not be applied. */
@@ -77,6 +81,7 @@ export function createLoadedDocuments(options: LoadedDocumentsOptions): LoadedDo
   }
 
   async function readFromStore(address: string): Promise<Loaded> {
+    await options.beforeRead(address)
     const rows = await options.store.loadUpdates(address)
     // A fresh clientID for every load: a restored backup or a cloned database that went on under its old one
     // would diverge with equal state vectors (trap Y5). It comes from the port, so that a simulation repeats.
@@ -119,6 +124,14 @@ export function createLoadedDocuments(options: LoadedDocumentsOptions): LoadedDo
         const entry = await load(address)
         if (loaded.get(address) === entry) return entry
       }
+    },
+    drop(address) {
+      const entry = loaded.get(address)
+      if (loading.has(address) || entry?.dirty === true || (entry?.pins ?? 0) > 0) return false
+      loaded.delete(address)
+      entry?.doc.destroy()
+      if (entry !== undefined) options.onUnloaded(address)
+      return true
     },
     evict() {
       for (const [address, entry] of loaded) {

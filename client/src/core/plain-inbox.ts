@@ -184,7 +184,8 @@ export function createPlainInbox(options: PlainInboxOptions): PlainInbox {
     },
     async lacking() {
       const names: string[] = []
-      for (const { address } of documents.list()) {
+      for (const { address, body } of documents.list()) {
+        if (body === 'listed' || body === 'evicted') continue
         const coverage = coverages.get(address) ?? createCoverage()
         const isHeld = await documents.read(address, (doc) => coverage.covers(doc))
         if (!isHeld || lacksStatement(address)) names.push(address)

@@ -86,7 +86,7 @@ export function createRemoteUpdates(parts: RemoteUpdatesParts): RemoteUpdates {
         logger.error('a received event was set aside', { address, error: String(error) })
         return false
       }
-      records.ensure(address)
+      records.noteArrival(address)
       if (!isContained) {
         entry.dirty = true
         const seq = journal.nextSeq()

@@ -13,6 +13,8 @@ export interface ServerInfo {
   readonly maxEventBytes: number
   /** Most events that one query brings; infinite where it doesn't say. */
   readonly maxQueryEvents: number
+  /** Whether it tells of documents without their bodies. */
+  readonly tellsSummaries: boolean
   /** The server's own public key, if it names one. */
   readonly key: string | undefined
 }
@@ -22,10 +24,11 @@ const ENVELOPE_BYTES = 16
 
 /** Reads a NIP-11 document, parsed JSON; undefined for a relay that has none. */
 export function readServerInfo(info: unknown): ServerInfo {
-  const { yjs_sync, limitation, self } = (info ?? {}) as Record<string, unknown>
+  const { yjs_sync, yjs_summaries, limitation, self } = (info ?? {}) as Record<string, unknown>
   const { max_message_length, max_content_length, max_limit } = (limitation ?? {}) as Record<string, unknown>
   return {
     mode: yjs_sync === 1 ? 'sync' : 'plain',
+    tellsSummaries: yjs_sync === 1 && yjs_summaries === 1,
     maxEventBytes: Math.min(bound(max_message_length, ENVELOPE_BYTES), bound(max_content_length, 0)),
     maxQueryEvents: bound(max_limit, 0),
     key: isHex64(self) ? self : undefined,

@@ -10,6 +10,8 @@ export const META_SERVER_KEY = 'serverKey'
 export interface ServerTrust {
   /** Whether to ask for none. */
   readonly refusesStates: boolean
+  /** Whether the server is the one whose word is taken, be it for merged states or for what a list shows. */
+  readonly isServerKnown: boolean
   /** Why merged states are not taken from this server, where they are wanted. */
   readonly problem: SyncError | undefined
   /** The server named its own key (NIP-11 `self`). The first one is pinned, unless one was configured. */
@@ -56,6 +58,9 @@ export function createServerTrust(options: ServerTrustOptions): ServerTrust {
   return {
     get problem() {
       return problem
+    },
+    get isServerKnown() {
+      return policy !== 'authors' && isKnown
     },
     get refusesStates() {
       return policy === 'authors' || isOther || hasFailed

@@ -69,12 +69,27 @@ export interface Session {
    * nothing without a connection.
    */
   fetchLog(address: DocumentAddress): void
+  /** Ends the one subscription for everything for a while; what still comes of it is ignored. Only while live. */
+  pause(): void
+  /** Asks for everything again, from the inbox's cursor, and stays live meanwhile. Events come as authors' own. */
+  resume(): void
+  /** Subscribes to something else on the connection at hand, and with it ends; a no-op without one. */
+  open(id: string, filters: readonly Record<string, unknown>[], handlers: SubscriptionHandlers): void
+  shut(id: string): void
   /** Everything up to the EOSE is applied: the session is live. */
   caughtUp(): void
   /** Gives the connection up and tries again later, because something here went wrong. */
   fail(error: unknown): void
   /** A plain relay doesn't go on before a login. The session waits for it, and for a challenge if need be. */
   needLogin(): void
+}
+
+/** Takes what a subscription beside the one for everything brings. Nothing is called once its connection is gone. */
+export interface SubscriptionHandlers {
+  onEvent(event: unknown, cursor: string | undefined): void
+  onEose(hints: readonly string[]): void
+  /** The server refused or ended it. */
+  onClosed(reason: string): void
 }
 
 export interface SessionOptions {
@@ -99,6 +114,14 @@ export interface SessionOptions {
   /** A sync server is known as such and will be asked for everything after {@link SessionOptions.getCursor}. */
   onSyncServer(): void
   getCursor(): string
+  /** What to ask for, without a cursor. */
+  getFilters(): readonly Record<string, unknown>[]
+  /** Called when the server is ready and known, before everything is asked for; that waits for it. */
+  prepare(): Promise<void>
+  /** Whether the server tells of documents without their bodies; called before anything is sent. */
+  onSummaries(isOffered: boolean): void
+  /** It is a plain relay, which is about to be asked for everything. */
+  onPlainRelay(): void
   /** Whether documents must not come as merged states. */
   refusesStates(): boolean
   /** What the server says it takes; called before anything is sent. */
@@ -119,7 +142,6 @@ export interface SessionOptions {
 const SUBSCRIPTION_ID = 'sync'
 const PING_ID = 'ping'
 const LOG_ID = 'log'
-const SYNC_KINDS = [KIND.chat, KIND.settings, KIND.training, KIND.presence]
 /** Close codes by which a server says: don't come back as you are. */
 const STOP_CODES = { from: 4400, to: 4499 }
 
@@ -149,6 +171,9 @@ export function createSession(options: SessionOptions): Session {
   let asking = new AbortController()
   /** Documents whose whole log is asked for, one after another; the first is under way. */
   let wanted: DocumentAddress[] = []
+  let isPaused = false
+  /** Subscriptions beside the one for everything, by id. */
+  const others = new Map<string, SubscriptionHandlers>()
 
   function setStatus(state: ConnectionState, change: Partial<SessionStatus> = {}): void {
     status = { ...status, state, retryAtMs: undefined, ...change }
@@ -195,6 +220,7 @@ export function createSession(options: SessionOptions): Session {
       )
     }
     options.onServerLimits({ maxEventBytes: info.maxEventBytes })
+    options.onSummaries(info.tellsSummaries)
     if (info.mode === 'sync') {
       syncServer = info
       options.onServerKey(info.key)
@@ -225,6 +251,7 @@ export function createSession(options: SessionOptions): Session {
       logger.info('this is a plain relay: documents are synced by whole states', { url })
       setStatus('catching-up', { mode })
       expectResponse()
+      options.onPlainRelay()
       options.plain?.open(sendPlain, maxQueryEvents)
     })
   }
@@ -292,7 +319,8 @@ export function createSession(options: SessionOptions): Session {
         return
       case 'EVENT':
         if (message.subscriptionId === LOG_ID) options.onIncoming(withoutCursor(message.event))
-        if (message.subscriptionId !== SUBSCRIPTION_ID) return
+        others.get(message.subscriptionId)?.onEvent(message.event, message.cursor)
+        if (message.subscriptionId !== SUBSCRIPTION_ID || isPaused) return
         if (isPresence(message.event)) options.onPresence(message.event)
         else options.onIncoming({ type: 'event', event: message.event, cursor: message.cursor })
         return
@@ -303,13 +331,15 @@ export function createSession(options: SessionOptions): Session {
             options.onIncoming({ type: 'log-end', address: formatAddress(address) })
           logEnded()
         }
-        if (message.subscriptionId !== SUBSCRIPTION_ID) return
+        others.get(message.subscriptionId)?.onEose(message.hints)
+        if (message.subscriptionId !== SUBSCRIPTION_ID || isPaused) return
         // Now it is this side that works; applying what came may take long.
-        clock.clearTimeout(responseTimer)
+        if (status.state !== 'live') clock.clearTimeout(responseTimer)
         options.onIncoming({ type: 'eose', hints: message.hints })
         return
       case 'CLOSED':
         if (message.subscriptionId === LOG_ID) logEnded()
+        closedBesides(message)
         if (message.subscriptionId === SUBSCRIPTION_ID) subscriptionEnded(message.reason)
         return
       case 'NOTICE':
@@ -349,7 +379,14 @@ export function createSession(options: SessionOptions): Session {
       }
       options.onSyncServer()
       setStatus('catching-up', { mode })
-      subscribe()
+      options.prepare().then(
+        () => {
+          if (current === attempt) subscribe()
+        },
+        (error: unknown) => {
+          if (current === attempt) retry(toSyncError(error, 'CONNECTION_FAILED'))
+        },
+      )
     })
   }
 
@@ -364,10 +401,20 @@ export function createSession(options: SessionOptions): Session {
   function subscribe(): void {
     setStatus('catching-up')
     expectResponse()
-    const filter = { kinds: SYNC_KINDS, after: options.getCursor() }
-    connection?.send(
-      encodeClient.req(SUBSCRIPTION_ID, options.refusesStates() ? { ...filter, states: false } : filter),
-    )
+    askForAll(options.refusesStates())
+  }
+
+  function askForAll(refusesStates: boolean): void {
+    isPaused = false
+    const rest = { after: options.getCursor(), ...(refusesStates ? { states: false } : {}) }
+    const filters = options.getFilters().map((filter) => ({ ...filter, ...rest }))
+    connection?.send(encodeClient.req(SUBSCRIPTION_ID, ...filters))
+  }
+
+  function closedBesides({ subscriptionId, reason }: { subscriptionId: string; reason: string }): void {
+    const handlers = others.get(subscriptionId)
+    others.delete(subscriptionId)
+    handlers?.onClosed(reason)
   }
 
   function subscriptionEnded(reason: string): void {
@@ -413,6 +460,8 @@ export function createSession(options: SessionOptions): Session {
     const old = connection
     connection = undefined
     wanted = []
+    isPaused = false
+    others.clear()
     old?.close(1000, '')
     asking.abort()
     options.plain?.down(undefined)
@@ -460,6 +509,20 @@ export function createSession(options: SessionOptions): Session {
       dial()
     },
     resubscribe: subscribe,
+    pause() {
+      isPaused = true
+      connection?.send(encodeClient.close(SUBSCRIPTION_ID))
+    },
+    // What this device sent is told by its id, so that it knows what came back (trap C2).
+    resume: () => askForAll(true),
+    open(id, filters, handlers) {
+      if (connection === undefined) return
+      others.set(id, handlers)
+      connection.send(encodeClient.req(id, ...filters))
+    },
+    shut(id) {
+      if (others.delete(id)) connection?.send(encodeClient.close(id))
+    },
     fetchLog(address) {
       if (connection === undefined) return
       wanted.push(address)

@@ -42,6 +42,10 @@ export interface ChatSummary {
   readonly archived: boolean
   /** When it was deleted; undefined while it isn't. */
   readonly deletedAt: number | undefined
+  /** Whether its messages are on this device; else they come when they are asked for. */
+  readonly isHeld: boolean
+  /** Size of what isn't on this device; undefined where everything is. */
+  readonly bytes: number | undefined
 }
 
 /** A chat with its messages in document order. */
@@ -52,7 +56,8 @@ export interface ChatContent extends ChatSummary {
 /**
  * The account's chats. A chat is named by its id, or by its address where it is somebody else's. Every edit
  * resolves once it is durable on this device, and never waits for a network. Rejects with
- * `DOCUMENT_NOT_FOUND`, `MESSAGE_NOT_FOUND`, `VALUE_INVALID` or `STORE_FAILED`.
+ * `DOCUMENT_NOT_FOUND`, `MESSAGE_NOT_FOUND`, `VALUE_INVALID` or `STORE_FAILED`. A chat that is only listed is
+ * brought first, which needs a connection, or rejects with `DOCUMENT_NOT_HELD`.
  */
 export interface Chats {
   /** Makes a chat; `id` is random unless given. `VALUE_INVALID` if there is one of that id. */
@@ -88,6 +93,12 @@ export interface Chats {
   setMembers(chat: string, pubkeys: readonly string[]): Promise<void>
   /** The chat's `Y.Doc`, kept loaded until released. Its edits are stored and sent like any other. */
   open(chat: string): Promise<{ readonly doc: Y.Doc; release(): void }>
+  /**
+   * Takes a chat's messages off this device; it stays in the list, and its messages come back when it is opened.
+   * Rejects with `DOCUMENT_IN_USE` while it is open, or not all of it is on the server, and with `VALUE_INVALID`
+   * on a device that holds everything.
+   */
+  evict(chat: string): Promise<void>
 }
 
 const SCHEMA_VERSION = 1
@@ -100,6 +111,7 @@ export interface ChatsOptions {
   readonly store: SyncStore
   readonly clock: Clock
   readonly random: Random
+  evict(address: string): Promise<void>
 }
 
 export function createChats(options: ChatsOptions): Chats {
@@ -151,6 +163,8 @@ export function createChats(options: ChatsOptions): Chats {
       messageCount: 0,
       archived: false,
       deletedAt: undefined,
+      isHeld: true,
+      bytes: undefined,
     }
   }
 
@@ -260,6 +274,7 @@ export function createChats(options: ChatsOptions): Chats {
     },
 
     open: async (chat) => documents.open(formatAddress(resolve(chat))),
+    evict: async (chat) => options.evict(formatAddress(resolve(chat))),
   }
 }
 
@@ -281,5 +296,7 @@ function rowToSummary(row: QueryRow): ChatSummary {
     messageCount: Number(row.message_count),
     archived: row.archived === true || row.archived === 1,
     deletedAt: row.deleted_at === null || row.deleted_at === undefined ? undefined : Number(row.deleted_at),
+    isHeld: row.held === true || row.held === 1,
+    bytes: row.bytes === null || row.bytes === undefined ? undefined : Number(row.bytes),
   }
 }

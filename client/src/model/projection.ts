@@ -254,6 +254,8 @@ function chatRow(
     message_count: messageCount,
     archived: metadata.get('archived') === true,
     deleted_at: numberOrNull(metadata.get('deletedAt')),
+    bytes: null,
+    held: true,
   }
 }
 

@@ -39,6 +39,13 @@ export interface OutboxEntry {
   readonly reason: string
 }
 
+/**
+ * What of a document's body is on this device. `held`: all of it, as far as the device's cursor goes. `local`: what
+ * was made here, while the server may have more. `listed`: nothing but a row in the list. `evicted`: nothing, by the
+ * app's wish.
+ */
+export type BodyState = 'held' | 'local' | 'listed' | 'evicted'
+
 /** What the device keeps of one document besides its log. */
 export interface StoredDocument {
   readonly address: string
@@ -62,6 +69,7 @@ export interface StoredDocument {
    * where none should be made before the log has grown. 0 if not known.
    */
   readonly checkpointBytes: number
+  readonly body: BodyState
 }
 
 /** A row of a query table: `id` and the columns of that table (docs/SPEC.md "Query tables"). */
@@ -87,6 +95,11 @@ export interface StoreBatch {
   readonly updates?: readonly StoredUpdate[]
   /** At most one for each document. */
   readonly compactions?: readonly LogCompaction[]
+  /**
+   * Documents whose bodies leave the device: their updates and their rows of `messages`, as they were before this
+   * batch. What the batch itself puts stays.
+   */
+  readonly evict?: readonly string[]
   /** Entries to add, or to replace by id. */
   readonly outboxPut?: readonly OutboxEntry[]
   readonly outboxDelete?: readonly string[]

@@ -12,7 +12,8 @@ export interface InfoDocumentInput {
 
 /**
  * The relay information document. `yjs_sync` tells a client that every update event is kept, so that it may
- * send increments. `limitation` says what is really enforced, and nothing else. Source: NIP-11, SPEC INFO1.
+ * send increments, `yjs_summaries` that it tells of documents without
+ * their bodies. `limitation` says what is really enforced, and nothing else. Source: NIP-11, SPEC INFO1.
  */
 export function createInfoDocument(input: InfoDocumentInput): Record<string, unknown> {
   const { limits } = input
@@ -24,6 +25,7 @@ export function createInfoDocument(input: InfoDocumentInput): Record<string, unk
     version: input.version,
     supported_nips: [1, 11, 42, 45, 67, 70],
     yjs_sync: 1,
+    yjs_summaries: 1,
     limitation: {
       max_message_length: limits.maxMessageBytes,
       max_subscriptions: limits.maxSubscriptions,

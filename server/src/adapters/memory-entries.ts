@@ -6,6 +6,7 @@ import type {
   HeldPart,
   IndexEntry,
   KeptState,
+  KeptSummary,
   LoggedEvent,
 } from '../ports/event-log.js'
 import type {
@@ -41,6 +42,7 @@ export interface MemoryTables {
   /** Position of the newest event of each document, by reader. */
   readonly changes: Map<string, Map<string, number>>
   readonly states: Map<string, KeptState>
+  readonly summaries: Map<string, KeptSummary>
 }
 
 /** An empty log. */
@@ -59,6 +61,7 @@ export function createMemoryTables(): MemoryTables {
     held: new Map(),
     changes: new Map(),
     states: new Map(),
+    summaries: new Map(),
   }
 }
 

@@ -20,7 +20,7 @@ export function createMemoryLog(options: MemoryLogOptions = {}): InspectableLog 
   const serverSecretKey = options.serverSecretKey ?? globalThis.crypto.getRandomValues(new Uint8Array(32))
   const tables = createMemoryTables()
   const { events, seqById, records, feeds, documentLogs, ownerLogs, grants, shared, epochs } = tables
-  const { writers, held, changes, states } = tables
+  const { writers, held, changes, states, summaries } = tables
   let isClosed = false
 
   function assertOpen(): void {
@@ -178,6 +178,14 @@ export function createMemoryLog(options: MemoryLogOptions = {}): InspectableLog 
     async keepState(address, state) {
       assertOpen()
       states.set(address, state)
+    },
+    async keptSummaries(addresses) {
+      assertOpen()
+      return addresses.map((address) => summaries.get(address))
+    },
+    async keepSummary(kept) {
+      assertOpen()
+      summaries.set(kept.summary.address, kept)
     },
     async close() {
       isClosed = true

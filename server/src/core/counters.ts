@@ -16,6 +16,8 @@ export interface Counters {
   eventsSent: number
   /** State events sent in their place. */
   statesSent: number
+  /** Summaries of documents sent. */
+  summariesSent: number
 }
 
 /** All zero. */
@@ -29,5 +31,6 @@ export function createCounters(): Counters {
     commitsFailed: 0,
     eventsSent: 0,
     statesSent: 0,
+    summariesSent: 0,
   }
 }

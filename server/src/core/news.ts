@@ -1,3 +1,4 @@
+import { type Filter, isDocumentKind, KIND, mayMatchDocument, parseAddress } from '@onyx-sync/shared'
 import type { EventLog } from '../ports/event-log.js'
 import { ownerOfAddress } from './stored-events.js'
 
@@ -52,7 +53,7 @@ export async function grantedDocuments(
  * What is new to some keys, `after < seq <= through`, in log order: their feeds merged, and at the position
  * where a document became readable the whole log of it up to there. The feed's own entries of such a document
  * up to that position are among them too; whoever knows an entry's document leaves them out by `granted`.
- * What is in `skipped` is passed over.
+ * What is in `skipped` is passed over. With `only`, those positions are read in place of the feeds.
  */
 export async function* readNews(
   log: EventLog,
@@ -61,10 +62,11 @@ export async function* readNews(
   through: number,
   granted: ReadonlyMap<string, number>,
   skipped: ReadonlySet<number> = new Set(),
+  only?: readonly number[],
 ): AsyncGenerator<NewsItem> {
   const addressesBySeq = new Map([...granted].map(([address, seq]) => [seq, address]))
   let covered = after
-  const feeds = keys.map((key) => log.feed(key, after, through))
+  const feeds = only === undefined ? keys.map((key) => log.feed(key, after, through)) : [inTurn(only)]
   // A checkpoint may have taken the event with which a document became readable out of the feeds.
   const grantSeqs = inTurn([...addressesBySeq.keys()].sort((a, b) => a - b))
   for await (const seq of mergeAscending([...feeds, grantSeqs])) {
@@ -84,6 +86,57 @@ export async function* readNews(
 
 async function* inTurn(seqs: readonly number[]): AsyncGenerator<number> {
   yield* seqs
+}
+
+/** Which news of some keys is worth a look, given what filters want of documents. */
+export interface Relevance {
+  /** Everything that can match is at these positions, ascending; undefined where only the feeds tell. */
+  readonly only: readonly number[] | undefined
+  /** What is at these positions can't match. */
+  readonly unwanted: readonly number[]
+  /** Of the documents that became readable those that can match. */
+  readonly granted: ReadonlyMap<string, number>
+}
+
+/**
+ * Tells news that filters can match from what they can't, by kind and `#d`, without loading an event. A filter for
+ * some documents of many would else cost as much as one for all. Source: SPEC RPL6.
+ */
+export async function relevantNews(
+  log: EventLog,
+  keys: readonly string[],
+  filters: readonly Filter[],
+  after: number,
+  through: number,
+  granted: ReadonlyMap<string, number>,
+): Promise<Relevance> {
+  if (filters.some(wantsAllDocuments)) return { only: undefined, unwanted: [], granted }
+  const isDocumentsOnly = filters.every(({ kinds }) => kinds?.every(isDocumentKind) === true)
+  function isWanted(address: string): boolean {
+    const parsed = parseAddress(address)
+    return parsed !== undefined && filters.some((filter) => mayMatchDocument(filter, parsed))
+  }
+  const addresses = new Set<string>()
+  for (const key of keys) {
+    for await (const { address } of log.changedDocuments(key, after)) {
+      // Either those that are wanted are read, or those that aren't are left out.
+      if (isWanted(address) === isDocumentsOnly) addresses.add(address)
+    }
+  }
+  const seqs: number[] = []
+  for (const address of addresses) {
+    for await (const { seq } of log.documentLog(address, after, through)) seqs.push(seq)
+  }
+  const wanted = new Map([...granted].filter(([address]) => isWanted(address)))
+  if (!isDocumentsOnly) return { only: undefined, unwanted: seqs, granted: wanted }
+  return { only: seqs.sort((a, b) => a - b), unwanted: [], granted: wanted }
+}
+
+function wantsAllDocuments({ ids, kinds, tags }: Filter): boolean {
+  // By id the events themselves tell; they are few.
+  if (ids !== undefined) return true
+  const hasKinds = kinds === undefined || (kinds.includes(KIND.chat) && kinds.includes(KIND.settings))
+  return hasKinds && !tags.has('d')
 }
 
 /** Ascending numbers of several ascending sequences, each once. */

@@ -19,6 +19,7 @@ import { createMergedStates, type MergedStates } from './merged-state.js'
 import { createPresence } from './presence.js'
 import { createSession, type Session } from './session.js'
 import { createStateSigner } from './state-signer.js'
+import { createSummaries } from './summaries.js'
 
 /** What a relay is made of. */
 export interface RelayOptions {
@@ -70,11 +71,13 @@ export function createRelay(options: RelayOptions): Relay {
     },
   })
   const stateSigner = createStateSigner({ ...options, signEvent: sign })
+  const summaries = createSummaries({ ...options, states, signEvent: sign })
   const context = {
     ...options,
     ingest,
     states,
     stateSigner,
+    summaries,
     hub,
     presence,
     counters,

@@ -29,6 +29,8 @@ import { countEvents } from './query.js'
 import { MIN_STATE_EVENTS } from './replay.js'
 import type { StateSigner } from './state-signer.js'
 import { createSubscription, type Subscription } from './subscription.js'
+import type { Summaries } from './summaries.js'
+import { createSummarySubscription } from './summary-subscription.js'
 
 /** What all sessions of a server share. */
 export interface SessionContext {
@@ -37,6 +39,7 @@ export interface SessionContext {
   readonly states: MergedStates
   readonly stateSigner: StateSigner
   readonly minStateEvents?: number | undefined
+  readonly summaries: Summaries
   readonly hub: Hub
   readonly presence: Presence
   readonly verifier: EventVerifier
@@ -215,35 +218,35 @@ export function createSession(peer: Peer, context: SessionContext): Session {
     checkSlots()
     const sortedKeys = [...keys].sort()
     const sync = syncOptions(filters, sortedKeys)
-    const watch = context.presence.watch({ id: subscriptionId, filters, keys: sortedKeys, peer })
-    const stored = createSubscription({
-      id: subscriptionId,
-      filters,
-      keys: sortedKeys,
-      ...sync,
-      log,
-      states: context.states,
-      stateSigner: context.stateSigner,
-      minStateEvents: context.minStateEvents ?? MIN_STATE_EVENTS,
-      hub: context.hub,
-      peer,
-      logger,
-      counters,
-      onEose: watch.eoseSaid,
-      onFailed(error) {
-        watch.close()
-        if (subscriptions.get(subscriptionId) !== subscription) return
-        subscriptions.delete(subscriptionId)
-        logger.error('a subscription failed', { error: String(error) })
-        const failure = new SyncError('STORE_FAILED', 'reading failed; ask again', { cause: error })
-        peer.send(encodeRelay.closed(subscriptionId, failure.reason))
-      },
-    })
-    const subscription: Subscription = {
-      close() {
-        watch.close()
-        stored.close()
-      },
+    const base = { id: subscriptionId, filters, keys: sortedKeys, log, hub: context.hub, peer, counters }
+    let subscription: Subscription
+    function onFailed(error: unknown): void {
+      if (subscriptions.get(subscriptionId) !== subscription) return
+      subscription.close()
+      subscriptions.delete(subscriptionId)
+      logger.error('a subscription failed', { error: String(error) })
+      const failure = new SyncError('STORE_FAILED', 'reading failed; ask again', { cause: error })
+      peer.send(encodeRelay.closed(subscriptionId, failure.reason))
+    }
+    if (filters.some(({ summaries }) => summaries === true) && sync.sync !== undefined) {
+      const pageDocuments = limits.maxSummaryDocuments
+      const { summaries } = context
+      const summaryOptions = { ...base, sync: sync.sync, summaries, clock, pageDocuments, onFailed }
+      subscription = createSummarySubscription(summaryOptions)
+    } else {
+      const watch = context.presence.watch({ id: subscriptionId, filters, keys: sortedKeys, peer })
+      const { states, stateSigner } = context
+      const stored = createSubscription({
+        ...{ ...base, ...sync, states, stateSigner, logger, onFailed },
+        minStateEvents: context.minStateEvents ?? MIN_STATE_EVENTS,
+        onEose: watch.eoseSaid,
+      })
+      subscription = {
+        close() {
+          watch.close()
+          stored.close()
+        },
+      }
     }
     subscriptions.set(subscriptionId, subscription)
   }
@@ -252,6 +255,9 @@ export function createSession(peer: Peer, context: SessionContext): Session {
     const cursors = new Set(filters.map(({ after }) => after))
     if (cursors.size > 1) {
       throw new SyncError('FILTER_INVALID', 'all filters of one REQ carry the same "after", or none does')
+    }
+    if (new Set(filters.map(({ summaries }) => summaries === true)).size > 1) {
+      throw new SyncError('FILTER_INVALID', 'all filters of one REQ ask for summaries, or none does')
     }
     const [after] = cursors
     if (after === undefined) return {}

@@ -14,7 +14,7 @@ import type { Counters } from './counters.js'
 import type { CursorCodec, CursorPosition } from './cursor.js'
 import type { Hub, LiveEvent, Subscriber } from './hub.js'
 import type { MergedStates } from './merged-state.js'
-import { grantedDocuments, type NewsItem, readNews } from './news.js'
+import { grantedDocuments, type NewsItem, readNews, relevantNews } from './news.js'
 import { queryEvents } from './query.js'
 import { type ReplayScope, replayStates } from './replay.js'
 import type { StateSigner } from './state-signer.js'
@@ -176,7 +176,10 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
         return filters.some((filter) => matchFilter(filter, event))
       })
     }
-    for await (const events of loadInPages(readNews(log, keys, after, through, granted, skipped), load)) {
+    const relevant = await relevantNews(log, keys, filters, after, through, granted)
+    for (const seq of relevant.unwanted) skipped.add(seq)
+    const news = readNews(log, keys, after, through, relevant.granted, skipped, relevant.only)
+    for await (const events of loadInPages(news, load)) {
       await send(events, ({ covered }) => (isEoseSent ? sync?.codec.format(covered) : undefined))
       if (!isOpen) return
     }

@@ -1,4 +1,4 @@
-import type { Member } from '@onyx-sync/shared'
+import type { DocumentSummary, Member } from '@onyx-sync/shared'
 
 /** One event as the log keeps it. */
 export interface LoggedEvent {
@@ -132,6 +132,13 @@ export interface KeptState {
   readonly update: Uint8Array
 }
 
+/** Summary of a document as it was kept: derived from its log, and as good as made anew. */
+export interface KeptSummary {
+  /** Every event up to this position is in it. */
+  readonly throughSeq: number
+  readonly summary: DocumentSummary
+}
+
 /** A place in an index: enough to order and to page without loading the event. */
 export interface IndexEntry {
   readonly seq: number
@@ -201,6 +208,10 @@ export interface EventLog {
   keptState(address: string): Promise<KeptState | undefined>
   /** Keeps a document's merged state, in the order of the calls; a power cut may lose it. */
   keepState(address: string, state: KeptState): Promise<void>
+  /** What {@link keepSummary} kept last of each document; undefined if nothing, or nothing readable. */
+  keptSummaries(addresses: readonly string[]): Promise<(KeptSummary | undefined)[]>
+  /** Keeps a document's summary, in the order of the calls; a power cut may lose it. */
+  keepSummary(kept: KeptSummary): Promise<void>
 
   /** Waits for a commit under way, then releases the database. */
   close(): Promise<void>

@@ -42,6 +42,14 @@ export class ChatRow extends Model {
   get deletedAt(): number | null {
     return this._getRaw('deleted_at') as number | null
   }
+  /** Size of the body on the server while it isn't on this device; else null. */
+  get bytes(): number | null {
+    return this._getRaw('bytes') as number | null
+  }
+  /** Whether the messages are on this device. */
+  get held(): boolean {
+    return this._getRaw('held') as boolean
+  }
 }
 
 /** A row of `messages`; `id` is `<address>/<messageId>`. Sort by `position`. Times: ms since the Unix epoch. */

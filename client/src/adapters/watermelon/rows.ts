@@ -1,5 +1,6 @@
 import { decodeBase64, encodeBase64 } from '@onyx-sync/shared'
 import type {
+  BodyState,
   OutboxEntry,
   OutboxState,
   QueryRow,
@@ -89,6 +90,7 @@ export function documentToRow(document: StoredDocument): RawRow {
     members: document.members,
     members_stated_at: document.membersStatedAt,
     own_writers: document.ownWriters,
+    body: document.body,
     log_bytes: document.logBytes,
     checkpoint_bytes: document.checkpointBytes,
   })
@@ -102,6 +104,7 @@ export function rowToDocument(row: RawRow): StoredDocument {
     ownWriters: String(row.own_writers),
     logBytes: Number(row.log_bytes),
     checkpointBytes: Number(row.checkpoint_bytes),
+    body: row.body as BodyState,
   }
 }
 

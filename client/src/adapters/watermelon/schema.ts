@@ -82,6 +82,7 @@ const internalTables: readonly TableSchema[] = [
       { name: 'own_writers', type: 'string' },
       { name: 'log_bytes', type: 'number' },
       { name: 'checkpoint_bytes', type: 'number' },
+      { name: 'body', type: 'string' },
     ],
     unsafeSql: withUniqueIndexOnly(['address']),
   }),

@@ -86,6 +86,18 @@ export function watermelonStore(database: Database): SyncStore {
     return removals
   }
 
+  /** Changes that take away the bodies of documents. What the same batch puts comes later, and wins. */
+  async function bodyRemovals(addresses: readonly string[]): Promise<RawChange[]> {
+    const removals: RawChange[] = []
+    for (const address of addresses) {
+      for (const table of ['sync_updates', 'messages']) {
+        const rows = await readRows(table, [{ column: 'address', oneOf: [address] }], '"id"')
+        for (const { id } of rows) removals.push({ kind: 'delete', table, id })
+      }
+    }
+    return removals
+  }
+
   /** Changes that put one row in the place of all up to it; or several, where it is long. */
   async function compact(compaction: LogCompaction): Promise<RawChange[]> {
     const table = 'sync_updates'
@@ -103,8 +115,8 @@ export function watermelonStore(database: Database): SyncStore {
     return [...removals, ...rows]
   }
 
-  async function writePlan({ changes, compactions, outboxIds, topSeq }: Plan): Promise<void> {
-    const all = [...(await outboxRemovals(outboxIds)), ...changes]
+  async function writePlan({ changes, compactions, outboxIds, evicted, topSeq }: Plan): Promise<void> {
+    const all = [...(await bodyRemovals(evicted)), ...(await outboxRemovals(outboxIds)), ...changes]
     for (const compaction of compactions) all.push(...(await compact(compaction)))
     if (topSeq > 0 && topSeq > (await readLastSeq())) {
       all.push({ kind: 'put', table: 'sync_meta', row: lastSeqToRow(topSeq) })
@@ -154,6 +166,8 @@ interface Plan {
   readonly compactions: readonly LogCompaction[]
   /** Entries whose rows have to go first, those to be replaced included: they may have had more parts. */
   readonly outboxIds: readonly string[]
+  /** Documents whose bodies have to go first. */
+  readonly evicted: readonly string[]
   readonly topSeq: number
 }
 
@@ -179,6 +193,7 @@ function planBatch(batch: StoreBatch, checked: CheckedBatch): Plan {
       ...compaction,
       update: compaction.update.slice(),
     })),
+    evicted: [...new Set(batch.evict)],
     outboxIds: [...new Set([...(batch.outboxDelete ?? []), ...outboxPut.keys()])],
     topSeq: checked.topSeq,
   }

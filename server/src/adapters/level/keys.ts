@@ -22,6 +22,7 @@ import type { HeldPart, IndexEntry, KeptState } from '../../ports/event-log.js'
  * | `x` | address, seq | id of an event that was superseded |
  * | `h` | author, address, group, index | id and JSON of a part that waits for others |
  * | `c` | address | seq and merged state |
+ * | `l` | address | seq and summary, as JSON |
  *
  * In `i` a position stands for an event in the log, {@link ID_HELD} for a part that waits, and
  * {@link ID_SUPERSEDED} for one that a checkpoint stands for.
@@ -42,6 +43,7 @@ const PREFIX = {
   supersededId: 0x78,
   held: 0x68,
   state: 0x63,
+  summary: 0x6c,
 } as const
 
 const SEQ_BYTES = 8
@@ -144,6 +146,7 @@ export const keyOf = {
   held: (author: string, address: string, group: string, index: number): Uint8Array =>
     join(PREFIX.held, hex(author), sized(address), sized(group), uint16(index)),
   state: (address: string): Uint8Array => join(PREFIX.state, sized(address)),
+  summary: (address: string): Uint8Array => join(PREFIX.summary, sized(address)),
 } as const
 
 const LOWEST_ID = '00'.repeat(HASH_BYTES)

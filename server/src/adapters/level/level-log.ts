@@ -1,9 +1,9 @@
 import { existsSync, mkdirSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { join } from 'node:path'
-import { getOrCreate, type Logger, SyncError, silentLogger, toSyncError } from '@onyx-sync/shared'
+import { getOrCreate, isSummary, type Logger, SyncError, silentLogger, toSyncError } from '@onyx-sync/shared'
 import { Level } from 'level'
-import type { Commit, DocumentRecord, Epoch, PartGroup } from '../../ports/event-log.js'
+import type { Commit, DocumentRecord, Epoch, KeptSummary, PartGroup } from '../../ports/event-log.js'
 import type { InspectableLog } from '../../ports/inspectable-log.js'
 import {
   addressOfChange,
@@ -259,11 +259,32 @@ function createLevelLog(db: Database, meta: Meta, initial: Place, logger: Logger
       if (isClosed || isSuspect) return
       await begin(db.put(keyOf.state(address), encodeState(state)))
     },
+    async keptSummaries(addresses) {
+      const values = await db.getMany<Uint8Array, string>(addresses.map(keyOf.summary), {
+        valueEncoding: 'utf8',
+      })
+      return values.map((json) => (json === undefined ? undefined : readSummary(json)))
+    },
+    async keepSummary(kept) {
+      if (isClosed || isSuspect) return
+      const key = keyOf.summary(kept.summary.address)
+      await begin(db.put<Uint8Array, string>(key, JSON.stringify(kept), { valueEncoding: 'utf8' }))
+    },
     async close() {
       isClosed = true
       await writing
       await db.close()
     },
+  }
+}
+
+/** Undefined for what another version wrote, or nobody: it is made anew. */
+function readSummary(json: string): KeptSummary | undefined {
+  try {
+    const { throughSeq, summary } = JSON.parse(json) as Partial<KeptSummary>
+    return typeof throughSeq === 'number' && isSummary(summary) ? { throughSeq, summary } : undefined
+  } catch {
+    return undefined
   }
 }
 
