@@ -62,6 +62,8 @@ export const KNOWN_FAULTS: readonly WorldFault[] = [
         if (batch.meta?.cursor === undefined) return store.commit(batch)
         const { meta, ...rest } = batch
         await store.commit({ meta })
+        // Some other work in between, each as long as a write.
+        for (let count = 0; count < 5; count++) await store.commit({})
         await store.commit(rest)
       },
     }),
