@@ -15,9 +15,11 @@ import {
 import { createWebSocketTransport } from './adapters/websocket-transport.js'
 import type { SyncClient, SyncClientOptions, SyncStatus } from './client-api.js'
 import { checkBatching, checkHeartbeat, checkRandom, checkUrl } from './client-options.js'
+import { type Checkpointer, createCheckpointer } from './core/checkpointer.js'
 import { createDocuments } from './core/documents.js'
 import { createInbox, type Inbox, META_CURSOR } from './core/inbox.js'
 import { createOutbox, type Outbox } from './core/outbox.js'
+import type { EditState } from './core/outbox-queries.js'
 import { createPacing } from './core/pacing.js'
 import { createPresence } from './core/presence.js'
 import { createServerTrust, META_SERVER_KEY } from './core/server-trust.js'
@@ -63,6 +65,7 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
   let isClosed = false
   let outbox: Outbox | undefined
   let session: Session | undefined
+  let checkpointer: Checkpointer | undefined
 
   function noteProblem(error: unknown): void {
     const { code, message } = toSyncError(error, 'STORE_FAILED')
@@ -85,6 +88,7 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
       changed()
     },
     onFailed: noteProblem,
+    onLogged: (address, isCheckpoint) => checkpointer?.logged(address, isCheckpoint),
   })
 
   const trust = createServerTrust({
@@ -124,6 +128,27 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
       else if (localProblem?.code !== 'STORE_FAILED') localProblem = undefined
     },
   })
+
+  function editState(address: string): EditState {
+    const isWritten = !documents.journal.unwrittenLanes().includes(address)
+    const state = outbox?.stateOf(address) ?? 'saved'
+    return isWritten || state === 'refused' ? state : 'local'
+  }
+
+  if (upkeep.checkpoints !== false) {
+    checkpointer = createCheckpointer({
+      ...upkeep.checkpoints,
+      pubkey,
+      signer,
+      documents,
+      clock,
+      random,
+      limits,
+      logger,
+      maxEventBytes: () => serverMaxEventBytes,
+      editState,
+    })
+  }
 
   const inbox: Inbox = createInbox({
     pubkey,
@@ -165,15 +190,19 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
       onIncoming: (incoming) => inbox.receive(incoming),
       onPresence: presence.receive,
       onAnswer(eventId, accepted, reason) {
-        if (!presence.answered(eventId, accepted, reason)) outbox?.answered(eventId, accepted, reason)
+        const isTaken =
+          presence.answered(eventId, accepted, reason) || checkpointer?.answered(eventId, accepted, reason)
+        if (!isTaken) outbox?.answered(eventId, accepted, reason)
       },
       onLive(send) {
         localProblem = undefined
         outbox?.start(send)
         presence.start(send)
+        checkpointer?.start(send)
       },
       onDown() {
         presence.stop()
+        checkpointer?.stop()
         inbox.abandon()
         outbox?.stop()
       },
@@ -287,12 +316,8 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
 
     flush,
     lastEdit: (address) => ({ address, seq: outbox?.lastEdit(address) ?? 0 }),
-    stateOf(edit) {
-      if (typeof edit !== 'string') return outbox?.stateOf(edit.address, edit.seq) ?? 'saved'
-      const isWritten = !documents.journal.unwrittenLanes().includes(edit)
-      const state = outbox?.stateOf(edit) ?? 'saved'
-      return isWritten || state === 'refused' ? state : 'local'
-    },
+    stateOf: (edit) =>
+      typeof edit === 'string' ? editState(edit) : (outbox?.stateOf(edit.address, edit.seq) ?? 'saved'),
 
     saved({ timeoutMs } = {}) {
       // What is not on this device's disk yet has no position that could be waited for.

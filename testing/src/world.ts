@@ -1,12 +1,15 @@
 import {
   createSyncClient,
   type SyncClient,
+  type SyncClientOptions,
   type SyncStatus,
   type SyncStore,
   type Transport,
 } from '@onyx-sync/client'
 import { createHub, createRelay, type EventLog, type Hub, type Relay } from '@onyx-sync/server'
-import { DEFAULT_LIMITS, type EventVerifier, silentLogger } from '@onyx-sync/shared'
+import { DEFAULT_LIMITS, type EventVerifier, type Signer, silentLogger } from '@onyx-sync/shared'
+import type * as Y from 'yjs'
+import type { DeviceSettings } from './device-settings.js'
 import { createDeviceDisk, createServerDisk, type DeviceDisk, type ServerDisk } from './disks.js'
 import { type Accept, createNetwork, type Network } from './network.js'
 import { createQuickKey, type QuickKey, quickVerifier } from './quick-keys.js'
@@ -72,6 +75,8 @@ export interface WorldOptions {
   onStatus?(device: WorldDevice, status: SyncStatus): void
   /** Called when the server was killed, with what is left on its disk. */
   onServerCrashed?(): void
+  /** @default as in a real device, with signers that take no time */
+  readonly settings?: DeviceSettings
   /** Lets a test break the world on purpose, to prove that the checks see it. */
   readonly fault?: WorldFault
 }
@@ -83,6 +88,10 @@ export interface WorldFault {
   readonly summary: string
   wrapStore?(store: SyncStore, device: WorldDevice): SyncStore
   wrapLog?(log: EventLog, world: World): EventLog
+  /** Options of the devices in place of the world's. */
+  readonly upkeep?: Pick<SyncClientOptions, 'checkpoints' | 'compaction'>
+  /** What the server takes for "this state contains that update", where a checkpoint is to replace events. */
+  readonly contains?: (state: Y.Doc, update: Uint8Array) => boolean
   wrapHub?(hub: Hub, world: World): Hub
   /** Wraps what devices check events with. */
   wrapVerifier?(verifier: EventVerifier): EventVerifier
@@ -95,6 +104,7 @@ export interface WorldFault {
 
 export function createWorld(options: WorldOptions): World {
   const { fault } = options
+  const { maxSignMs = () => 0, ...settings } = options.settings ?? {}
   const random = createSeededRandom(options.seed)
   const clock = createVirtualClock(START_MS)
   const serverDisk = createServerDisk(clock, random.fork('server disk'), fault?.serverSyncDelayMs ?? 0)
@@ -136,6 +146,15 @@ export function createWorld(options: WorldOptions): World {
     const key = createQuickKey(account, () => {
       if (device.isSignerBroken) throw new Error('the signer of this device is broken for now')
     })
+    const signing = random.fork(`signer of ${name}`)
+    const signer: Signer = {
+      ...key.signer,
+      async signEvent(template) {
+        const ms = signing.below(1 + maxSignMs(name))
+        if (ms > 0) await new Promise<void>((resolve) => clock.setTimeout(resolve, ms))
+        return key.sign(template)
+      },
+    }
 
     async function open(startedAs: number): Promise<void> {
       const isAlive = () => isRunning && starts === startedAs
@@ -144,11 +163,13 @@ export function createWorld(options: WorldOptions): World {
       const opened = await createSyncClient({
         url: WORLD_URL,
         store: fault?.wrapStore?.(store, device) ?? store,
-        signer: key.signer,
+        signer,
         verifier: fault?.wrapVerifier?.(quickVerifier) ?? quickVerifier,
         transport: fault?.wrapTransport?.(transport, device) ?? transport,
         clock: createOwnedClock(clock, () => device.skewMs, isAlive),
         random: random.fork(`device ${name} start ${startedAs}`),
+        ...settings,
+        ...fault?.upkeep,
         ...(fault?.inFlightPerDocument === undefined
           ? {}
           : { inFlightPerDocument: fault.inFlightPerDocument }),
@@ -214,6 +235,7 @@ export function createWorld(options: WorldOptions): World {
       relay = createRelay({
         log: fault?.wrapLog?.(log, world) ?? log,
         hub: fault?.wrapHub?.(hub, world) ?? hub,
+        ...(fault?.contains === undefined ? {} : { contains: fault.contains }),
         relayUrls: () => [WORLD_URL],
         limits: DEFAULT_LIMITS,
         logger: silentLogger,

@@ -111,7 +111,9 @@ function assemble(
     }
     // Whose they are isn't said by an owner who brings them back; they are free for who goes on under them.
     const isShared = statedMembers.length > 0 || hasOthers(address, event.pubkey)
-    return { bringsNews, claimed: restores && isShared ? [] : free }
+    if (restores) return { bringsNews, claimed: isShared ? [] : free }
+    // Nor is it said by a member who only repeats what the owner has brought back.
+    return { bringsNews, claimed: free.filter((id) => newWriters.includes(id)) }
   }
 
   /** Whether anybody else may have written to a document. */
