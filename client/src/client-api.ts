@@ -1,4 +1,5 @@
 import type { Clock, EventVerifier, Limits, Logger, Random, Signer, SyncErrorCode } from '@onyx-sync/shared'
+import type { CheckpointOptions } from './core/checkpointer.js'
 import type { CompactionOptions } from './core/compaction.js'
 import type { HoldChoice } from './core/hold-choice.js'
 import type { EditState, RefusedEntry, RefusedExport } from './core/outbox-queries.js'
@@ -50,6 +51,12 @@ export interface SyncClientOptions {
   readonly heartbeat?: Heartbeat
   /** How edits are gathered into events. @default 3 at once, then one every 500 ms */
   readonly batching?: Batching
+  /**
+   * When this device publishes the state of a document, so that the server can drop the events it stands for.
+   * Each asks the signer once: `false` where that is a bother, and another device does it.
+   * @default for a log of 32 KiB that is three times as large as the state
+   */
+  readonly checkpoints?: CheckpointOptions | false
   /** When a document's rows in the log are replaced by one. For tests only: the defaults fit any device. */
   readonly compaction?: CompactionOptions
   /**

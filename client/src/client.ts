@@ -17,11 +17,13 @@ import type { SyncClient, SyncClientOptions, SyncStatus } from './client-api.js'
 import { checkBatching, checkHeartbeat, checkRandom, checkUrl } from './client-options.js'
 import { createBodyLoader } from './core/body-loader.js'
 import { createChatList, META_LIST_CURSOR } from './core/chat-list.js'
+import { type Checkpointer, createCheckpointer } from './core/checkpointer.js'
 import { createDocuments, type Documents } from './core/documents.js'
 import { checkHoldChoice, readHoldChoice } from './core/hold-choice.js'
 import { createHolding, type Holding, META_HOLD, META_SCOPE, type Scope } from './core/holding.js'
 import { createInbox, type Inbox, META_CURSOR } from './core/inbox.js'
 import { createOutbox, type Outbox } from './core/outbox.js'
+import type { EditState } from './core/outbox-queries.js'
 import { createPacing } from './core/pacing.js'
 import { createPlainMode, type PlainMode } from './core/plain.js'
 import { createPlainNote, META_PLAIN } from './core/plain-note.js'
@@ -74,6 +76,7 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
   let outbox: Outbox | undefined
   let session: Session | undefined
   let holding: Holding | undefined
+  let checkpointer: Checkpointer | undefined
 
   function noteProblem(error: unknown): void {
     const { code, message } = toSyncError(error, 'STORE_FAILED')
@@ -103,6 +106,7 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
       changed()
     },
     onFailed: noteProblem,
+    onLogged: (address, isCheckpoint) => checkpointer?.logged(address, isCheckpoint),
   })
 
   const trust = createServerTrust({
@@ -143,6 +147,26 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
 
   const note = createPlainNote(plainNote)
   let plain: PlainMode | undefined
+  function editState(address: string): EditState {
+    const isWritten = !documents.journal.unwrittenLanes().includes(address)
+    const state = outbox?.stateOf(address) ?? 'saved'
+    return isWritten || state === 'refused' ? state : 'local'
+  }
+
+  if (upkeep.checkpoints !== false) {
+    checkpointer = createCheckpointer({
+      ...upkeep.checkpoints,
+      pubkey,
+      signer,
+      documents,
+      clock,
+      random,
+      limits,
+      logger,
+      maxEventBytes: () => serverMaxEventBytes,
+      editState,
+    })
+  }
 
   const inbox: Inbox = createInbox({
     pubkey,
@@ -250,7 +274,9 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
       onPresence: presence.receive,
       onAnswer(eventId, accepted, reason) {
         const isTaken =
-          presence.answered(eventId, accepted, reason) || plain?.answered(eventId, accepted, reason)
+          presence.answered(eventId, accepted, reason) ||
+          checkpointer?.answered(eventId, accepted, reason) ||
+          plain?.answered(eventId, accepted, reason)
         if (!isTaken) outbox?.answered(eventId, accepted, reason)
       },
       onLive(send, mode) {
@@ -265,10 +291,12 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
         outbox?.start(send)
         presence.start(send)
         holding?.live()
+        checkpointer?.start(send)
       },
       onDown() {
         holding?.down()
         presence.stop()
+        checkpointer?.stop()
         inbox.abandon()
         outbox?.stop()
       },
@@ -389,12 +417,8 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
     hold: async (choice) => holding?.choose(checkHoldChoice(choice)),
     flush,
     lastEdit: (address) => ({ address, seq: outbox?.lastEdit(address) ?? 0 }),
-    stateOf(edit) {
-      if (typeof edit !== 'string') return outbox?.stateOf(edit.address, edit.seq) ?? 'saved'
-      const isWritten = !documents.journal.unwrittenLanes().includes(edit)
-      const state = outbox?.stateOf(edit) ?? 'saved'
-      return isWritten || state === 'refused' ? state : 'local'
-    },
+    stateOf: (edit) =>
+      typeof edit === 'string' ? editState(edit) : (outbox?.stateOf(edit.address, edit.seq) ?? 'saved'),
 
     saved({ timeoutMs } = {}) {
       // What is not on this device's disk yet has no position that could be waited for.

@@ -12,6 +12,7 @@ export {
 } from './adapters/websocket-transport.js'
 export { createSyncClient } from './client.js'
 export type { Batching, EditRef, Heartbeat, SyncClient, SyncClientOptions, SyncStatus } from './client-api.js'
+export type { CheckpointOptions } from './core/checkpointer.js'
 export type { CompactionOptions } from './core/compaction.js'
 export type { HoldChoice } from './core/hold-choice.js'
 export type { EditState, RefusedEntry, RefusedExport } from './core/outbox-queries.js'

@@ -113,6 +113,18 @@ describe('whom Yjs client ids belong to', () => {
     expect((await c.publish(carols)).accepted).toBe(true)
   })
 
+  it('[YID3] nobody claims what was brought back by repeating it in a checkpoint', async () => {
+    const { a, b } = await sharedChat()
+    const lost = new Y.Doc()
+    const first = append(lost, 'written by alice before the server was set back')
+    const restoring = { chatId: 'new', members: membersOf(bob), update: first, checkpoint: true }
+    expect((await a.publish(chatEvent(alice, restoring))).accepted).toBe(true)
+    const repeated = { owner: alice, chatId: 'new', update: first, checkpoint: true }
+    expect((await b.publish(chatEvent(bob, repeated))).accepted).toBe(true)
+    const next = { chatId: 'new', members: membersOf(bob), update: append(lost, 'going on') }
+    expect((await a.publish(chatEvent(alice, next))).accepted).toBe(true)
+  })
+
   it('[YID3] nor does the owner claim it where the server forgot that the chat is shared', async () => {
     const { a, b } = await sharedChat()
     const base = new Y.Doc()

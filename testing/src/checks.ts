@@ -3,9 +3,6 @@ import { type EventLog, verifyLog } from '@onyx-sync/server'
 import {
   DEFAULT_LIMITS,
   decodeContent,
-  decodeUpdateEvent,
-  formatAddress,
-  getOrCreate,
   isDocumentKind,
   KIND,
   type NostrEvent,
@@ -13,8 +10,10 @@ import {
   parseEncodingTag,
 } from '@onyx-sync/shared'
 import * as Y from 'yjs'
-import type { FoundMessage, ReferenceModel } from './model.js'
+import { fingerprint, readMessages } from './fingerprint.js'
+import type { ReferenceModel } from './model.js'
 import { quickVerifier } from './quick-keys.js'
+import { readServer, type ServerContents } from './server-log.js'
 import type { World, WorldDevice } from './world.js'
 
 /** Looks on while a history runs. */
@@ -153,55 +152,6 @@ async function checkLog({ serverDisk }: World): Promise<string[]> {
   return problems
 }
 
-interface ServerContents {
-  readonly documents: ReadonlyMap<string, Y.Doc>
-  readonly problems: readonly string[]
-}
-
-/**
- * What the server's log says, put together without any of the server's code. After a reset several devices
- * bring back the same edits, each signed by itself: then `isOnce` can't hold.
- */
-async function readServer(world: World, isOnce: boolean): Promise<ServerContents> {
-  const { contents: log, commits } = world.serverDisk
-  const problems: string[] = []
-  const documents = new Map<string, Y.Doc>()
-  /** What the documents would be if nothing had ever been superseded. */
-  const complete = new Map<string, Y.Doc>()
-  const seen = new Map<string, string>()
-  const superseded = new Set(
-    commits.flatMap(({ superseded: list = [] }) =>
-      list.flatMap(({ events }) => events.map(({ seq }) => seq)),
-    ),
-  )
-  for (const { seq, json } of commits.flatMap(({ events }) => events)) {
-    const event = JSON.parse(json) as NostrEvent
-    const { address, framed } = decodeUpdateEvent(event, DEFAULT_LIMITS)
-    const key = formatAddress(address)
-    const doc = getOrCreate(complete, key, () => new Y.Doc())
-    Y.applyUpdate(doc, framed.update)
-    if (isOnce && doc.store.pendingStructs !== null) {
-      problems.push(`event ${event.id} hangs on one that is not there yet: fresh readers can't integrate it`)
-    }
-    // A resend is the very same event: other bytes with the same content were signed twice.
-    const content = `${key} ${event.content}`
-    const twin = seen.get(content)
-    if (isOnce && twin !== undefined && Y.decodeUpdate(framed.update).structs.length > 0)
-      problems.push(`events ${twin} and ${event.id} carry the same edit`)
-    seen.set(content, event.id)
-    const [stored] = await log.load([seq])
-    if (stored !== undefined) {
-      const inLog = getOrCreate(documents, key, () => new Y.Doc())
-      Y.applyUpdate(inLog, framed.update)
-    } else if (!superseded.has(seq)) problems.push(`the log has a hole at ${seq}`)
-  }
-  for (const [address, doc] of complete) {
-    const inLog = documents.get(address) ?? new Y.Doc()
-    if (fingerprint(inLog) !== fingerprint(doc)) problems.push(`superseding lost something of ${address}`)
-  }
-  return { documents, problems }
-}
-
 async function checkDevice(
   device: WorldDevice,
   server: ServerContents,
@@ -304,32 +254,4 @@ async function checkCursors(world: World): Promise<string[]> {
       problems.push(`${device.name} stored something though nothing changed`)
   }
   return problems
-}
-
-/** Equal for two documents that hold the same: state vector and deletions. */
-function fingerprint(doc: Y.Doc): string {
-  const snapshot = Y.snapshot(doc)
-  const vector = [...snapshot.sv].sort(([a], [b]) => a - b)
-  const deleted = [...snapshot.ds.clients]
-    .sort(([a], [b]) => a - b)
-    .map(([client, ranges]) => [client, ranges.map(({ clock, len }) => [clock, len])])
-  return JSON.stringify([
-    vector,
-    deleted,
-    readMessages(doc),
-    sortedEntries(doc.getMap('metadata')),
-    sortedEntries(doc.getMap('preferences')),
-  ])
-}
-
-/** The order of a Y.Map's keys is no part of its state. */
-function sortedEntries(map: Y.Map<unknown>): unknown {
-  return Object.entries(map.toJSON()).sort(([a], [b]) => (a < b ? -1 : 1))
-}
-
-function readMessages(doc: Y.Doc): FoundMessage[] {
-  return doc
-    .getArray<Y.Map<unknown>>('messages')
-    .toArray()
-    .map((item) => ({ id: String(item.get('id')), content: String(item.get('content')) }))
 }

@@ -1,4 +1,5 @@
 import type { Connection, ConnectionHandlers, SyncStore, Transport } from '@onyx-sync/client'
+import type { EventLog } from '@onyx-sync/server'
 import { KIND, type NostrEvent } from '@onyx-sync/shared'
 import * as Y from 'yjs'
 import { createQuickKey } from './quick-keys.js'
@@ -79,11 +80,43 @@ export const KNOWN_FAULTS: readonly WorldFault[] = [
     }),
   },
   {
+    name: 'checkpoint-without-deletions',
+    summary:
+      'a checkpoint replaces whatever its state vector covers: a deletion that it lacks is lost with its event',
+    contains(state, update) {
+      for (const [client, clock] of Y.parseUpdateMeta(update).to) {
+        if (clock > Y.getState(state.store, client)) return false
+      }
+      return true
+    },
+  },
+  {
+    name: 'supersede-before-write',
+    summary: 'what a checkpoint replaces is deleted in a commit before the one that stores the checkpoint',
+    wrapLog: supersedeBeforeWrite,
+  },
+  {
+    name: 'no-upkeep',
+    summary: 'nothing is ever compacted, on devices or on the server',
+    upkeep: { checkpoints: false, compaction: { minBytes: 1_000_000 } },
+  },
+  {
     name: 'no-fsync',
     summary: "the server's disk calls written what a power cut loses",
     serverSyncDelayMs: 2_000,
   },
 ]
+
+function supersedeBeforeWrite(log: EventLog): EventLog {
+  const commit: EventLog['commit'] = async ({ superseded = [], ...rest }) => {
+    if (superseded.length > 0) {
+      await log.commit({ events: [], documents: [], grants: [], revocations: [], superseded })
+    }
+    await log.commit(rest)
+  }
+  // Not spread: its head and its epochs have to stay those of the log underneath.
+  return Object.assign(Object.create(log) as EventLog, { commit })
+}
 
 function wrapConnection(
   transport: Transport,

@@ -1,4 +1,5 @@
 import * as Y from 'yjs'
+import { drawDeviceSettings } from './device-settings.js'
 import { comeToRest } from './run-history.js'
 import { createSeededRandom, type SeededRandom } from './seeded-random.js'
 import { createWorld, type World } from './world.js'
@@ -46,7 +47,7 @@ export async function fuzzSchema(options: FuzzSchemaOptions): Promise<SchemaFail
 
 async function runSeed(seed: number, options: FuzzSchemaOptions): Promise<string | undefined> {
   const random = createSeededRandom(`${seed}/schema`)
-  const world = createWorld({ seed: String(seed) })
+  const world = createWorld({ seed: String(seed), settings: drawDeviceSettings(random.fork('settings')) })
   for (let index = 0; index < (options.devices ?? 3); index++) world.addDevice(`device ${index + 1}`, 'you')
   world.startServer()
   for (const device of world.devices) device.start()

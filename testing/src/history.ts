@@ -83,7 +83,11 @@ export function createHistory(
     ],
   ]
   const total = makers.reduce((sum, [weight]) => sum + weight, 0)
-  const actions: Action[] = []
+  // Without a chat most edits find nothing to change.
+  const actions: Action[] = [
+    { type: 'new-chat', device: random.pick(devices), draw: random.next() },
+    { type: 'wait', ms: random.below(1_000) },
+  ]
   while (actions.length < length) {
     let draw = random.next() * total
     const maker = makers.find(([weight]) => {
@@ -97,23 +101,23 @@ export function createHistory(
   return actions
 }
 
+/** How often each kind of edit is made: few chats, so that several devices meet in one. */
+const EDITS = [
+  ...many(2, 'new-chat'),
+  ...many(10, 'send'),
+  ...many(9, 'insert'),
+  ...many(5, 'delete'),
+  ...many(2, 'rename'),
+  ...many(3, 'set'),
+  ...many(2, 'share'),
+] as const
+
+function many<T extends string>(count: number, item: T): T[] {
+  return new Array<T>(count).fill(item)
+}
+
 function createEdit(random: SeededRandom, device: string): Action {
-  const type = random.pick([
-    'new-chat',
-    'send',
-    'send',
-    'send',
-    'send',
-    'insert',
-    'insert',
-    'insert',
-    'delete',
-    'rename',
-    'set',
-    'set',
-    'share',
-  ] as const)
-  return { type, device, draw: random.next() }
+  return { type: random.pick(EDITS), device, draw: random.next() }
 }
 
 function createCrash(random: SeededRandom, device: string): Action {

@@ -62,7 +62,8 @@ interface Link {
   toDeviceAtMs: number
 }
 
-const MAX_DELAY_MS = 120
+/** Longest time that most messages take, one for each world: a cable, a phone on a train, a satellite. */
+const MAX_DELAYS_MS = [120, 120, 120, 600, 1_500]
 /** How often an event is delivered twice, each way: what a proxy that retries does. Probability per event. */
 const DUPLICATES = 0.01
 
@@ -74,7 +75,9 @@ export function createNetwork(options: NetworkOptions): Network {
   // Of its own, so that whether something is doubled doesn't move what else is drawn.
   const duplicates = random.fork('duplicates')
 
-  const delayMs = () => 1 + random.below(random.chance(0.05) ? MAX_DELAY_MS * 10 : MAX_DELAY_MS)
+  const maxDelayMs = random.pick(MAX_DELAYS_MS)
+  // Some take much longer.
+  const delayMs = () => 1 + random.below(random.chance(0.05) ? Math.min(maxDelayMs * 10, 4_000) : maxDelayMs)
 
   function isDoubled(text: string): boolean {
     return text.startsWith('["EVENT"') && duplicates.chance(DUPLICATES)

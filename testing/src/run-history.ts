@@ -2,9 +2,12 @@ import type { SyncClient } from '@onyx-sync/client'
 import { type Limits, SyncError } from '@onyx-sync/shared'
 import * as Y from 'yjs'
 import { checkWorld, createWatch, type Watch } from './checks.js'
+import { drawDeviceSettings } from './device-settings.js'
 import { type Action, type Cast, formatAction, STANDARD_CAST } from './history.js'
 import { FIRST_CHOICE, HOLDING_DEVICE } from './hold-history.js'
+import { checkLogGrowth } from './log-growth.js'
 import { type Attempt, createReferenceModel, type ReferenceModel } from './model.js'
+import { createSeededRandom } from './seeded-random.js'
 import { createWorld, type World, type WorldDevice, type WorldFault } from './world.js'
 
 /** How a history ended. */
@@ -43,12 +46,14 @@ const REST_MS = 15 * 60_000
 /** Runs a history, lets the world come to rest with everything healthy, and checks every promise. */
 export async function runHistory(options: HistoryOptions): Promise<HistoryResult> {
   const watch = createWatch()
+  const settings = drawDeviceSettings(createSeededRandom(`${options.seed}/settings`))
   const world = createWorld({
     seed: options.seed,
     onDelivered: watch.delivered,
     onSent: watch.sent,
     onStatus: watch.status,
     onServerCrashed: watch.serverCrashed,
+    settings,
     ...(options.fault === undefined ? {} : { fault: options.fault }),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
     ...(options.isHolding === true ? { holds: { [HOLDING_DEVICE]: FIRST_CHOICE } } : {}),
@@ -75,6 +80,8 @@ export async function runHistory(options: HistoryOptions): Promise<HistoryResult
   const problems = [...watch.problems, ...world.errors, ...stuck]
   if (stuck.length === 0) await excuseRemoved(world, model)
   if (stuck.length === 0) problems.push(...(await checkWorld(world, model)))
+  // Last, because a checkpoint that a server had no time for may come a while later.
+  if (stuck.length === 0) problems.push(...(await checkLogGrowth(world, settings)))
   return { problems, events: world.clock.fired + world.network.messages, virtualMs: world.clock.now() }
 }
 

@@ -2,12 +2,15 @@ import {
   createSyncClient,
   type HoldChoice,
   type SyncClient,
+  type SyncClientOptions,
   type SyncStatus,
   type SyncStore,
   type Transport,
 } from '@onyx-sync/client'
 import { createHub, createRelay, type EventLog, type Hub, type Relay } from '@onyx-sync/server'
-import { DEFAULT_LIMITS, type EventVerifier, type Limits, silentLogger } from '@onyx-sync/shared'
+import { DEFAULT_LIMITS, type EventVerifier, type Limits, type Signer, silentLogger } from '@onyx-sync/shared'
+import type * as Y from 'yjs'
+import type { DeviceSettings } from './device-settings.js'
 import { createDeviceDisk, createServerDisk, type DeviceDisk, type ServerDisk } from './disks.js'
 import { type Accept, createNetwork, type Network } from './network.js'
 import { createQuickKey, type QuickKey, quickVerifier } from './quick-keys.js'
@@ -79,6 +82,8 @@ export interface WorldOptions {
   readonly holds?: Readonly<Record<string, HoldChoice>>
   /** Whether the server tells of documents without their bodies. @default true */
   readonly offersSummaries?: boolean
+  /** @default as in a real device, with signers that take no time */
+  readonly settings?: DeviceSettings
   /** Lets a test break the world on purpose, to prove that the checks see it. */
   readonly fault?: WorldFault
 }
@@ -90,6 +95,10 @@ export interface WorldFault {
   readonly summary: string
   wrapStore?(store: SyncStore, device: WorldDevice): SyncStore
   wrapLog?(log: EventLog, world: World): EventLog
+  /** Options of the devices in place of the world's. */
+  readonly upkeep?: Pick<SyncClientOptions, 'checkpoints' | 'compaction'>
+  /** What the server takes for "this state contains that update", where a checkpoint is to replace events. */
+  readonly contains?: (state: Y.Doc, update: Uint8Array) => boolean
   wrapHub?(hub: Hub, world: World): Hub
   /** Wraps what devices check events with. */
   wrapVerifier?(verifier: EventVerifier): EventVerifier
@@ -102,6 +111,7 @@ export interface WorldFault {
 
 export function createWorld(options: WorldOptions): World {
   const { fault, limits = DEFAULT_LIMITS } = options
+  const { maxSignMs = () => 0, ...settings } = options.settings ?? {}
   const random = createSeededRandom(options.seed)
   const clock = createVirtualClock(START_MS)
   const serverDisk = createServerDisk(clock, random.fork('server disk'), fault?.serverSyncDelayMs ?? 0)
@@ -148,6 +158,15 @@ export function createWorld(options: WorldOptions): World {
     const key = createQuickKey(account, () => {
       if (device.isSignerBroken) throw new Error('the signer of this device is broken for now')
     })
+    const signing = random.fork(`signer of ${name}`)
+    const signer: Signer = {
+      ...key.signer,
+      async signEvent(template) {
+        const ms = signing.below(1 + maxSignMs(name))
+        if (ms > 0) await new Promise<void>((resolve) => clock.setTimeout(resolve, ms))
+        return key.sign(template)
+      },
+    }
 
     async function open(startedAs: number): Promise<void> {
       const isAlive = () => isRunning && starts === startedAs
@@ -157,13 +176,15 @@ export function createWorld(options: WorldOptions): World {
       const opened = await createSyncClient({
         url: WORLD_URL,
         store: fault?.wrapStore?.(store, device) ?? store,
-        signer: key.signer,
+        signer,
         verifier: fault?.wrapVerifier?.(quickVerifier) ?? quickVerifier,
         limits,
         transport: fault?.wrapTransport?.(transport, device) ?? transport,
         clock: createOwnedClock(clock, () => device.skewMs, isAlive),
         random: random.fork(`device ${name} start ${startedAs}`),
         ...(hold === undefined || startedAs > 1 ? {} : { hold }),
+        ...settings,
+        ...fault?.upkeep,
         ...(fault?.inFlightPerDocument === undefined
           ? {}
           : { inFlightPerDocument: fault.inFlightPerDocument }),
@@ -229,6 +250,7 @@ export function createWorld(options: WorldOptions): World {
       relay = createRelay({
         log: fault?.wrapLog?.(log, world) ?? log,
         hub: fault?.wrapHub?.(hub, world) ?? hub,
+        ...(fault?.contains === undefined ? {} : { contains: fault.contains }),
         relayUrls: () => [WORLD_URL],
         limits,
         logger: silentLogger,

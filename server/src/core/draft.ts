@@ -102,7 +102,9 @@ function assemble(
     // A member must not get hold of client ids that are nobody's by repeating what was written under them.
     const mayTake = event.pubkey !== owner && free.length > 0
     if (!framed.checkpoint && foreign.length === 0 && !mayTake) return { bringsNews: true, claimed: free }
-    const { bringsNews, newWriters } = await checkpoints.compare(content, updates.get(address) ?? [])
+    const { newWriters, ...compared } = await checkpoints.compare(content, updates.get(address) ?? [])
+    // Only what may stand for others counts as no news: it is not sent to who has everything.
+    const bringsNews = compared.bringsNews || !framed.checkpoint
     const restores = framed.checkpoint && event.pubkey === owner
     const forged = foreign.filter((id) => newWriters.includes(id))
     if (forged.length > 0 && !restores) {
@@ -113,8 +115,9 @@ function assemble(
     }
     // Whose they are isn't said by an owner who brings them back; they are free for who goes on under them.
     const isShared = statedMembers.length > 0 || hasOthers(address, event.pubkey)
-    const written = free.filter((id) => newWriters.includes(id))
-    return { bringsNews, claimed: restores && isShared ? [] : written }
+    if (restores) return { bringsNews, claimed: isShared ? [] : free }
+    // Nor is it said by a member who only repeats what the owner has brought back.
+    return { bringsNews, claimed: free.filter((id) => newWriters.includes(id)) }
   }
 
   /** Whether anybody else may have written to a document. */

@@ -9,6 +9,7 @@ import {
   type Random,
 } from '@onyx-sync/shared'
 import { finalizeEvent } from 'nostr-tools/pure'
+import type * as Y from 'yjs'
 import type { EventLog } from '../ports/event-log.js'
 import type { Peer } from '../ports/peer.js'
 import { createCheckpoints } from './checkpoints.js'
@@ -32,6 +33,8 @@ export interface RelayOptions {
   readonly logger: Logger
   /** Knows who is subscribed. For simulations that break it. @default its own */
   readonly hub?: Hub
+  /** See `CheckpointsOptions.contains`. For simulations that break it. @default vector and deletions */
+  readonly contains?: (doc: Y.Doc, update: Uint8Array) => boolean
   /** Signs with the server's own key. @default BIP-340 with the log's `serverSecretKey` */
   readonly sign?: (template: EventTemplate) => NostrEvent
   /** Events of one document from which on its merged state may be sent in their place. @default 8 */
@@ -62,7 +65,7 @@ export function createRelay(options: RelayOptions): Relay {
     log,
     logger,
     maxHeldBytes: options.limits.maxHeldBytes,
-    checkpoints: createCheckpoints({ log, states, logger }),
+    checkpoints: createCheckpoints({ ...options, states }),
     counters,
     epochId: bytesToHex(options.random.bytes(8)),
     publish(commit) {
