@@ -8,10 +8,12 @@ import {
   KIND,
   type Limits,
   type Logger,
+  parseAddress,
   parseEvent,
   parseStateEvent,
   SyncError,
 } from '@onyx-sync/shared'
+import type { QueryRow } from '../ports/store.js'
 import { createAssembly } from './assembly.js'
 import { isState, joinParts, stateToUpdate, toRemoteUpdate } from './inbox.js'
 import type { RemoteUpdate } from './remote-updates.js'
@@ -19,6 +21,9 @@ import type { ServerTrust } from './server-trust.js'
 import type { Session } from './session.js'
 
 const BODIES_ID = 'bodies'
+/** Chats brought at a time, and the size of their bodies together: they are in memory until all are there. */
+const MAX_CHATS = 16
+const MAX_BYTES = 2 * 1024 * 1024
 /** A space and a public key. */
 const AUTHOR_LENGTH = 65
 
@@ -131,4 +136,27 @@ export function createBodyLoader({ trust, verifier, limits, logger }: BodyLoader
       })
     },
   }
+}
+
+/** Which of some chats to bring next, given their rows: what somebody waits for first, then the newest. */
+export function nextToBring(
+  newcomers: readonly { readonly address: string }[],
+  rows: readonly QueryRow[],
+  isAwaited: (address: string) => boolean,
+): DocumentAddress[] {
+  const bytesOf = new Map(rows.map((row) => [row.id, Number(row.bytes ?? 0)]))
+  const activityOf = new Map(rows.map((row) => [row.id, Number(row.last_activity_at)]))
+  const rank = (address: string) =>
+    isAwaited(address) ? Number.POSITIVE_INFINITY : (activityOf.get(address) ?? 0)
+  const ordered = newcomers
+    .map(({ address }) => address)
+    .sort((a, b) => rank(b) - rank(a) || (a < b ? -1 : 1))
+  const chunk: DocumentAddress[] = []
+  let bytes = 0
+  for (const address of ordered) {
+    bytes += bytesOf.get(address) ?? 0
+    if (chunk.length > 0 && (bytes > MAX_BYTES || chunk.length >= MAX_CHATS)) break
+    chunk.push(parseAddress(address) as DocumentAddress)
+  }
+  return chunk
 }

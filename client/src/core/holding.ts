@@ -1,18 +1,18 @@
 import {
-  addressToDTag,
   type Clock,
   type DocumentAddress,
   formatAddress,
-  KIND,
   type Limits,
   parseAddress,
   SyncError,
 } from '@onyx-sync/shared'
 import type { BodyState, QueryRow, SyncStore } from '../ports/store.js'
-import type { BodyLoader, LoadedBodies } from './body-loader.js'
+import { type BodyLoader, type LoadedBodies, nextToBring } from './body-loader.js'
 import type { ChatList } from './chat-list.js'
 import type { Documents } from './documents.js'
+import { createEviction } from './eviction.js'
 import { type HoldChoice, movesByItself, wantedChats } from './hold-choice.js'
+import { isChat, isHere, type Scope, scopeFilters } from './hold-filters.js'
 import type { Inbox } from './inbox.js'
 import type { JournalChange } from './journal.js'
 import type { Outbox } from './outbox.js'
@@ -22,9 +22,6 @@ import type { Session } from './session.js'
 /** Keys in the store's meta: what was chosen, and whether the one subscription is for all or for some. */
 export const META_HOLD = 'hold'
 export const META_SCOPE = 'scope'
-
-/** What the one subscription asks for. `some`: settings and training data, and the chats that are here. */
-export type Scope = 'all' | 'some'
 
 /**
  * Decides which bodies are on the device, brings them, and lets them go. Source: SPEC "What a device holds".
@@ -86,14 +83,6 @@ export interface HoldingOptions {
   onChange(): void
 }
 
-/** Chats brought at a time, and the size of their bodies together: they are in memory until all are there. */
-const MAX_CHATS = 16
-const MAX_BYTES = 2 * 1024 * 1024
-/** Of a message to the server that names chats. */
-const MAX_NAMES_FRACTION = 0.5
-const OTHER_KINDS = [KIND.settings, KIND.training, KIND.presence]
-const ALL_KINDS = [KIND.chat, ...OTHER_KINDS]
-
 export function createHolding(options: HoldingOptions): Holding {
   const { documents, store, trust, list, loader, limits } = options
   const { journal } = documents
@@ -118,38 +107,18 @@ export function createHolding(options: HoldingOptions): Holding {
   /** Events that were saved before the subscription was asked for anew. */
   let awaited: ReadonlySet<string> = new Set()
 
+  const { whyKept, letGo } = createEviction({
+    ...options,
+    isUsed: (address) => (users.get(address) ?? 0) > 0,
+    isUpToDate: () => isUpToDate,
+  })
+
   const canList = (): boolean => isOffered && trust.isServerKnown && list.isUsable
   const scopeNow = (): Scope => scope ?? (choice === 'all' ? 'all' : 'some')
-  const isHere = (body: BodyState | undefined): boolean => body === 'held' || body === 'local'
-  const isChat = (address: string): boolean => parseAddress(address)?.kind === KIND.chat
 
   function accepts(address: string): boolean {
     if (scopeNow() === 'all' || !isChat(address)) return true
     return isHere(documents.info(address)?.body)
-  }
-
-  function filters(): Record<string, unknown>[] {
-    if (scopeNow() === 'all') return [{ kinds: ALL_KINDS }]
-    const names = new Set<string>()
-    let bytes = 0
-    for (const { address, body } of documents.list()) {
-      const parsed = parseAddress(address)
-      if (parsed?.kind !== KIND.chat || !isHere(body)) continue
-      const name = addressToDTag(parsed)
-      if (!names.has(name)) bytes += name.length * 3 + 3
-      names.add(name)
-    }
-    const perFilter = limits.maxFilterValues
-    const tooMany =
-      names.size > perFilter * (limits.maxFilters - 1) || bytes > limits.maxMessageBytes * MAX_NAMES_FRACTION
-    // What isn't held is left alone when it comes.
-    if (tooMany) return [{ kinds: ALL_KINDS }]
-    const all = [...names]
-    const chunks: Record<string, unknown>[] = []
-    for (let start = 0; start < all.length; start += perFilter) {
-      chunks.push({ kinds: [KIND.chat], '#d': all.slice(start, start + perFilter) })
-    }
-    return [{ kinds: OTHER_KINDS }, ...chunks]
   }
 
   function setScope(next: Scope): void {
@@ -195,7 +164,13 @@ export function createHolding(options: HoldingOptions): Holding {
     const newcomers = documents.list().filter(({ address, body }) => isNewcomer(address, body, wanted))
     if (startedIn !== epoch) return
     if (newcomers.length > 0) {
-      await resting(session, startedIn, () => bring(session, startedIn, chunkOf(newcomers, rows)))
+      await resting(session, startedIn, () =>
+        bring(
+          session,
+          startedIn,
+          nextToBring(newcomers, rows, (address) => waiters.has(address)),
+        ),
+      )
       isDue = true
     } else if (choice === 'all') await widen(session, startedIn)
     else if (mustTrim || movesByItself(choice)) await trim(wanted)
@@ -206,25 +181,6 @@ export function createHolding(options: HoldingOptions): Holding {
     if (body === 'local' || waiters.has(address)) return true
     // What the app let go of comes back only where everything is to be here.
     return wanted.has(address) && (body === 'listed' || choice === 'all')
-  }
-
-  function chunkOf(newcomers: readonly { address: string }[], rows: readonly QueryRow[]): DocumentAddress[] {
-    const bytesOf = new Map(rows.map((row) => [row.id, Number(row.bytes ?? 0)]))
-    const activityOf = new Map(rows.map((row) => [row.id, Number(row.last_activity_at)]))
-    // What somebody waits for first, then the newest.
-    const rank = (address: string) =>
-      waiters.has(address) ? Number.POSITIVE_INFINITY : (activityOf.get(address) ?? 0)
-    const ordered = newcomers
-      .map(({ address }) => address)
-      .sort((a, b) => rank(b) - rank(a) || (a < b ? -1 : 1))
-    const chunk: DocumentAddress[] = []
-    let bytes = 0
-    for (const address of ordered) {
-      bytes += bytesOf.get(address) ?? 0
-      if (chunk.length > 0 && (bytes > MAX_BYTES || chunk.length >= MAX_CHATS)) break
-      chunk.push(parseAddress(address) as DocumentAddress)
-    }
-    return chunk
   }
 
   /** Does something while the one cursor stands still, then asks for everything anew from there. */
@@ -331,39 +287,6 @@ export function createHolding(options: HoldingOptions): Holding {
     await journal.flush()
   }
 
-  /** What would be lost, or is in the way, if a body went now; undefined when nothing. */
-  function whyKept(address: string): string | undefined {
-    if ((users.get(address) ?? 0) > 0) return 'it is open, or being changed'
-    if (options.mayLack()) return 'the server may lack what only a plain relay has'
-    if (documents.incomplete().includes(address)) return 'something of it has not arrived yet'
-    if (journal.unwrittenLanes().includes(address) || options.outbox().stateOf(address) !== 'saved') {
-      return 'edits of it are not on the server yet'
-    }
-    if (
-      options
-        .outbox()
-        .savedEntries()
-        .some(({ lane }) => lane === address)
-    ) {
-      return 'the server has not sent back yet what it saved'
-    }
-    return undefined
-  }
-
-  async function letGo(address: string, body: 'listed' | 'evicted'): Promise<boolean> {
-    const bytes = await documents.sizeOf(address)
-    const [row] = await store.loadRows('chats', { column: 'address', equals: address })
-    // Nothing awaits from here on: what was looked at above may have changed.
-    if (whyKept(address) !== undefined || documents.info(address)?.body !== 'held') return false
-    if (!documents.dropBody(address, body)) return false
-    // The list may be ahead of what was here, and wouldn't tell again.
-    if (!isUpToDate) list.forget()
-    if (row !== undefined) {
-      journal.add({ rows: [{ table: 'chats', put: [{ ...row, bytes, held: false }], delete: [] }] })
-    }
-    return true
-  }
-
   function notHeld(address: string, why: string): SyncError {
     return new SyncError('DOCUMENT_NOT_HELD', `${address} is not on this device, only listed, and ${why}`)
   }
@@ -397,7 +320,7 @@ export function createHolding(options: HoldingOptions): Holding {
   }
 
   return {
-    filters,
+    filters: () => scopeFilters(scopeNow(), documents, limits),
     accepts,
     bodyOfNew(address, isMadeHere) {
       if (!isMadeHere || !isChat(address) || scopeNow() === 'all') return 'held'
