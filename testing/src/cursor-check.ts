@@ -16,7 +16,9 @@ export async function checkCursorOnDisk(
   world: World,
   { name, pubkey, disk }: WorldDevice,
 ): Promise<string[]> {
-  const { cursor = '' } = await disk.contents.loadMeta()
+  const { cursor = '', scope } = await disk.contents.loadMeta()
+  // It covers what the device wanted at that time.
+  if (scope === 'some') return []
   // Opaque to devices; here the server that wrote it is looked at from outside.
   const through = Number.parseInt(cursor.split('.')[3] ?? '0', 36)
   const updates = new Map<string, Uint8Array[]>()
