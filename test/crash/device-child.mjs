@@ -49,6 +49,9 @@ const client = await createSyncClient({
   },
   ...(url === undefined ? {} : { url, transport: createNodeTransport() }),
   ...(heartbeat === undefined ? {} : { heartbeat }),
+  // So small that kills meet checkpoints and compactions.
+  checkpoints: { minLogBytes: 4_000, ratio: 1.5, waitMs: 30 },
+  compaction: { minBytes: 2_000, ratio: 0.3 },
 })
 
 async function knownAddresses() {

@@ -39,6 +39,8 @@ function mergeLog(log: readonly NostrEvent[]): ServerView {
     const doc = documents.get(address) ?? new Y.Doc()
     documents.set(address, doc)
     Y.applyUpdate(doc, decoded.framed.update)
+    // A checkpoint repeats what was written, on purpose.
+    if (decoded.framed.checkpoint) continue
     for (const { id, length } of Y.decodeUpdate(decoded.framed.update).structs) {
       const key = `${address} ${id.client}`
       const list = spans.get(key) ?? []

@@ -152,14 +152,14 @@ describe('compaction of the device’s log', () => {
               other.held.push(...late)
             }
             if (act === 'sign') device.sign(1 + (at % 20))
-            if (act === 'wait') await clock.advance(at % 60)
+            if (act === 'wait') await clock.advance(at % 400)
             if (act === 'full') disk.faults.refuse = at % 3 === 0 ? 0.6 : 0
             if (act === 'crash' && at % 2 === 0) await device.crash()
             if (at % 4 === 0) await device.check()
           }
           disk.faults.refuse = 0
           device.sign(Number.POSITIVE_INFINITY)
-          for (let round = 0; round < 20; round++) await clock.advance(50)
+          for (let round = 0; round < 20; round++) await clock.advance(300)
           await device.check()
           compactions += device.compactions
         },

@@ -10,6 +10,7 @@ import {
   parseEncodingTag,
 } from '@onyx-sync/shared'
 import * as Y from 'yjs'
+import { checkCursorOnDisk } from './cursor-check.js'
 import { fingerprint, readMessages } from './fingerprint.js'
 import type { ReferenceModel } from './model.js'
 import { quickVerifier } from './quick-keys.js'
@@ -26,6 +27,9 @@ export interface Watch {
   /** A call that wrote this piece of text has returned. */
   kept(device: WorldDevice, token: string): void
   serverCrashed(): void
+  deviceCrashed(device: WorldDevice): void
+  /** The server is down, and about to be set back: the time to look at what can't be told any more after that. */
+  beforeReset(): Promise<void>
 }
 
 /**
@@ -107,6 +111,17 @@ export function createWatch(): Watch {
           problems.push(`${device.name} says that ${token} is saved, and it is not`)
       }
       tokensKept.delete(device)
+    },
+    async beforeReset() {
+      const { world } = watch
+      if (world === undefined || world.serverDisk.resets > 0) return
+      await world.clock.settle()
+      problems.push(...(await readServer(world, true)).problems)
+    },
+    deviceCrashed(device) {
+      const { world } = watch
+      if (world === undefined || world.serverDisk.resets > 0) return
+      void world.clock.settle().then(async () => problems.push(...(await checkCursorOnDisk(world, device))))
     },
     serverCrashed() {
       const { world } = watch

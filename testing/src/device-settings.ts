@@ -3,7 +3,7 @@ import type { SeededRandom } from './seeded-random.js'
 
 /** How the devices of a world are set up, where that isn't as in a real device. */
 export interface DeviceSettings {
-  readonly checkpoints: Required<CheckpointOptions>
+  readonly checkpoints: Required<CheckpointOptions> | false
   readonly compaction: Required<CompactionOptions>
   readonly batching: Batching
   /** How long a signer takes at most, by device; people and remote signers take longer than a CPU. Milliseconds. */
@@ -16,13 +16,16 @@ export interface DeviceSettings {
  */
 export function drawDeviceSettings(random: SeededRandom): DeviceSettings {
   return {
-    checkpoints: {
-      minLogBytes: 400 + random.below(2_000),
-      ratio: 1.5 + random.next(),
-      waitMs: 5 + random.below(300),
-    },
+    // They bring back what a device has missed, and would hide some mistakes.
+    checkpoints: random.chance(0.3)
+      ? false
+      : {
+          minLogBytes: 400 + random.below(2_000),
+          ratio: 1.5 + random.next(),
+          waitMs: 5 + random.below(300),
+        },
     compaction: { minBytes: 400 + random.below(2_000), ratio: 0.2 + random.next() * 0.8 },
-    batching: { intervalMs: random.pick([0, 0, 50, 500]) },
+    batching: { intervalMs: random.pick([0, 0, 0, 500]) },
     maxSignMs: (device) => {
       const ofDevice = random.fork(device)
       return ofDevice.chance(0.3) ? ofDevice.below(600) : 0

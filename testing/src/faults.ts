@@ -21,7 +21,7 @@ export const KNOWN_FAULTS: readonly WorldFault[] = [
       'the server joins the live feed only after it has read the log: what lands between is never sent',
     wrapHub: (hub, { clock }) => ({
       ...hub,
-      join: (subscriber) => void clock.setTimeout(() => hub.join(subscriber), 20),
+      join: (subscriber) => void clock.setTimeout(() => hub.join(subscriber), 50),
     }),
   },
   {

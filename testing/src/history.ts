@@ -71,8 +71,8 @@ export function createHistory(
       weights.disks,
       () => ({
         type: 'disk',
-        device: random.pick([...devices, 'server']),
-        refuse: random.pick([0, 0, 0.3, 1]),
+        device: random.pick([...devices, 'server', 'server']),
+        refuse: random.pick([0, 0, 0.3, 0.3, 1]),
       }),
     ],
     [weights.clocks, () => createClockAction(random, random.pick(devices))],

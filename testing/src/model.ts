@@ -49,7 +49,8 @@ type Certainty = 'attempted' | { readonly certainFor: string }
 
 interface ModelMessage {
   sent: Certainty
-  deleted: Certainty | undefined
+  /** One for each call that did not say that there was nothing to delete. */
+  readonly deletions: Map<symbol, Certainty>
   readonly tokens: Map<string, Certainty>
 }
 
@@ -84,9 +85,10 @@ export function createReferenceModel(): ReferenceModel {
   ): string[] {
     const problems: string[] = []
     if (copies.length > 1) problems.push(`message ${id} is there ${copies.length} times`)
-    if (copies.length > 0 && isCertain(chat, message.deleted))
+    const deletions = [...message.deletions.values()]
+    if (copies.length > 0 && deletions.some((certainty) => isCertain(chat, certainty)))
       problems.push(`message ${id} was deleted and is there`)
-    if (copies.length === 0 && message.deleted === undefined && isCertain(chat, message.sent)) {
+    if (copies.length === 0 && deletions.length === 0 && isCertain(chat, message.sent)) {
       problems.push(`message ${id} is lost`)
     }
     const content = copies[0]?.content
@@ -111,7 +113,7 @@ export function createReferenceModel(): ReferenceModel {
     sending({ chat, account }, messageId, token) {
       const message: ModelMessage = {
         sent: 'attempted',
-        deleted: undefined,
+        deletions: new Map(),
         tokens: new Map([[token, { certainFor: account }]]),
       }
       messages(chat).set(messageId, message)
@@ -127,16 +129,12 @@ export function createReferenceModel(): ReferenceModel {
     inserting: ({ chat, account }, messageId, token) =>
       attempt(messages(chat).get(messageId)?.tokens, token, account),
     deleting({ chat, account }, messageId) {
-      const message = messages(chat).get(messageId)
-      const before = message?.deleted
-      if (message !== undefined) message.deleted ??= 'attempted'
+      const deletions = messages(chat).get(messageId)?.deletions
+      const call = Symbol(messageId)
+      deletions?.set(call, 'attempted')
       return {
-        returned() {
-          if (message !== undefined && before === undefined) message.deleted = { certainFor: account }
-        },
-        declined() {
-          if (message?.deleted === 'attempted') message.deleted = before
-        },
+        returned: () => void deletions?.set(call, { certainFor: account }),
+        declined: () => void deletions?.delete(call),
       }
     },
     setting(account, key, value) {

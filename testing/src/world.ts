@@ -76,6 +76,8 @@ export interface WorldOptions {
   /** Called with every message that a device sends. */
   onSent?(device: WorldDevice, text: string): void
   onStatus?(device: WorldDevice, status: SyncStatus): void
+  /** Called when a device was killed, with what is left on its disk. */
+  onDeviceCrashed?(device: WorldDevice): void
   /** Called when the server was killed, with what is left on its disk. */
   onServerCrashed?(): void
   /** What a device holds at its first start, by its name. @default 'all' */
@@ -224,6 +226,7 @@ export function createWorld(options: WorldOptions): World {
         client = undefined
         disk.crash()
         network.deviceGone(name)
+        options.onDeviceCrashed?.(device)
       },
     }
     devices.push(device)

@@ -1,22 +1,22 @@
 import {
+  bytesToHex,
   type Clock,
-  createUpdateTemplate,
   type EventTemplate,
   encodeClient,
   type Limits,
   type Logger,
   type NostrEvent,
   parseAddress,
-  parseEvent,
   type Random,
   type Signer,
-  stringifyEvent,
   type TimerHandle,
 } from '@onyx-sync/shared'
 import * as Y from 'yjs'
 import { createBackoff } from './backoff.js'
+import { signChecked } from './checked-signing.js'
+import { cutEdit } from './cut-edit.js'
 import type { Documents } from './documents.js'
-import { whyTooLarge } from './outbox-events.js'
+import { eventBytes } from './outbox-events.js'
 import type { EditState } from './outbox-queries.js'
 
 /** When this device publishes the state of a document, so that the server can drop the events it stands for. */
@@ -68,11 +68,12 @@ export interface CheckpointerParts extends CheckpointOptions {
 interface Attempt {
   readonly address: string
   readonly timer?: TimerHandle
-  /** Once it is sent, and its bytes of JSON. */
-  readonly sent?: { readonly eventId: string; readonly bytes: number }
+  /** Its events that are sent and not answered, by id; and the bytes of JSON of all of them. */
+  readonly sent?: { readonly unanswered: Set<string>; readonly bytes: number }
 }
 
 const LONGEST_WAIT = 5
+const GROUP_BYTES = 16
 /** After a checkpoint that turned out too large the log has to grow by this before another is made to see. */
 const GROWTH_BEFORE_RETRY = 1.25
 /** The same after one that the server did not take, or that nothing was heard of. */
@@ -93,7 +94,8 @@ export function createCheckpointer(parts: CheckpointerParts): Checkpointer {
   /** Whether the log is worth a checkpoint, as far as that can be told without making one. */
   function isDue(address: string): boolean {
     const info = documents.info(address)
-    if (info === undefined) return false
+    // Of what isn't all here there is nothing to say.
+    if (info?.body !== 'held') return false
     return info.logBytes >= Math.max(minLogBytes, ratio * info.checkpointBytes)
   }
 
@@ -131,12 +133,15 @@ export function createCheckpointer(parts: CheckpointerParts): Checkpointer {
         end()
         return
       }
-      const template = await documents.read(address, (doc) => build(address, doc))
+      const templates = await documents.read(address, (doc) => build(address, doc))
+      const events: NostrEvent[] = []
+      for (const template of templates) {
+        // Meanwhile the connection may have gone, or somebody else's checkpoint may have come.
+        if (attempt !== current) return
+        events.push(await signChecked(signer, pubkey, template, limits))
+      }
       if (attempt !== current) return
-      const event = template === undefined ? undefined : await sign(template)
-      // Meanwhile the connection may have gone, or somebody else's checkpoint may have come.
-      if (attempt !== current) return
-      if (event !== undefined) publish(address, event)
+      if (events.length > 0) publish(address, events)
       else end()
     } catch (error) {
       logger.warn('a checkpoint could not be made', { address, reason: String(error) })
@@ -146,54 +151,44 @@ export function createCheckpointer(parts: CheckpointerParts): Checkpointer {
     }
   }
 
-  /** The checkpoint, if everything in the document is on the server and nothing is missing from it. */
-  function build(address: string, doc: Y.Doc): EventTemplate | undefined {
+  /** The checkpoint, if everything in the document is on the server and nothing is missing from it; else nothing. */
+  function build(address: string, doc: Y.Doc): readonly EventTemplate[] {
     const info = documents.info(address)
     const parsed = parseAddress(address)
-    if (info === undefined || parsed === undefined || !isDue(address)) return undefined
-    if (documents.incomplete().includes(address)) return undefined
+    if (info === undefined || parsed === undefined || !isDue(address)) return []
+    if (documents.incomplete().includes(address)) return []
     if (parts.editState(address) !== 'saved') {
       wanted.add(address)
-      return undefined
+      return []
     }
     const isOwn = parsed.owner === pubkey
     // The members as they are known, stated when they were: a checkpoint must not be a newer statement.
-    if (isOwn && info.membersStatedAt < 0) return undefined
-    const template = createUpdateTemplate({
-      address: parsed,
-      author: pubkey,
-      framed: { update: Y.encodeStateAsUpdate(doc), checkpoint: true },
-      members: info.members,
-      createdAt: isOwn ? info.membersStatedAt : Math.floor(clock.now() / 1000),
-    })
-    const bytes = sizeOf(template)
-    if (info.logBytes >= ratio * bytes) return template
+    if (isOwn && info.membersStatedAt < 0) return []
+    const { templates, reason } = cutEdit(
+      {
+        address: parsed,
+        author: pubkey,
+        framed: { update: Y.encodeStateAsUpdate(doc), checkpoint: true },
+        members: info.members,
+        createdAt: isOwn ? info.membersStatedAt : Math.floor(clock.now() / 1000),
+      },
+      () => bytesToHex(random.bytes(GROUP_BYTES)),
+      { ...limits, maxEventBytes: parts.maxEventBytes() },
+    )
+    const bytes = templates.reduce((sum, template) => sum + sizeOf(template), 0)
+    if (reason === '' && info.logBytes >= ratio * bytes) return templates
+    if (reason !== '') logger.warn('a document is too large for a checkpoint', { address, reason })
     putOff(address, Math.max(ratio * bytes, GROWTH_BEFORE_RETRY * info.logBytes))
-    return undefined
+    return []
   }
 
-  async function sign(template: EventTemplate): Promise<NostrEvent> {
-    const event = parseEvent(await signer.signEvent(template), limits)
-    if (event.pubkey !== pubkey || event.content !== template.content || event.kind !== template.kind)
-      throw new Error('the signer signed something else than it was given')
-    return event
-  }
-
-  function publish(address: string, event: NostrEvent): void {
-    const logBytes = documents.info(address)?.logBytes ?? 0
+  function publish(address: string, events: readonly NostrEvent[]): void {
     // Whatever becomes of it, so that no server and no line makes this device send it again and again. When it
     // comes back, it says how large it is.
-    putOff(address, GROWTH_AFTER_FAILURE * logBytes)
-    // A checkpoint in parts is not made yet: the log of such a document stays as long as it is.
-    const json = stringifyEvent(event)
-    const reason = whyTooLarge(event, parts.maxEventBytes())
-    if (reason !== '') {
-      logger.info('a checkpoint would be too large', { address, reason })
-      end()
-      return
-    }
-    attempt = { address, sent: { eventId: event.id, bytes: json.length } }
-    send?.(encodeClient.event(event))
+    putOff(address, GROWTH_AFTER_FAILURE * (documents.info(address)?.logBytes ?? 0))
+    const bytes = events.reduce((sum, event) => sum + eventBytes(event), 0)
+    attempt = { address, sent: { unanswered: new Set(events.map(({ id }) => id)), bytes } }
+    for (const event of events) send?.(encodeClient.event(event))
   }
 
   return {
@@ -220,10 +215,11 @@ export function createCheckpointer(parts: CheckpointerParts): Checkpointer {
     },
 
     answered(eventId, accepted, reason) {
-      if (attempt?.sent?.eventId !== eventId) return false
+      if (attempt?.sent?.unanswered.delete(eventId) !== true) return false
       const { address, sent } = attempt
       if (accepted) backoff.reset()
-      else logger.warn('the server did not take a checkpoint', { address, reason })
+      if (accepted && sent.unanswered.size > 0) return true
+      if (!accepted) logger.warn('the server did not take a checkpoint', { address, reason })
       if (!accepted && /^(rate-limited|error):/.test(reason)) {
         documents.noteCheckpointBytes(address, sent.bytes)
         pause = clock.setTimeout(() => {

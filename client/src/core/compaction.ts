@@ -23,6 +23,8 @@ export interface Compaction {
   /** The document was read from these rows; those at `badSeqs` could not be applied. */
   loaded(address: string, rows: readonly StoredUpdate[], badSeqs: readonly number[]): void
   unloaded(address: string): void
+  /** The document's rows leave the device, bad ones too. */
+  forget(address: string): void
   /** A row was handed to the journal. */
   added(address: string, seq: number, bytes: number): void
   /** A batch was written: the time to look whether there is something to do. It is done in a later tick. */
@@ -163,6 +165,11 @@ export function createCompaction(parts: CompactionParts): Compaction {
     },
     unloaded(address) {
       tallies.delete(address)
+    },
+    forget(address) {
+      tallies.delete(address)
+      badRows.delete(address)
+      refetched.delete(address)
     },
     added(address, seq, bytes) {
       const tally = tallies.get(address)

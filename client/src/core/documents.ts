@@ -324,6 +324,7 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
       if (entry !== undefined && committing.includes(entry)) return false
       if (records.get(address) === undefined || !loaded.drop(address)) return false
       waiting.delete(address)
+      compaction.forget(address)
       leaving.add(address)
       journal.add({ evict: address })
       // What it has of the log is counted anew when it comes again.

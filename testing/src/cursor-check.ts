@@ -1,0 +1,38 @@
+import {
+  DEFAULT_LIMITS,
+  decodeUpdateEvent,
+  getOrCreate,
+  hasReceived,
+  type NostrEvent,
+} from '@onyx-sync/shared'
+import * as Y from 'yjs'
+import type { World, WorldDevice } from './world.js'
+
+/**
+ * Checks that a device has on its disk what the cursor on its disk covers, of the documents of its account. Whose
+ * the others are at which position is left to other checks. Needs a server that was never set back.
+ */
+export async function checkCursorOnDisk(
+  world: World,
+  { name, pubkey, disk }: WorldDevice,
+): Promise<string[]> {
+  const { cursor = '', scope } = await disk.contents.loadMeta()
+  // It covers what the device wanted at that time.
+  if (scope === 'some') return []
+  // Opaque to devices; here the server that wrote it is looked at from outside.
+  const through = Number.parseInt(cursor.split('.')[3] ?? '0', 36)
+  const updates = new Map<string, Uint8Array[]>()
+  for (const { seq, json, address, owner } of world.serverDisk.commits.flatMap(({ events }) => events)) {
+    if (seq > through || address === undefined || owner !== pubkey) continue
+    const { framed } = decodeUpdateEvent(JSON.parse(json) as NostrEvent, DEFAULT_LIMITS)
+    getOrCreate(updates, address, () => []).push(framed.update)
+  }
+  const problems: string[] = []
+  for (const [address, list] of updates) {
+    const doc = new Y.Doc()
+    for (const { update } of await disk.contents.loadUpdates(address)) Y.applyUpdate(doc, update)
+    if (!list.every((update) => hasReceived(doc, update)))
+      problems.push(`the cursor of ${name} covers something of ${address} that is not on its disk`)
+  }
+  return problems
+}
