@@ -35,8 +35,8 @@ const FAULTS = {
     ['client/dist/core/journal.js', /await hooks\.prepare\(\);/, `${laterMs(40)} await hooks.prepare();`],
     [
       'client/dist/cli/commands.js',
-      /finally \{\s+await client\.close\(\);/,
-      `finally { const closed = client.close(); globalThis.lateWork = closed;`,
+      /finally \{\s+await device\.client\.close\(\);/,
+      'finally { globalThis.lateWork = device.client.close();',
     ],
     [
       'client/dist/cli.js',

@@ -89,6 +89,8 @@ export function createTerminal(scope: Scope, { db, fault, courses }: TerminalOpt
         return end
       }
       courses.set(nameOf(args), { ms: performance.now() - startedAt, changes })
+      // No broken promise: it would pass for a fault that was seen.
+      if (child.stderr().includes('does not fit')) throw new Error(child.stderr())
       const isFine = code === 0 || (code === 2 && args[0] === 'sync')
       if (!isFine || end.json === undefined) {
         throw new BrokenPromise(
