@@ -27,8 +27,11 @@ export const longChat: Bench = {
     const [phone, laptop, tablet] = devices as [SyncClient, SyncClient, SyncClient]
     const { address } = await phone.chats.create({ title: 'long' })
     for (let index = 0; index < 20; index++) await phone.chats.send(address, `message ${index}`)
-    for (const device of devices) device.connect()
-    for (const device of devices) await untilSynced(device)
+    // One after the other: the others must find the chat there.
+    for (const device of devices) {
+      device.connect()
+      await untilSynced(device)
+    }
     await edit(context, [phone, laptop, tablet], address, edits / 2, 0)
     for (const device of devices) await untilSynced(device)
     await tablet.close()

@@ -5,6 +5,7 @@ import { EventRepositorySqlite } from '@nostr-relay/event-repository-sqlite'
 import { Validator } from '@nostr-relay/validator'
 import type { NostrEvent } from '@onyx-sync/shared'
 import { type WebSocket, WebSocketServer } from 'ws'
+import { openSqlite } from '../../client/src/adapters/node/better-sqlite.js'
 
 /** A relay that somebody else has made, from npm: of each address it keeps the newest event. */
 export interface RealRelay {
@@ -30,7 +31,10 @@ export interface RealRelayOptions {
 }
 
 export async function startRealRelay(options: RealRelayOptions): Promise<RealRelay> {
-  const repository = new EventRepositorySqlite(options.file, { defaultLimit: options.limit ?? 100 })
+  // Opened by us: what the relay opens itself aborts Node 24 when it is collected.
+  const database = openSqlite(options.file)
+  database.pragma('journal_mode = WAL')
+  const repository = new EventRepositorySqlite(database, { defaultLimit: options.limit ?? 100 })
   await repository.init()
   const relay = new NostrRelay(repository, {
     ...(options.hostname === undefined ? {} : { hostname: options.hostname }),
