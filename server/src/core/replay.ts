@@ -1,4 +1,11 @@
-import { type Filter, hasPending, type Logger, parseAddress, type StateDocument } from '@onyx-sync/shared'
+import {
+  deflateIfSmaller,
+  type Filter,
+  hasPending,
+  type Logger,
+  parseAddress,
+  type StateDocument,
+} from '@onyx-sync/shared'
 import * as Y from 'yjs'
 import type { DocumentRecord, EventLog } from '../ports/event-log.js'
 import type { MergedStates } from './merged-state.js'
@@ -32,14 +39,21 @@ export interface StateBatch {
 
 /** A document with fewer events than this is sent as events: what its authors signed is worth a few bytes. */
 export const MIN_STATE_EVENTS = 8
+/** But no more than these: the sum of its events, in bytes. */
+const LARGE_BYTES = 8 * 1024
 /** Unless there are more events than this in all documents together. */
 const MANY_EVENTS = 64
-/** What checking a signature is worth to a reader, in bytes: a phone's JavaScript engine checks 19 a second. */
-const SIGNATURE_COST_BYTES = 1024
-/** Size of a state on the wire, by its own: with DEFLATE and base64, and without DEFLATE. */
+/**
+ * What checking a signature is worth to a reader, in bytes: a phone's JavaScript engine checks 19 a second, and
+ * in the 53 ms of one even a poor network, 0.6 Mbit/s, brings this much.
+ */
+const SIGNATURE_COST_BYTES = 4096
+/** Size of a state on the wire, by its own: with base64, and with DEFLATE before it, for ordinary text. */
+const BASE64_RATIO = 1.34
 const DEFLATED_RATIO = 0.55
-const PLAIN_RATIO = 1.34
 const PLAIN_BELOW_BYTES = 512
+/** A state that much above what it may cost is not deflated to see: text hardly ever shrinks as far. */
+const MAX_DEFLATION = 32
 /** Bytes of Yjs updates in one state event: few enough to show progress and to be let go of soon. */
 const BATCH_BYTES = 512 * 1024
 /** Documents in one state event. */
@@ -121,7 +135,9 @@ async function stateFor(
     for (const seq of seqs) skipped.add(seq)
     return undefined
   }
-  if (seqs.length < minEvents) return undefined
+  const averageBytes = record.byteCount / Math.max(1, record.eventCount)
+  const isLarge = seqs.length > 1 && seqs.length * averageBytes > LARGE_BYTES
+  if (seqs.length < minEvents && !isLarge) return undefined
   const vector = from === 0 ? undefined : await vectorBefore(scope, seqs)
   const update = await states.read(address, (doc) => {
     // Who gets what waits for something missing would wait, too; the log may say more one day.
@@ -130,8 +146,8 @@ async function stateFor(
       ? Y.encodeStateAsUpdate(doc)
       : Y.encodeStateAsUpdate(doc, vectorFor(doc, vector))
   })
-  const eventBytes = record.byteCount / Math.max(1, record.eventCount) + SIGNATURE_COST_BYTES
-  if (update === undefined || costOf(update) > seqs.length * eventBytes) return undefined
+  const eventBytes = averageBytes + SIGNATURE_COST_BYTES
+  if (update === undefined || !costsAtMost(update, seqs.length * eventBytes)) return undefined
   for (const seq of seqs) {
     // Who the members are is what the owner signed, not what a server says.
     if (seq !== record.membersSeq || record.rosterSeq <= from) skipped.add(seq)
@@ -139,8 +155,13 @@ async function stateFor(
   return { address, update, log: { bytes: record.byteCount, statedAt: record.membersStatedAt } }
 }
 
-function costOf({ byteLength }: Uint8Array): number {
-  return byteLength * (byteLength < PLAIN_BELOW_BYTES ? PLAIN_RATIO : DEFLATED_RATIO)
+/** Whether a state takes no more than so many bytes on the wire. Tried only where an estimate doesn't tell. */
+function costsAtMost(update: Uint8Array, maxBytes: number): boolean {
+  const { byteLength } = update
+  if (byteLength < PLAIN_BELOW_BYTES) return byteLength * BASE64_RATIO <= maxBytes
+  if (byteLength * DEFLATED_RATIO <= maxBytes) return true
+  if (byteLength > maxBytes * MAX_DEFLATION) return false
+  return (deflateIfSmaller(update)?.byteLength ?? byteLength) * BASE64_RATIO <= maxBytes
 }
 
 /** The lowest clock under which each client id writes in some events: before that the reader has everything. */
