@@ -6,7 +6,6 @@ import {
   type EventVerifier,
   type Limits,
   type Logger,
-  pureVerifier,
   type Random,
   SyncError,
   silentLogger,
@@ -18,6 +17,11 @@ import { attachToHttpServer } from './adapters/attach.js'
 import { createHttpHandler, SYNC_PATH } from './adapters/http.js'
 import { createInfoDocument } from './adapters/info-document.js'
 import { openLevelLog } from './adapters/level/level-log.js'
+import {
+  chooseVerifier,
+  VERIFIER_CHOICES,
+  type VerifierChoice,
+} from './adapters/verifiers/choose-verifier.js'
 import { type Compression, createWebSocketListener } from './adapters/ws-listener.js'
 import { createRelay, type Relay } from './core/relay.js'
 import type { EventLog } from './ports/event-log.js'
@@ -60,8 +64,12 @@ export interface SyncServerOptions {
   readonly random?: Random
   /** @default keeps quiet */
   readonly logger?: Logger
-  /** Checks ids and signatures. @default noble's, in JavaScript */
-  readonly verifier?: EventVerifier
+  /**
+   * What checks ids and signatures: the system's libsecp256k1 (`'native'`), WebAssembly (`'wasm'`), JavaScript
+   * (`'pure'`), the fastest of them that works (`'auto'`), or one of your own. One that is missing or broken is
+   * passed over for the next, with a warning. @default 'auto'
+   */
+  readonly verifier?: VerifierChoice | EventVerifier
 }
 
 /** A running or not yet running server. */
@@ -124,7 +132,9 @@ export function createSyncServer(options: SyncServerOptions): SyncServer {
   async function start(): Promise<void> {
     const log = options.log ?? (await openLevelLog(options.data as string, logger))
     try {
-      parts = assemble(options, log, httpServer, relayUrls)
+      const { verifier = 'auto' } = options
+      const chosen = typeof verifier === 'string' ? await chooseVerifier(verifier, logger) : verifier
+      parts = assemble(options, chosen, log, httpServer, relayUrls)
       if (options.server === undefined) await listenOn(httpServer, host, port, logger)
       if (httpServer.listening) relayUrls()
     } catch (error) {
@@ -173,6 +183,13 @@ function checkOptions(options: SyncServerOptions, port: number): void {
   if (!Number.isInteger(port) || port < 0 || port > 65_535) {
     throw new SyncError('CONFIG_INVALID', `port must be a whole number from 0 to 65535, not ${port}`)
   }
+  const { verifier } = options
+  if (typeof verifier === 'string' && !VERIFIER_CHOICES.includes(verifier)) {
+    throw new SyncError(
+      'CONFIG_INVALID',
+      `verifier must be one of ${VERIFIER_CHOICES.join(', ')}, not ${verifier}`,
+    )
+  }
   for (const url of [options.url ?? []].flat()) {
     if (!isWebSocketUrl(url)) {
       throw new SyncError('CONFIG_INVALID', `url must be ws://… or wss://…, not ${url}`)
@@ -196,6 +213,7 @@ interface Parts {
 
 function assemble(
   options: SyncServerOptions,
+  verifier: EventVerifier,
   log: EventLog,
   httpServer: HttpServer,
   relayUrls: () => readonly string[],
@@ -203,7 +221,6 @@ function assemble(
   const logger = options.logger ?? silentLogger
   const clock = options.clock ?? systemClock
   const random = options.random ?? systemRandom
-  const verifier = options.verifier ?? pureVerifier
   const limits: Limits = { ...DEFAULT_LIMITS, ...options.limits }
   const relay = createRelay({ log, verifier, limits, clock, random, logger, relayUrls })
   let isClosing = false
@@ -226,7 +243,7 @@ function assemble(
     isShared: options.server !== undefined,
     handleRequest: createHttpHandler({
       info: () => info,
-      metrics: () => toMetrics(relay, log),
+      metrics: () => toMetrics(relay, log, verifier),
       isReady: () => !isClosing,
       publicUrl: () => relayUrls()[0] as string,
     }),
@@ -265,7 +282,7 @@ function closeHttpServer(server: HttpServer): Promise<void> {
   return new Promise((resolve) => server.close(() => resolve()))
 }
 
-function toMetrics({ counters, states }: Relay, log: EventLog): Metric[] {
+function toMetrics({ counters, states }: Relay, log: EventLog, verifier: EventVerifier): Metric[] {
   const gauge = (name: string, help: string, value: number): Metric => ({
     name: `onyx_sync_${name}`,
     help,
@@ -277,6 +294,10 @@ function toMetrics({ counters, states }: Relay, log: EventLog): Metric[] {
     type: 'counter',
   })
   return [
+    {
+      ...gauge('verifier_info', 'What checks signatures, by name; always 1.', 1),
+      labels: { name: verifier.name },
+    },
     gauge('connections', 'WebSocket connections open now.', counters.connections),
     gauge('subscriptions', 'Subscriptions open now.', counters.subscriptions),
     gauge('log_head', 'Position of the newest durable event.', log.head),

@@ -60,7 +60,10 @@ describe('the command', () => {
       expect(await server.ended).toBe(0)
       expect((await client.closed).code).toBe(1012)
       expect(server.stdout().split('\n')).toHaveLength(2)
-      expect(server.stderr()).toBe('')
+      expect(server.stderr().split('\n')).toEqual([
+        expect.stringMatching(/ info signatures are checked by \{"verifier":".*"\}$/),
+        '',
+      ])
     }
     const again = spawnServer('--port', '0', '--data', data)
     const client = await connectClient(await readyUrl(again), alice)

@@ -89,10 +89,18 @@ function sendText(response: ServerResponse, status: number, text: string, type =
 function formatMetrics(metrics: readonly Metric[]): string {
   return metrics
     .map(
-      ({ name, help, type, value }) =>
-        `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${name} ${Number.isFinite(value) ? value : 'NaN'}\n`,
+      ({ name, help, type, value, labels = {} }) =>
+        `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${name}${formatLabels(labels)} ${Number.isFinite(value) ? value : 'NaN'}\n`,
     )
     .join('')
+}
+
+function formatLabels(labels: Readonly<Record<string, string>>): string {
+  const list = Object.entries(labels).map(([name, value]) => {
+    const escaped = value.replace(/\\/g, '\\\\').replace(/"/g, '\\"').replace(/\n/g, '\\n')
+    return `${name}="${escaped}"`
+  })
+  return list.length === 0 ? '' : `{${list.join(',')}}`
 }
 
 function plainPage(publicUrl: string): string {

@@ -5,4 +5,6 @@ export interface Metric {
   readonly help: string
   readonly type: 'counter' | 'gauge'
   readonly value: number
+  /** What the number is of, by label name. */
+  readonly labels?: Readonly<Record<string, string>>
 }

@@ -1,0 +1,65 @@
+import type { Schnorr } from './schnorr.js'
+
+/**
+ * Names under which a system has libsecp256k1, newest first. Not `.so.0`: under that name libraries went
+ * around whose `secp256k1_schnorrsig_verify` takes other arguments, and a wrong call ends the process.
+ */
+const LIBRARY_NAMES: readonly string[] =
+  process.platform === 'darwin'
+    ? ['/opt/homebrew/lib', '/usr/local/lib', '/opt/local/lib'].map((place) => `${place}/libsecp256k1.dylib`)
+    : process.platform === 'win32'
+      ? [
+          'secp256k1.dll',
+          'libsecp256k1.dll',
+          'libsecp256k1-6.dll',
+          'libsecp256k1-5.dll',
+          'libsecp256k1-2.dll',
+        ]
+      : ['6', '5', '4', '3', '2', '1'].map((version) => `libsecp256k1.so.${version}`)
+
+/** `SECP256K1_CONTEXT_VERIFY`: what newer versions take for "none", and older ones need for verifying. */
+const CONTEXT_VERIFY = 0x101
+/** `secp256k1_xonly_pubkey` is opaque and has this size in every version. */
+const PARSED_KEY_BYTES = 64
+
+/**
+ * The system's libsecp256k1, in C. Rejects, with what was tried, where the system has none, or none with the
+ * Schnorr module, or where koffi, which calls it, isn't installed.
+ *
+ * @param libraryNames names or paths for the system's loader, tried in turn
+ */
+export async function createNativeSchnorr(libraryNames = LIBRARY_NAMES): Promise<Schnorr> {
+  // An optional dependency: not every platform has it.
+  const { default: koffi } = await import('koffi')
+  const failures: string[] = []
+  for (const libraryName of libraryNames) {
+    try {
+      return bind(koffi.load(libraryName), libraryName)
+    } catch (error) {
+      failures.push(`${libraryName}: ${error instanceof Error ? error.message : String(error)}`)
+    }
+  }
+  throw new Error(`libsecp256k1 can not be loaded: ${failures.join('; ')}`)
+}
+
+type Library = ReturnType<typeof import('koffi').load>
+
+function bind(library: Library, libraryName: string): Schnorr {
+  const createContext = library.func('void *secp256k1_context_create(unsigned int flags)')
+  const parseKey = library.func(
+    'int secp256k1_xonly_pubkey_parse(const void *context, _Out_ uint8_t *parsed, const uint8_t *bytes)',
+  )
+  const verify = library.func(
+    'int secp256k1_schnorrsig_verify(const void *context, const uint8_t *signature, const uint8_t *message, size_t length, const uint8_t *parsedKey)',
+  )
+  const context = createContext(CONTEXT_VERIFY) as unknown
+  if (context === null) throw new Error(`${libraryName} gave no context`)
+  // Calls are synchronous, so one buffer serves them all.
+  const parsedKey = Buffer.alloc(PARSED_KEY_BYTES)
+  return {
+    name: `${libraryName} (native)`,
+    verify: (signature, message, publicKey) =>
+      parseKey(context, parsedKey, publicKey) === 1 &&
+      verify(context, signature, message, message.byteLength, parsedKey) === 1,
+  }
+}

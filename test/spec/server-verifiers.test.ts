@@ -1,0 +1,122 @@
+import { createMemoryLog, createSyncServer, type SyncServerOptions } from '@onyx-sync/server'
+import { type Logger, type NostrEvent, silentLogger } from '@onyx-sync/shared'
+import { describe, expect, it } from 'vitest'
+import { chooseVerifier } from '../../server/src/adapters/verifiers/choose-verifier.js'
+import { createEventVerifier } from '../../server/src/adapters/verifiers/event-verifier.js'
+import { createNativeSchnorr } from '../../server/src/adapters/verifiers/native-schnorr.js'
+import { createPureSchnorr } from '../../server/src/adapters/verifiers/pure-schnorr.js'
+import { chatEvent, testKey, trainingEvent } from '../support/events.js'
+import { connect, runServer } from '../support/servers.js'
+import { BIP340_VECTORS, nativeMissing, SCHNORRS } from '../support/verifiers.js'
+
+const alice = testKey(1)
+const event = trainingEvent(alice)
+
+/** A logger that keeps what it is told, as `<level> <message> <fields>`. */
+function keepingLogger(): Logger & { readonly lines: string[] } {
+  const lines: string[] = []
+  const keep = (level: string) => (message: string, fields?: object) => {
+    lines.push(`${level} ${message} ${JSON.stringify(fields ?? {})}`)
+  }
+  return { ...silentLogger, lines, info: keep('info'), warn: keep('warn') }
+}
+
+describe.each(Object.entries(SCHNORRS))('the %s verifier', (choice, schnorr) => {
+  const verifier = createEventVerifier(schnorr)
+
+  it('[SIG1] answers the test vectors of BIP-340', () => {
+    expect(BIP340_VECTORS).toHaveLength(15)
+    for (const { name, signature, message, publicKey, isValid } of BIP340_VECTORS) {
+      expect({ name, isValid: schnorr.verify(signature, message, publicKey) }).toEqual({ name, isValid })
+    }
+  })
+
+  it.each<[string, string, Partial<Record<keyof NostrEvent, unknown>>]>([
+    ['an empty id', 'EVENT_ID_MISMATCH', { id: '' }],
+    ['a cut id', 'EVENT_ID_MISMATCH', { id: event.id.slice(0, 62) }],
+    ['an id in upper case', 'EVENT_ID_MISMATCH', { id: event.id.toUpperCase() }],
+    ['a time as text', 'EVENT_ID_MISMATCH', { created_at: String(event.created_at) }],
+    ['a kind as text', 'EVENT_ID_MISMATCH', { kind: '1' }],
+    ['other content', 'EVENT_ID_MISMATCH', { content: 'other' }],
+    ['an empty signature', 'EVENT_SIGNATURE_INVALID', { sig: '' }],
+    ['a cut signature', 'EVENT_SIGNATURE_INVALID', { sig: event.sig.slice(0, 126) }],
+    ['a signature that is too long', 'EVENT_SIGNATURE_INVALID', { sig: `${event.sig}00` }],
+    ['a signature in upper case', 'EVENT_SIGNATURE_INVALID', { sig: event.sig.toUpperCase() }],
+    ['the signature of another event', 'EVENT_SIGNATURE_INVALID', { sig: trainingEvent(alice, 'b').sig }],
+    ['a signature of ones', 'EVENT_SIGNATURE_INVALID', { sig: 'f'.repeat(128) }],
+  ])('[SIG2] refuses %s, also right after the event itself', (_, code, fields) => {
+    verifier.verify(event)
+    expect(() => verifier.verify({ ...event, ...fields } as NostrEvent)).toThrowError(
+      expect.objectContaining({ code }),
+    )
+    verifier.verify(event)
+  })
+
+  it('[SIG2] takes an event of a megabyte', () => {
+    verifier.verify(trainingEvent(alice, 'a'.repeat(1_000_000)))
+  })
+
+  it('[SIG3] serves a server by itself, which names it in its log and its metrics', async () => {
+    const logger = keepingLogger()
+    const server = await runServer({ verifier: choice as 'pure', logger })
+    const client = await connect(server, alice)
+    expect((await client.publish(chatEvent(alice))).accepted).toBe(true)
+    const forged = { ...chatEvent(alice), sig: event.sig }
+    expect(await client.publish(forged)).toMatchObject({ accepted: false, reason: /^invalid: sig/ })
+    expect(logger.lines).toContain(`info signatures are checked by {"verifier":"${schnorr.name}"}`)
+    expect(logger.lines.filter((line) => line.startsWith('warn'))).toEqual([])
+    const metrics = await fetch(server.url.replace(/^ws/, 'http').replace('/sync', '/metrics'))
+    expect(await metrics.text()).toContain(`\nonyx_sync_verifier_info{name="${schnorr.name}"} 1\n`)
+  })
+})
+
+it.runIf(nativeMissing === undefined)(
+  '[SIG3] takes the native one by itself where there is one',
+  async () => {
+    const verifier = await chooseVerifier('auto', silentLogger)
+    expect(verifier.name).toMatch(/^libsecp256k1.* \(native\)$/)
+  },
+)
+
+describe('a verifier that is missing or broken', () => {
+  const pure = createPureSchnorr
+  const missing = () => createNativeSchnorr(['libnothing.so.1'])
+  const liar = () => ({ name: 'liar', verify: () => true })
+  const thrower = () => ({
+    name: 'thrower',
+    verify() {
+      throw new Error('no')
+    },
+  })
+
+  it('[SIG4] is passed over for the next, with a warning where it was asked for by name', async () => {
+    const quiet = keepingLogger()
+    expect((await chooseVerifier('auto', quiet, { native: missing, pure })).name).toBe(pure().name)
+    expect(quiet.lines[0]).toMatch(/^info the native verifier is not to be had.*libnothing\.so\.1/)
+    const loud = keepingLogger()
+    expect((await chooseVerifier('native', loud, { native: missing, pure })).name).toBe(pure().name)
+    expect(loud.lines[0]).toMatch(/^warn the native verifier is not to be had/)
+  })
+
+  it.each([
+    ['says yes to everything', liar, 'it says true'],
+    ['throws', thrower, 'it throws Error: no'],
+  ])('[SIG4] is passed over with a warning when it %s', async (_, broken, reason) => {
+    const logger = keepingLogger()
+    const verifier = await chooseVerifier('auto', logger, { native: broken, pure })
+    expect(verifier.name).toBe(pure().name)
+    expect(logger.lines[0]).toMatch(/^warn the native verifier fails its self-test/)
+    expect(logger.lines[0]).toContain(reason)
+  })
+
+  it('[SIG4] where none is right, nothing is served', async () => {
+    await expect(chooseVerifier('auto', silentLogger, { native: liar })).rejects.toThrow('it says true')
+  })
+
+  it('[SIG3] a name that is none is refused when the server is made', () => {
+    const options = { log: createMemoryLog(), verifier: 'fast' } as unknown as SyncServerOptions
+    expect(() => createSyncServer(options)).toThrowError(
+      'verifier must be one of auto, native, wasm, pure, not fast',
+    )
+  })
+})
