@@ -48,6 +48,19 @@ export interface Limits {
   readonly maxFilters: number
   /** Values in one list of a filter. @default 2_000 */
   readonly maxFilterValues: number
+  /** Comparisons of sets (NIP-77) that one connection may have open. @default 4 */
+  readonly maxNegentropySessions: number
+  /** Events of the largest set that is compared: bounds the time of reading it. @default 100_000 */
+  readonly maxNegentropyRecords: number
+  /**
+   * Events of all sets that are being compared on a server, 40 bytes of memory each: what all connections
+   * together may take. @default 2_000_000
+   */
+  readonly maxNegentropyRecordsHeld: number
+  /** Bytes of one answer in a comparison, before hex; at least 4,096. @default 60_000 */
+  readonly maxNegentropyFrameBytes: number
+  /** How long a comparison is kept without a message. Seconds. @default 60 */
+  readonly maxNegentropyIdleSeconds: number
   /** Keys that may authenticate on one connection. @default 16 */
   readonly maxKeysPerConnection: number
   /** How far a client's clock may be off in its AUTH event, either way. Seconds. @default 600 (NIP-42) */
@@ -92,6 +105,11 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   maxSubscriptionIdLength: 64,
   maxFilters: 16,
   maxFilterValues: 2_000,
+  maxNegentropySessions: 4,
+  maxNegentropyRecords: 100_000,
+  maxNegentropyRecordsHeld: 2_000_000,
+  maxNegentropyFrameBytes: 60_000,
+  maxNegentropyIdleSeconds: 60,
   maxKeysPerConnection: 16,
   maxAuthSkewSeconds: 600,
   maxUnauthenticatedSeconds: 120,

@@ -8,7 +8,14 @@ export type ClientMessage =
   | { readonly type: 'REQ' | 'COUNT'; readonly subscriptionId: string; readonly filters: readonly unknown[] }
   | { readonly type: 'CLOSE'; readonly subscriptionId: string }
   | { readonly type: 'AUTH'; readonly event: unknown }
-  | { readonly type: 'NEG'; readonly subscriptionId: string }
+  | {
+      readonly type: 'NEG-OPEN'
+      readonly subscriptionId: string
+      readonly filter: unknown
+      readonly message: unknown
+    }
+  | { readonly type: 'NEG-MSG'; readonly subscriptionId: string; readonly message: unknown }
+  | { readonly type: 'NEG-CLOSE'; readonly subscriptionId: string }
 
 /** What a server says. Events are not checked yet. */
 export type RelayMessage =
@@ -70,11 +77,14 @@ export function parseClientMessage(text: string, limits: Limits): ClientMessage 
     case 'COUNT':
       return { type, subscriptionId: parseSubscriptionId(type, rest[0], limits), filters: rest.slice(1) }
     case 'CLOSE':
-      return { type, subscriptionId: parseSubscriptionId(type, rest[0], limits) }
-    case 'NEG-OPEN':
-    case 'NEG-MSG':
     case 'NEG-CLOSE':
-      return { type: 'NEG', subscriptionId: parseSubscriptionId(type, rest[0], limits) }
+      return { type, subscriptionId: parseSubscriptionId(type, rest[0], limits) }
+    case 'NEG-OPEN': {
+      const [id, filter, message] = rest
+      return { type, subscriptionId: parseSubscriptionId(type, id, limits), filter, message }
+    }
+    case 'NEG-MSG':
+      return { type, subscriptionId: parseSubscriptionId(type, rest[0], limits), message: rest[1] }
     default:
       throw malformed(`unknown message type ${JSON.stringify(String(type).slice(0, 32))}`)
   }
@@ -158,6 +168,10 @@ export const encodeRelay = {
   notice: (text: string): string => JSON.stringify(['NOTICE', text]),
   count: (subscriptionId: string, count: number): string =>
     JSON.stringify(['COUNT', subscriptionId, { count }]),
-  negErr: (subscriptionId: string, reason: string): string =>
-    JSON.stringify(['NEG-ERR', subscriptionId, reason]),
+  /** `message` is hex. */
+  negMsg: (subscriptionId: string, message: string): string =>
+    JSON.stringify(['NEG-MSG', subscriptionId, message]),
+  /** `mostRecords`, where a query is refused as too large: how many records it may have. */
+  negErr: (subscriptionId: string, reason: string, mostRecords?: number): string =>
+    JSON.stringify(['NEG-ERR', subscriptionId, reason, ...(mostRecords === undefined ? [] : [mostRecords])]),
 } as const

@@ -33,8 +33,8 @@ describe('authentication (NIP-42)', () => {
     expect(negentropy).toEqual(['NEG-ERR', 'n', expect.stringMatching(/^auth-required: /)])
     await client.auth(alice)
     expect(await client.publish(event)).toEqual({ accepted: true, reason: '' })
-    client.send('NEG-OPEN', 'm', {}, '')
-    expect((await client.waitFor((message) => message[1] === 'm'))[2]).toMatch(/^unsupported: /)
+    client.send('NEG-OPEN', 'm', {}, '61')
+    expect((await client.waitFor((message) => message[1] === 'm'))[0]).toBe('NEG-MSG')
   })
 
   it('[AUTH3] an AUTH event must be kind 22242, signed, for this challenge and this server', async () => {

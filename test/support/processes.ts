@@ -36,12 +36,22 @@ export interface ServerProcess {
   stop(signal: NodeJS.Signals): Promise<number | NodeJS.Signals>
 }
 
-/** Starts the built server and waits for its line. `port` 0 picks a free one. */
+/** Starts the built server and waits for its line; ended after the test. `port` 0 picks a free one. */
 export function startServer(data: string, port = 0, extra: readonly string[] = []): Promise<ServerProcess> {
+  return launchServer(data, port, extra, processes)
+}
+
+/** As {@link startServer}; but ended by whoever started it, who may hand in a set that it leaves by itself. */
+export function launchServer(
+  data: string,
+  port = 0,
+  extra: readonly string[] = [],
+  running: Set<ChildProcess> = new Set(),
+): Promise<ServerProcess> {
   const child = spawn(process.execPath, [SERVER_BIN, '--data', data, '--port', String(port), ...extra], {
     stdio: ['ignore', 'pipe', 'pipe'],
   })
-  processes.add(child)
+  running.add(child)
   let stdout = ''
   let stderr = ''
   child.stderr.on('data', (chunk) => {
@@ -49,7 +59,7 @@ export function startServer(data: string, port = 0, extra: readonly string[] = [
   })
   const ended = new Promise<number | NodeJS.Signals>((resolve) => {
     child.once('exit', (code, signal) => {
-      processes.delete(child)
+      running.delete(child)
       resolve(code ?? (signal as NodeJS.Signals))
     })
   })

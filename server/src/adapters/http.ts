@@ -24,11 +24,12 @@ const CORS_HEADERS = {
 }
 const NIP_11_TYPE = 'application/nostr+json'
 
-/** The path of a request, without query. */
+/** The path of a request, without query. A trailing slash makes no other path: NDK puts one behind every URL. */
 export function requestPath(request: IncomingMessage): string {
   const url = request.url ?? '/'
   const end = url.search(/[?#]/)
-  return end < 0 ? url : url.slice(0, end)
+  const path = end < 0 ? url : url.slice(0, end)
+  return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path
 }
 
 /** Answers plain HTTP on every path of a port of our own. Source: NIP-11, SPEC INFO1–INFO4. */

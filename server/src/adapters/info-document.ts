@@ -13,7 +13,8 @@ export interface InfoDocumentInput {
 /**
  * The relay information document. `yjs_sync` tells a client that every update event is kept, so that it may
  * send increments, `yjs_summaries` that it tells of documents without
- * their bodies. `limitation` says what is really enforced, and nothing else. Source: NIP-11, SPEC INFO1.
+ * their bodies. `limitation` says what is really enforced, and nothing else. `software` would have to be a URL
+ * and is left out. Source: NIP-11, SPEC INFO1, WIR6.
  */
 export function createInfoDocument(input: InfoDocumentInput): Record<string, unknown> {
   const { limits } = input
@@ -21,9 +22,8 @@ export function createInfoDocument(input: InfoDocumentInput): Record<string, unk
     name: input.name,
     description: input.description,
     self: input.publicKey,
-    software: 'onyx-sync',
     version: input.version,
-    supported_nips: [1, 11, 42, 45, 67, 70],
+    supported_nips: [1, 11, 42, 45, 67, 70, 77],
     yjs_sync: 1,
     yjs_summaries: 1,
     limitation: {
@@ -35,7 +35,6 @@ export function createInfoDocument(input: InfoDocumentInput): Record<string, unk
       auth_required: true,
       payment_required: false,
       restricted_writes: true,
-      created_at_lower_limit: 0,
     },
     retention: [{ kinds: [KIND.chat, KIND.settings, KIND.training], time: null }],
   }

@@ -4,6 +4,8 @@ export interface Counters {
   connections: number
   /** Subscriptions open now. */
   subscriptions: number
+  /** Records of sets that are being compared now (NIP-77). */
+  negentropyRecords: number
   /** Events stored. */
   eventsStored: number
   /** Events answered as already known. */
@@ -25,6 +27,7 @@ export function createCounters(): Counters {
   return {
     connections: 0,
     subscriptions: 0,
+    negentropyRecords: 0,
     eventsStored: 0,
     eventsDuplicate: 0,
     eventsRefused: 0,

@@ -24,6 +24,7 @@ import { createCursorCodec } from './cursor.js'
 import type { Hub } from './hub.js'
 import type { Ingest } from './ingest.js'
 import type { MergedStates } from './merged-state.js'
+import { createNegentropy } from './negentropy.js'
 import type { Presence } from './presence.js'
 import { countEvents } from './query.js'
 import { MIN_STATE_EVENTS } from './replay.js'
@@ -73,6 +74,7 @@ export function createSession(peer: Peer, context: SessionContext): Session {
   const keys = new Set<string>()
   const subscriptions = new Map<string, Subscription>()
   const presence = context.presence.connect()
+  const negentropy = createNegentropy({ ...context, peer })
   let countsUnderWay = 0
   let isOpen = true
 
@@ -99,18 +101,25 @@ export function createSession(peer: Peer, context: SessionContext): Session {
       case 'CLOSE':
         endSubscription(message.subscriptionId)
         break
-      case 'NEG':
-        refuseNegentropy(message.subscriptionId)
+      case 'NEG-OPEN':
+      case 'NEG-MSG':
+        compare(message)
+        break
+      case 'NEG-CLOSE':
+        negentropy.close(message.subscriptionId)
         break
     }
   }
 
-  function refuseNegentropy(subscriptionId: string): void {
-    const error =
-      keys.size === 0
-        ? authRequired('read')
-        : new SyncError('UNSUPPORTED', 'NIP-77 is not spoken here; use "after"')
-    peer.send(encodeRelay.negErr(subscriptionId, error.reason))
+  function compare(message: Extract<ClientMessage, { type: 'NEG-OPEN' | 'NEG-MSG' }>): void {
+    const { subscriptionId } = message
+    try {
+      if (keys.size === 0) throw authRequired('read')
+      if (message.type === 'NEG-MSG') negentropy.next(subscriptionId, message.message)
+      else negentropy.open(subscriptionId, message.filter, message.message, new Set(keys))
+    } catch (error) {
+      peer.send(encodeRelay.negErr(subscriptionId, report(error).reason))
+    }
   }
 
   /** Turns what a handler of `EVENT` or `AUTH` throws into its `OK … false`. */
@@ -313,6 +322,7 @@ export function createSession(peer: Peer, context: SessionContext): Session {
       for (const subscription of subscriptions.values()) subscription.close()
       subscriptions.clear()
       presence.end()
+      negentropy.end()
     },
   }
 }

@@ -1,4 +1,10 @@
-import { DEFAULT_LIMITS, decodeUpdateEvent, type EventTemplate, type NostrEvent } from '@onyx-sync/shared'
+import {
+  compareNewestFirst,
+  DEFAULT_LIMITS,
+  decodeUpdateEvent,
+  type EventTemplate,
+  type NostrEvent,
+} from '@onyx-sync/shared'
 import type { Filter } from 'nostr-tools/filter'
 import { fetchRelayInformation } from 'nostr-tools/nip11'
 import { SimplePool, useWebSocketImplementation as usePoolWebSocket } from 'nostr-tools/pool'
@@ -7,8 +13,9 @@ import { Relay, useWebSocketImplementation as useRelayWebSocket } from 'nostr-to
 import { describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 import * as Y from 'yjs'
-import { chatEvent, settingsEvent, testKey, trainingEvent } from '../support/events.js'
-import { afterThisTest, runServer } from '../support/servers.js'
+import { expectDeletion } from '../../support/deletion-by-client.js'
+import { chatEvent, settingsEvent, sign, testKey, trainingEvent } from '../../support/events.js'
+import { afterThisTest, runServer } from '../../support/servers.js'
 
 // Node 20 has no WebSocket of its own.
 usePoolWebSocket(WebSocket)
@@ -43,7 +50,7 @@ function mergedContent(events: readonly NostrEvent[]): unknown {
 }
 
 describe('nostr-tools', () => {
-  it('[REQ8] Relay with onauth publishes and reads; all contents of a plain REQ give the merged chat', async () => {
+  it('[REQ8][WIR7] Relay with onauth publishes and reads; all contents of a plain REQ give the merged chat', async () => {
     const server = await runServer()
     const relay = await Relay.connect(server.url)
     afterThisTest(() => relay.close())
@@ -74,9 +81,34 @@ describe('nostr-tools', () => {
     expect(await read({ kinds: [10001] })).toHaveLength(1)
     expect(await read({ kinds: [1] })).toHaveLength(1)
     expect(await relay.count([{ kinds: [30001] }], {})).toBe(chats.length)
+    const training = all.at(-1) as NostrEvent
+    const deletion = sign(alice, {
+      kind: 5,
+      created_at: training.created_at + 1,
+      tags: [
+        ['e', training.id],
+        ['k', '1'],
+      ],
+      content: '',
+    })
+    await expectDeletion(
+      server.url,
+      () =>
+        relay.publish(deletion).then(
+          () => true,
+          () => false,
+        ),
+      async () => (await read({ ids: [training.id] })).length > 0,
+    )
+    const ids = (events: readonly NostrEvent[]) => events.map(({ id }) => id)
+    const newest = ids([...chats].sort(compareNewestFirst))
+    const page = await read({ kinds: [30001], limit: 2 })
+    expect(ids(page)).toEqual(newest.slice(0, 2))
+    const until = (page.at(-1)?.created_at as number) - 1
+    expect(ids(await read({ kinds: [30001], until, limit: 2 }))).toEqual(newest.slice(2, 4))
   })
 
-  it('[REQ8] SimplePool with onauth publishes and reads kinds 30001, 10001 and 1', async () => {
+  it('[REQ8][WIR7] SimplePool with onauth publishes and reads kinds 30001, 10001 and 1', async () => {
     const server = await runServer()
     const pool = new SimplePool()
     afterThisTest(() => pool.destroy())
@@ -105,6 +137,6 @@ describe('nostr-tools', () => {
   it('[INFO1] reads the relay information document', async () => {
     const server = await runServer()
     const info = await fetchRelayInformation(server.url)
-    expect(info.supported_nips).toEqual([1, 11, 42, 45, 67, 70])
+    expect(info.supported_nips).toContain(77)
   })
 })
