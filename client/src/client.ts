@@ -23,6 +23,7 @@ import { checkHoldChoice, readHoldChoice } from './core/hold-choice.js'
 import type { Scope } from './core/hold-filters.js'
 import { createHolding, type Holding, META_HOLD, META_SCOPE } from './core/holding.js'
 import { createInbox, type Inbox, META_CURSOR } from './core/inbox.js'
+import type { CommittedRows } from './core/journal.js'
 import { createOutbox, type Outbox } from './core/outbox.js'
 import type { EditState } from './core/outbox-queries.js'
 import { createPacing } from './core/pacing.js'
@@ -33,7 +34,9 @@ import { createServerTrust, META_SERVER_KEY } from './core/server-trust.js'
 import { createSession, type Session } from './core/session.js'
 import { createStaging } from './core/staging.js'
 import { createChats } from './model/chats.js'
+import { createLocalState, type LocalState } from './model/local-state.js'
 import { createProjection } from './model/projection.js'
+import { createRowFeed } from './model/row-feed.js'
 import { createSettings } from './model/settings.js'
 import { createStreams } from './model/stream.js'
 import { createTraining } from './model/training.js'
@@ -72,12 +75,14 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
   const chosen = readHoldChoice(meta[META_HOLD])
   const batching = checkBatching(options.batching)
   const listeners = new Set<(status: SyncStatus) => void>()
+  const feed = createRowFeed()
   let localProblem: SyncStatus['problem']
   let isClosed = false
   let outbox: Outbox | undefined
   let session: Session | undefined
   let holding: Holding | undefined
   let checkpointer: Checkpointer | undefined
+  let local: LocalState | undefined
 
   function noteProblem(error: unknown): void {
     const { code, message } = toSyncError(error, 'STORE_FAILED')
@@ -101,9 +106,10 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
     firstUnsigned: (address) => outbox?.firstUnsigned(address),
     accepts: (address) => holding?.accepts(address) !== false,
     bodyOfNew: (address, isMadeHere) => holding?.bodyOfNew(address, isMadeHere) ?? 'held',
-    onCommitted(outboxPut: readonly OutboxEntry[]) {
+    onCommitted(outboxPut: readonly OutboxEntry[], rows: CommittedRows) {
       if (localProblem?.code === 'STORE_FAILED') localProblem = undefined
       outbox?.added(outboxPut)
+      feed.publish(rows)
       changed()
     },
     onFailed: noteProblem,
@@ -326,6 +332,8 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
   let isNotifying = false
   /** Once per tick at most: a burst of changes is one change to whoever looks. */
   function changed(): void {
+    if (session?.status.state === 'live' && holding?.isSettled === true)
+      void local?.takeAllForRead(() => store.loadRows('chats'))
     if (isNotifying || listeners.size === 0) return
     isNotifying = true
     queueMicrotask(() => {
@@ -366,8 +374,9 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
 
   const bodies = withBodies(documents, holding)
   const streams = createStreams({ deviceId, documents: bodies, store, clock, random })
+  local = createLocalState(documents.journal, meta)
   const chats = createChats({
-    ...{ pubkey, deviceId, streams, store, clock, random },
+    ...{ pubkey, deviceId, streams, store, feed, local, clock, random },
     documents: bodies,
     evict: (address) => (holding as Holding).evict(address),
   })
@@ -495,12 +504,12 @@ function withBodies(documents: Documents, holding: Holding): Documents {
   return {
     ...documents,
     read: (address, look) => holding.using(address, () => documents.read(address, look)),
-    edit: (address, change) => holding.using(address, () => documents.edit(address, change)),
+    edit: (address, change, origin) => holding.using(address, () => documents.edit(address, change, origin)),
     setMembers: (address, members) => holding.using(address, () => documents.setMembers(address, members)),
     async open(address) {
       const opened = await holding.using(address, () => documents.open(address))
       return {
-        doc: opened.doc,
+        ...opened,
         release() {
           opened.release()
           holding.look()

@@ -19,10 +19,25 @@ export type { EditState, RefusedEntry, RefusedExport } from './core/outbox-queri
 export type { DocumentPresence, PresenceState } from './core/presence-room.js'
 export type { SyncMode } from './core/server-info.js'
 export type { ConnectionState } from './core/session.js'
-export type { ChatContent, ChatSummary, Chats } from './model/chats.js'
+export type { Chat } from './model/chat.js'
+export type { MessageFields } from './model/chat-edits.js'
+export type { ChatListOptions } from './model/chat-list-view.js'
+export type { ChatSummary } from './model/chat-summary.js'
+export type {
+  ChatContent,
+  Chats,
+  MessageHit,
+  NewChat,
+  SearchOptions,
+  SearchResult,
+} from './model/chats-api.js'
+export type { JsonValue } from './model/json.js'
 export type { Message, MessageRole, MessageStatus } from './model/message.js'
-export type { JsonValue, Settings, SettingsContent } from './model/settings.js'
-export type { StreamedMessage, StreamOptions } from './model/stream.js'
+export type { MessagesOptions, MessagesView, MessageWindow } from './model/message-window.js'
+export type { Settings, SettingsContent } from './model/settings.js'
+export type { StreamEnding, StreamedMessage, StreamOptions } from './model/streamed-message.js'
+export type { ToolCall, ToolCallInput, ToolCallState, ToolCallStatus } from './model/tool-call.js'
 export type { Training } from './model/training.js'
+export type { View } from './model/view.js'
 export type * from './ports/store.js'
 export type * from './ports/transport.js'

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import type {
   OutboxEntry,
   QueryRow,
+  RowSearch,
   StoredDocument,
   StoredUpdate,
   SyncStore,
@@ -589,6 +590,78 @@ export function describeStoreContract(name: string, open: () => Promise<StoreWor
       })
       expect(byId(await store.loadRows('messages'))).toEqual(byId(put.slice(0, 1_500)))
       expect(await store.loadOutbox()).toHaveLength(1)
+    })
+
+    it('[STO45] messages come by their place in the chat, those of a range only', async () => {
+      const { store } = await start()
+      const own = Array.from({ length: 6 }, (_, position) => messageRow(`m${9 - position}`, { position }))
+      const other = messageRow('m1', { id: `${OTHER}/m1`, address: OTHER, position: 2 })
+      await store.commit({ rows: [{ table: 'messages', put: [...own, other].reverse(), delete: [] }] })
+      const places = async (from: number, through: number) =>
+        (await store.loadMessages(ADDRESS, { from, through })).map(({ position }) => position)
+      expect(await store.loadMessages(ADDRESS, { from: 1, through: 3 })).toEqual(own.slice(1, 4))
+      expect(await places(4, Number.MAX_SAFE_INTEGER)).toEqual([4, 5])
+      expect(await places(6, 9)).toEqual([])
+    })
+
+    it('[STO46] a search finds words and their beginnings, without case and accents, newest first', async () => {
+      const { store } = await start()
+      const texts = [
+        'Oslo in May',
+        'la CAFÉ d’Osló',
+        'colossal',
+        'the under_score and "quotes"',
+        '東京タワーに行く',
+        '😀 fine',
+        'Москва и Осло',
+      ]
+      const put = texts.map((content, index) => messageRow(`m${index}`, { content, created_at: index }))
+      const other = messageRow('x', { id: `${OTHER}/x`, address: OTHER, content: 'oslo', created_at: 99 })
+      await store.commit({ rows: [{ table: 'messages', put: [...put, other], delete: [] }] })
+      const find = async (query: string, options: Partial<RowSearch> = {}) =>
+        (await store.searchRows('messages', query, { limit: 10, ...options })).map((row) => row.message_id)
+      expect(await find('oslo')).toEqual(['x', 'm1', 'm0'])
+      expect(await find('OSL ma')).toEqual(['m0'])
+      expect(await find('cafe')).toEqual(['m1'])
+      expect(await find('ossal')).toEqual([])
+      expect(await find('score')).toEqual(['m3'])
+      expect(await find('quotes"')).toEqual(['m3'])
+      expect(await find('タワー')).toEqual(['m4'])
+      expect(await find('😀')).toEqual(['m5'])
+      expect(await find('осло')).toEqual(['m6'])
+      expect(await find(' ')).toEqual([])
+      expect(await find('oslo', { limit: 2 })).toEqual(['x', 'm1'])
+      expect(await find('oslo', { address: ADDRESS })).toEqual(['m1', 'm0'])
+      expect(await find('oslo', { exclude: new Set([OTHER]) })).toEqual(['m1', 'm0'])
+
+      await store.commit({
+        rows: [
+          {
+            table: 'messages',
+            put: [
+              messageRow('m0', { content: 'Bergen', created_at: 0 }),
+              messageRow('m7', { content: 'oslo too', created_at: 7 }),
+              messageRow('m8', { content: 'oslo, still', created_at: 8, status: 'streaming' }),
+            ],
+            delete: [other.id],
+          },
+        ],
+      })
+      expect(await find('oslo')).toEqual(['m8', 'm7', 'm1'])
+      expect(await find('bergen')).toEqual(['m0'])
+      await store.commit({ evict: [ADDRESS] })
+      expect(await find('oslo')).toEqual([])
+    })
+
+    it('[STO46] chats are found by their title', async () => {
+      const { store } = await start()
+      const put = [
+        chatRow(ADDRESS, { title: 'Trip to Oslo', last_activity_at: 1 }),
+        chatRow(OTHER, { title: 'oslo', last_activity_at: 2 }),
+      ]
+      await store.commit({ rows: [{ table: 'chats', put, delete: [] }] })
+      expect(await store.searchRows('chats', 'oslo', { limit: 5 })).toEqual([put[1], put[0]])
+      expect(await store.searchRows('chats', 'trip', { limit: 5 })).toEqual([put[0]])
     })
   })
 }

@@ -393,3 +393,49 @@ describe('watermelonStore on LokiJS that persists', () => {
     expect(messages.at(-1)).toEqual(['0 hello', '1 hello'])
   })
 })
+
+describe('the search index on SQLite', () => {
+  const find = async (store: SyncStore, query: string) =>
+    (await store.searchRows('messages', query, { limit: 9 })).map((row) => row.message_id)
+
+  it('[STO47] is made by the first search, kept by every commit, and outlives a restart and a reset', async () => {
+    const first = await openDevice()
+    const put = (id: string, content: string) =>
+      first.store.commit({ rows: [{ table: 'messages', put: [messageRow(id, { content })], delete: [] }] })
+    await put('a', 'before the index')
+    const tables = () =>
+      driverOf(first.database).database.queryRaw(`select name from sqlite_master where name = 'messages_fts'`)
+    expect(tables()).toEqual([])
+    expect(await find(first.store, 'before')).toEqual(['a'])
+    expect(tables()).toHaveLength(1)
+    await put('b', 'after')
+    await put('a', 'changed')
+    const indexed = driverOf(first.database).database.queryRaw(
+      'select content from messages_fts order by content',
+    )
+    expect(indexed).toEqual([{ content: 'after' }, { content: 'changed' }])
+
+    const second = await first.reopen()
+    expect(await find(second.store, 'chang')).toEqual(['a'])
+    await second.store.commit({ rows: [{ table: 'messages', put: [], delete: [messageRow('a').id] }] })
+    expect(await find(second.store, 'chang')).toEqual([])
+    await second.database.write(() => second.database.unsafeResetDatabase())
+    expect(await find(second.store, 'after')).toEqual([])
+    await second.store.commit({ rows: [{ table: 'messages', put: [messageRow('c')], delete: [] }] })
+    expect(await find(second.store, 'hello')).toEqual(['c'])
+  })
+
+  it('[STO47] where SQLite has no FTS5 the rows are looked through', async () => {
+    const { database, store } = await openDevice()
+    const driver = driverOf(database).database
+    const execute = driver.execute.bind(driver)
+    driver.execute = (sql: string, args?: unknown[]) => {
+      if (sql.includes('fts5')) throw new Error('no such module: fts5')
+      return execute(sql, args)
+    }
+    await store.commit({ rows: [{ table: 'messages', put: [messageRow('a')], delete: [] }] })
+    expect(await find(store, 'hel')).toEqual(['a'])
+    await store.commit({ rows: [{ table: 'messages', put: [messageRow('b')], delete: [] }] })
+    expect((await find(store, 'hel')).sort()).toEqual(['a', 'b'])
+  })
+})

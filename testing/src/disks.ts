@@ -97,6 +97,8 @@ export function createDeviceDisk(clock: VirtualClock, random: SeededRandom): Dev
         loadUpdateRange: alive((address, from, through) => contents.loadUpdateRange(address, from, through)),
         loadOutbox: alive(() => contents.loadOutbox()),
         loadRows: alive((table, where) => contents.loadRows(table, where)),
+        loadMessages: alive((address, range) => contents.loadMessages(address, range)),
+        searchRows: alive((table, query, options) => contents.searchRows(table, query, options)),
         commit: alive((batch) => writer.write(() => contents.commit(batch))),
         close: alive(async () => {}),
       }

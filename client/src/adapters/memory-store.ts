@@ -10,6 +10,7 @@ import type {
   SyncStore,
 } from '../ports/store.js'
 import { checkBatch } from './check-batch.js'
+import { searchPlainly } from './plain-search.js'
 import { checkLookupColumn } from './query-columns.js'
 
 /**
@@ -108,6 +109,17 @@ export function createMemoryStore(): SyncStore {
         .filter((row) => where === undefined || row[where.column] === where.equals)
         .map((row) => ({ ...row }))
     },
+    async loadMessages(address, { from, through }) {
+      assertOpen()
+      return [...rowsByTable.messages.values()]
+        .filter((row) => row.address === address && isBetween(row.position, from, through))
+        .sort(byPosition)
+        .map((row) => ({ ...row }))
+    },
+    async searchRows(table, query, options) {
+      assertOpen()
+      return searchPlainly(table, rowsByTable[table].values(), query, options).map((row) => ({ ...row }))
+    },
     async commit(batch) {
       apply(batch)
     },
@@ -120,6 +132,15 @@ export function createMemoryStore(): SyncStore {
 /** Outbox entries by ascending `seq`; two of one `seq` by id, so that every adapter gives the same order. */
 export function byOutboxOrder(a: OutboxEntry, b: OutboxEntry): number {
   return a.seq - b.seq || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0)
+}
+
+function isBetween(value: unknown, from: number, through: number): boolean {
+  return Number(value) >= from && Number(value) <= through
+}
+
+/** Rows of messages in the order of the chat; two of one place, which should not be, by id. */
+export function byPosition(a: QueryRow, b: QueryRow): number {
+  return Number(a.position) - Number(b.position) || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0)
 }
 
 /** The row that a compaction leaves. */

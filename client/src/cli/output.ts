@@ -1,6 +1,7 @@
 import type { SyncStatus } from '../client-api.js'
 import type { RefusedEntry } from '../core/outbox-queries.js'
-import type { ChatContent, ChatSummary } from '../model/chats.js'
+import type { ChatSummary } from '../model/chat-summary.js'
+import type { ChatContent } from '../model/chats-api.js'
 import type { SettingsContent } from '../model/settings.js'
 
 /** A moment as a person reads it, in local time: `2026-11-22 18:40`. */

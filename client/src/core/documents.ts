@@ -17,7 +17,13 @@ import {
 } from '../ports/store.js'
 import { type CompactionOptions, createCompaction } from './compaction.js'
 import { createDocumentRecords } from './document-records.js'
-import { createJournal, type Journal, type JournalChange, type RowChange } from './journal.js'
+import {
+  type CommittedRows,
+  createJournal,
+  type Journal,
+  type JournalChange,
+  type RowChange,
+} from './journal.js'
 import { type CreateProjection, createLoadedDocuments, type Loaded, NOT_LOCAL } from './loaded-documents.js'
 import { createRemoteUpdates, hasOthersBeyond, type RemoteUpdate } from './remote-updates.js'
 
@@ -49,9 +55,10 @@ export interface Documents {
   /**
    * Changes a document in one transaction. Resolves with what `change` returned once the edit is durable on
    * this device; rejects with `STORE_FAILED` when it isn't (it is then kept in memory, and retried with the
-   * next write). If `change` throws before it changed something, nothing happened.
+   * next write). If `change` throws before it changed something, nothing happened. `origin` is the transaction's,
+   * for whoever tells edits apart, as undo does.
    */
-  edit<T>(address: string, change: (doc: Y.Doc) => T): Promise<T>
+  edit<T>(address: string, change: (doc: Y.Doc) => T, origin?: unknown): Promise<T>
   /**
    * Applies updates and records them as received. Resolves when durable, together with what `settle` adds in
    * the same batch; the number of updates set aside because they were not what their author signed is
@@ -98,6 +105,8 @@ export interface Documents {
 /** A document that stays loaded. */
 export interface OpenDocument {
   readonly doc: Y.Doc
+  /** As {@link Documents.edit}, but the change is made before this returns; what `change` throws is thrown. */
+  edit<T>(change: (doc: Y.Doc) => T, origin?: unknown): Promise<T>
   /** Lets the document be unloaded again. Idempotent. */
   release(): void
 }
@@ -119,7 +128,7 @@ export interface DocumentsOptions {
   accepts?(address: string): boolean
   /** Position of a document's oldest edit that is on disk and not signed; undefined if none is. */
   firstUnsigned(address: string): number | undefined
-  onCommitted(outboxPut: readonly OutboxEntry[]): void
+  onCommitted(outboxPut: readonly OutboxEntry[], rows: CommittedRows): void
   onFailed(error: unknown): void
   /** An event of the document came from the server and is not set aside. */
   onLogged?(address: string, isCheckpoint: boolean): void
@@ -145,10 +154,10 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
       for (const entry of committing) entry.dirty = false
       return committing.flatMap(takeRows)
     },
-    committed(outboxPut) {
+    committed(outboxPut, rows) {
       committing = []
       loaded.evict()
-      options.onCommitted(outboxPut)
+      options.onCommitted(outboxPut, rows)
       // After the outbox has heard of the new edits: their rows must stay.
       compaction.committed()
     },
@@ -229,11 +238,19 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
     return look((await loaded.load(address)).doc)
   }
 
-  async function editNow<T>(address: string, change: (doc: Y.Doc) => T): Promise<T> {
+  async function editNow<T>(address: string, change: (doc: Y.Doc) => T, origin?: unknown): Promise<T> {
     const { doc } = await loaded.load(address)
-    const result = doc.transact(() => change(doc))
+    const result = doc.transact(() => change(doc), origin ?? null)
     await journal.flush()
     return result
+  }
+
+  /** Whoever flushes waits for work that was begun. */
+  function noteUnderWay<T>(work: Promise<T>): Promise<T> {
+    underWay.add(work)
+    const ended = () => underWay.delete(work)
+    work.then(ended, ended)
+    return work
   }
 
   function toInfo(document: StoredDocument): DocumentInfo {
@@ -267,6 +284,10 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
       let released = false
       return {
         doc: entry.doc,
+        edit(change, origin) {
+          const result = entry.doc.transact(() => change(entry.doc), origin ?? null)
+          return noteUnderWay(journal.flush().then(() => result))
+        },
         release() {
           if (!released) entry.pins--
           released = true
@@ -274,13 +295,7 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
       }
     },
 
-    edit(address, change) {
-      const edited = editNow(address, change)
-      underWay.add(edited)
-      const ended = () => underWay.delete(edited)
-      edited.then(ended, ended)
-      return edited
-    },
+    edit: (address, change, origin) => noteUnderWay(editNow(address, change, origin)),
 
     async applyRemote(updates, settle, accepts = options.accepts ?? (() => true)) {
       const byAddress = new Map<string, RemoteUpdate[]>()

@@ -29,14 +29,22 @@ export interface RowChange {
   readonly delete: readonly string[]
 }
 
+/** What a commit did to the query tables. */
+export interface CommittedRows {
+  /** By table and id the row as it is now; `null` where it is gone. */
+  readonly tables: ReadonlyMap<QueryTable, ReadonlyMap<string, QueryRow | null>>
+  /** Documents whose rows of `messages` went as a whole, before anything in `tables`. */
+  readonly evicted: ReadonlySet<string>
+}
+
 /** What the journal asks of the documents when it is about to write. */
 export interface JournalHooks {
   /** Anything asynchronous that {@link collectRows} needs. Edits may still come in meanwhile. */
   prepare(): Promise<void>
   /** Row changes since the last call, taken in the same tick as the updates that cause them. */
   collectRows(): readonly RowChange[]
-  /** Called after each durable commit with the outbox entries it added or replaced. */
-  committed(outboxPut: readonly OutboxEntry[]): void
+  /** Called after each durable commit with the outbox entries it added or replaced, and what it did to the rows. */
+  committed(outboxPut: readonly OutboxEntry[], rows: CommittedRows): void
   /** Called when a commit failed. Its changes are kept and go with the next one. */
   failed(error: unknown): void
 }
@@ -109,7 +117,8 @@ export function createJournal(store: SyncStore, lastSeq: number, hooks: JournalH
       hooks.failed(error)
       throw error
     }
-    hooks.committed([...changes.outbox.values()].filter((entry) => entry !== null))
+    const outboxPut = [...changes.outbox.values()].filter((entry) => entry !== null)
+    hooks.committed(outboxPut, { tables: changes.rows, evicted: changes.evict })
   }
 
   function unwritten(): OutboxEntry[] {

@@ -1,5 +1,6 @@
 import { SyncError } from '@onyx-sync/shared'
 import * as Y from 'yjs'
+import { readToolCalls, type ToolCall } from './tool-call.js'
 
 /** Who speaks. Onyx's older `function` is `tool`. */
 export type MessageRole = 'system' | 'user' | 'assistant' | 'tool'
@@ -31,30 +32,15 @@ export interface Message {
   readonly device?: string
   /** Why writing it failed, in words for people; only with the status `error`, and not always then. */
   readonly error?: string
+  /** What the model thought before it answered. */
+  readonly reasoning?: string
+  /** Calls of tools inside the message, in the order in which they were made. */
+  readonly tools?: readonly ToolCall[]
+  /** Why the model stopped, in its own words: `stop`, `length`, `tool-calls`. */
+  readonly finishReason?: string
+  /** What the reply cost, as the model's maker counts it. */
+  readonly usage?: unknown
   readonly [key: string]: unknown
-}
-
-/** What a new message consists of. */
-export interface MessageInput {
-  readonly id: string
-  readonly role: MessageRole
-  readonly content: string
-  readonly createdAt: number
-  readonly device: string
-  /** @default complete */
-  readonly status?: MessageStatus
-}
-
-/** A message for a chat's `messages` array: a `Y.Map` whose `content` is a `Y.Text`. */
-export function createMessageMap(input: MessageInput): Y.Map<unknown> {
-  const map = new Y.Map<unknown>()
-  map.set('id', input.id)
-  map.set('role', input.role)
-  map.set('content', new Y.Text(input.content))
-  map.set('createdAt', input.createdAt)
-  map.set('status', input.status ?? 'complete')
-  map.set('device', input.device)
-  return map
 }
 
 /** The id of an item of the `messages` array; undefined where it isn't a message (foreign or broken data). */
@@ -65,7 +51,8 @@ export function messageId(item: unknown): string | undefined {
 
 /** A message as plain JSON. Missing fields get neutral values, so that foreign data can be shown. */
 export function messageToJson(map: Y.Map<unknown>): Message {
-  const { id, role, content, createdAt, status, ...rest } = map.toJSON()
+  const { id, role, content, createdAt, status, ...others } = map.toJSON()
+  const { rest, tools } = readToolCalls(others)
   return {
     id: String(id),
     role: role === 'function' ? 'tool' : ((role ?? 'user') as MessageRole),
@@ -73,6 +60,7 @@ export function messageToJson(map: Y.Map<unknown>): Message {
     createdAt: typeof createdAt === 'number' ? createdAt : 0,
     status: (status ?? 'complete') as MessageStatus,
     ...rest,
+    ...(tools.length === 0 ? {} : { tools }),
   }
 }
 

@@ -1,5 +1,5 @@
 import { hasPending, KIND, parseAddress } from '@onyx-sync/shared'
-import type * as Y from 'yjs'
+import * as Y from 'yjs'
 import type { RowChange } from '../core/journal.js'
 import type { CreateProjection, Projection } from '../core/loaded-documents.js'
 import type { QueryRow, QueryTable, SyncStore } from '../ports/store.js'
@@ -87,11 +87,13 @@ function createChatProjection(address: string, doc: Y.Doc, stale: boolean): Proj
   /** Time of the newest message; undefined until the list is looked through. */
   let latestAt: number | undefined
 
-  messages.observeDeep((events) => {
-    for (const event of events) {
-      if (event.target === messages) {
+  // Not `observeDeep`: with several events of one transaction it works out the path of each, by counting through the
+  // whole list; and an event's `changes` go through all of it as well.
+  doc.on('afterTransaction', (transaction: Y.Transaction) => {
+    for (const event of transaction.changedParentTypes.get(asParent(messages)) ?? []) {
+      if ((event.target as unknown) === messages) {
         isListChanged = true
-        const added = itemsAppended(event.changes.delta, arrayLength)
+        const added = itemsAppended(transaction, messages, arrayLength)
         if (added === undefined) appended = undefined
         else appended?.push(...added)
         arrayLength = messages.length
@@ -211,15 +213,35 @@ function messageRow(address: string, map: Y.Map<unknown>, position: number): Que
   }
 }
 
-/** What was put at the end of a list of `length` items; undefined when the change was another one. */
+/**
+ * What a transaction put at the end of a list that had `length` items; undefined when it may have done anything else. At
+ * a cost that doesn't grow with the list.
+ */
 function itemsAppended(
-  delta: readonly { readonly retain?: number; readonly insert?: unknown; readonly delete?: number }[],
+  transaction: Y.Transaction,
+  list: Y.Array<unknown>,
   length: number,
 ): unknown[] | undefined {
-  const [first, second] = delta
-  const insertion = length === 0 && delta.length === 1 ? first : second
-  const isAtEnd = length === 0 ? delta.length === 1 : delta.length === 2 && first?.retain === length
-  return isAtEnd && Array.isArray(insertion?.insert) ? insertion.insert : undefined
+  // Something was deleted: perhaps from the list, with something else put in its place.
+  if (transaction.deleteSet.clients.size > 0) return undefined
+  const items: unknown[] = []
+  for (let index = list.length - 1; index >= length; index--) {
+    const item = list.get(index)
+    const id = isType(item) ? item._item?.id : undefined
+    // What is no message, and what was there before and has only moved to the end.
+    if (id === undefined || id.clock < (transaction.beforeState.get(id.client) ?? 0)) return undefined
+    items.push(item)
+  }
+  return items.reverse()
+}
+
+function isType(value: unknown): value is Y.AbstractType<unknown> {
+  return value instanceof Y.AbstractType
+}
+
+/** The map of parents is typed for any type of events. */
+function asParent(list: Y.Array<unknown>): Y.AbstractType<Y.YEvent<Y.AbstractType<unknown>>> {
+  return list as unknown as Y.AbstractType<Y.YEvent<Y.AbstractType<unknown>>>
 }
 
 /** Time of the newest message of a list; 0 when there is none. */

@@ -1,4 +1,5 @@
 import { SyncError } from '@onyx-sync/shared'
+import type { JsonValue } from './json.js'
 
 const SECRET_KEY = /mnemonic|seed.?phrase|private.?key|secret|password|(access|push|auth|github).?token/i
 const SECRET_VALUE = new RegExp(
@@ -8,6 +9,10 @@ const SECRET_VALUE = new RegExp(
     String.raw`\b(sk-[\w-]{16,}|Bearer\s+[\w.~+/=-]{16,}|eyJ[\w-]{8,}\.[\w-]{8,}\.)`,
   ].join('|'),
 )
+
+/** The whole of what {@link SECRET_VALUE} finds the beginning of. */
+const SECRET_TEXT =
+  /\b(?:nsec1\w+|ncryptsec1\w+|gh[po]_\w+|github_pat_\w+|ExponentPushToken\[[^\]]*\]?|sk-[\w-]{16,}|Bearer\s+[\w.~+/=-]{16,}|eyJ[\w-]{8,}\.[\w.-]{8,})/g
 
 /** Whether a text looks as if it held a private key or a token. A guard against slips, not a proof (trap C18). */
 export function looksSecret(text: string): boolean {
@@ -20,5 +25,21 @@ export function checkNoSecret(key: string, json: string): void {
   throw new SyncError(
     'VALUE_INVALID',
     `${JSON.stringify(key)} looks like a secret: settings are sent to the server, keep it in the device's secure storage`,
+  )
+}
+
+/** What stands in place of a secret. */
+const REMOVED = '[secret removed]'
+
+/** The value without what looks like a key or a token: in texts, and whole under names of secrets (trap C18). */
+export function redactSecrets(value: JsonValue): JsonValue {
+  if (typeof value === 'string') return value.replace(SECRET_TEXT, REMOVED)
+  if (Array.isArray(value)) return value.map(redactSecrets)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => {
+      const isSecret = SECRET_KEY.test(key) && typeof item === 'string' && item !== ''
+      return [key, isSecret ? REMOVED : redactSecrets(item)]
+    }),
   )
 }

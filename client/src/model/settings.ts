@@ -1,15 +1,7 @@
 import { formatAddress, SyncError, settingsAddress } from '@onyx-sync/shared'
 import type { Documents } from '../core/documents.js'
+import type { JsonValue } from './json.js'
 import { checkNoSecret } from './secrets.js'
-
-/** What JSON can hold. */
-export type JsonValue =
-  | string
-  | number
-  | boolean
-  | null
-  | readonly JsonValue[]
-  | { readonly [key: string]: JsonValue }
 
 /** An account's settings as plain JSON. */
 export interface SettingsContent {

@@ -1,7 +1,7 @@
 import { type Clock, type EventTemplate, KIND, SyncError } from '@onyx-sync/shared'
 import type { Documents } from '../core/documents.js'
 import { TRAINING_LANE } from '../core/staging.js'
-import type { Chats } from './chats.js'
+import type { Chats } from './chats-api.js'
 
 /** Training data that the user chooses to contribute, message by message. Nothing is ever sent unasked. */
 export interface Training {

@@ -90,6 +90,22 @@ export interface LogCompaction {
   readonly update: Uint8Array
 }
 
+/** Which messages of a chat to load: places in the chat, from 0, both included. */
+export interface MessageRange {
+  readonly from: number
+  readonly through: number
+}
+
+/** What a search may find. */
+export interface RowSearch {
+  /** Most rows to find, from 1. */
+  readonly limit: number
+  /** Only rows of this document. */
+  readonly address?: string
+  /** No rows of these documents. */
+  readonly exclude?: ReadonlySet<string>
+}
+
 /** One atomic change: after a crash all of it is there, or nothing (trap C1). */
 export interface StoreBatch {
   readonly updates?: readonly StoredUpdate[]
@@ -139,6 +155,13 @@ export interface SyncStore {
     table: QueryTable,
     where?: { readonly column: string; readonly equals: string },
   ): Promise<QueryRow[]>
+  /** Rows of a chat's messages by ascending `position`, those of a range; what is outside of it isn't read. */
+  loadMessages(address: string, range: MessageRange): Promise<QueryRow[]>
+  /**
+   * Rows whose title or text holds every word of the query, or begins with it; case and accents make no difference. In
+   * scripts without spaces between words it may stand anywhere. Newest first, by last activity or creation.
+   */
+  searchRows(table: 'chats' | 'messages', query: string, options: RowSearch): Promise<QueryRow[]>
   /** Applies the batch atomically. Resolves when it would survive the process being killed, and on SQLite a power cut. */
   commit(batch: StoreBatch): Promise<void>
   /** Releases the database where the store opened it. Idempotent. */

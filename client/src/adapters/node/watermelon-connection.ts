@@ -117,8 +117,17 @@ function createDriverDatabase(sqlite: SqliteFile) {
     /** For `database.unsafeResetDatabase()`: empties the file in place, since lock and connection hang on it. */
     unsafeDestroyEverything() {
       const select = `select name from sqlite_master where type = 'table' and name not like 'sqlite_%'`
+      const dropAll = (condition: string) => {
+        for (const name of sqlite
+          .prepare(select + condition)
+          .pluck()
+          .all())
+          sqlite.exec(`drop table "${name}"`)
+      }
       sqlite.transaction(() => {
-        for (const name of sqlite.prepare(select).pluck().all()) sqlite.exec(`drop table "${name}"`)
+        // The tables that a virtual one is made of go with it, and not otherwise.
+        dropAll(` and sql like 'create virtual table%'`)
+        dropAll('')
         sqlite.pragma('user_version = 0')
       })()
     },

@@ -1,8 +1,9 @@
 import type { Database } from '@nozbe/watermelondb'
 import { SyncError, toSyncError } from '@onyx-sync/shared'
-import type { LogCompaction, StoreBatch, SyncStore } from '../../ports/store.js'
+import type { LogCompaction, QueryRow, RowSearch, StoreBatch, SyncStore } from '../../ports/store.js'
 import { type CheckedBatch, checkBatch } from '../check-batch.js'
-import { byOutboxOrder, compactedRow } from '../memory-store.js'
+import { byOutboxOrder, byPosition, compactedRow } from '../memory-store.js'
+import { hasTerms, isSearched, searchPlainly, toSearchTerms } from '../plain-search.js'
 import { checkLookupColumn } from '../query-columns.js'
 import { writeToLoki } from './loki-writer.js'
 import {
@@ -22,9 +23,13 @@ import {
   updateToRows,
 } from './rows.js'
 import { onyxTables } from './schema.js'
+import { createSearchIndex, searchSql } from './search-index.js'
 import { MAX_SQL_PARAMETERS, writeToSqlite } from './sqlite-writer.js'
 import { adapterType } from './unsafe.js'
 import { Q } from './watermelon.js'
+
+/** Rows that a search looks at in one go. */
+const SEARCH_PAGE = 500
 
 type Condition =
   | { readonly column: string; readonly oneOf: readonly string[] }
@@ -125,6 +130,46 @@ export function watermelonStore(database: Database): SyncStore {
     if (distinct.length > 0) await write(database, distinct)
   }
 
+  /** Undefined until somebody searches. */
+  let isIndexed: boolean | undefined
+
+  /** Whether there is a full-text index: it is made with the first search, where SQLite has FTS5. */
+  async function hasSearchIndex(): Promise<boolean> {
+    if (!isSqlite) return false
+    const select = `select "name" as "id" from "sqlite_master" where "name" = 'messages_fts'`
+    const found = await database.get('messages').query(Q.unsafeSqlQuery(select, [])).unsafeFetchRaw()
+    // It is gone once the app has reset the database.
+    if (found.length > 0) return true
+    if (isIndexed === undefined || isIndexed) {
+      isIndexed = await database
+        .write(() => createSearchIndex(database), 'onyx-sync search index')
+        .then(
+          () => true,
+          () => false,
+        )
+    }
+    return isIndexed
+  }
+
+  async function searchIndexed(query: string, options: RowSearch): Promise<QueryRow[]> {
+    const terms = toSearchTerms(query)
+    const hits: QueryRow[] = []
+    if (terms.length === 0) return hits
+    for (let offset = 0; ; offset += SEARCH_PAGE) {
+      const { sql, values } = searchSql(terms, options.address, { limit: SEARCH_PAGE, offset })
+      const rows: RawRow[] = await database
+        .get('messages')
+        .query(Q.unsafeSqlQuery(sql, values))
+        .unsafeFetchRaw()
+      for (const raw of rows) {
+        const row = rawToQueryRow('messages', raw)
+        if (isSearched(row, options) && hasTerms(String(row.content), terms)) hits.push(row)
+        if (hits.length >= options.limit) return hits
+      }
+      if (rows.length < SEARCH_PAGE) return hits
+    }
+  }
+
   function loadUpdatesWhere(conditions: readonly Condition[]) {
     return inOrder('read the log', async () => rowsToUpdates(await readRows('sync_updates', conditions)))
   }
@@ -147,6 +192,26 @@ export function watermelonStore(database: Database): SyncStore {
         if (where !== undefined) checkLookupColumn(table, where.column)
         const conditions = where === undefined ? [] : [{ column: where.column, oneOf: [where.equals] }]
         return (await readRows(table, conditions)).map((row) => rawToQueryRow(table, row))
+      }),
+    loadMessages: (address, { from, through }) =>
+      inOrder('read messages', async () => {
+        const conditions = [
+          { column: 'address', oneOf: [address] },
+          { column: 'position', from, through },
+        ]
+        const rows = await readRows('messages', conditions)
+        return rows.map((row) => rawToQueryRow('messages', row)).sort(byPosition)
+      }),
+    searchRows: (table, query, options) =>
+      inOrder('search', async () => {
+        if (table === 'messages' && (await hasSearchIndex())) return searchIndexed(query, options)
+        const rows = await readRows(table)
+        return searchPlainly(
+          table,
+          rows.map((row) => rawToQueryRow(table, row)),
+          query,
+          options,
+        )
       }),
     async commit(batch) {
       if (isClosed) throw new SyncError('STORE_FAILED', 'the store is closed')

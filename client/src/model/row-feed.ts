@@ -1,0 +1,44 @@
+import type { CommittedRows } from '../core/journal.js'
+import type { QueryRow, QueryTable } from '../ports/store.js'
+
+/** Tells what commits did to the query tables, right after they are durable. */
+export interface RowFeed {
+  publish(rows: CommittedRows): void
+  /** Calls back with the rows of a table that changed, by id; `null` where one is gone. @returns a function that ends it */
+  onRows(table: QueryTable, listener: (rows: ReadonlyMap<string, QueryRow | null>) => void): () => void
+  /** Calls back when messages of a chat changed. @returns a function that ends it */
+  onMessages(address: string, listener: () => void): () => void
+}
+
+export function createRowFeed(): RowFeed {
+  const listeners = new Set<(rows: CommittedRows) => void>()
+
+  function listen(listener: (rows: CommittedRows) => void): () => void {
+    listeners.add(listener)
+    return () => listeners.delete(listener)
+  }
+
+  return {
+    publish(rows) {
+      if (rows.tables.size + rows.evicted.size > 0) for (const listener of [...listeners]) listener(rows)
+    },
+    onRows: (table, listener) =>
+      listen(({ tables }) => {
+        const changed = tables.get(table)
+        if (changed !== undefined) listener(changed)
+      }),
+    onMessages(address, listener) {
+      const prefix = `${address}/`
+      return listen(({ tables, evicted }) => {
+        const ids = tables.get('messages')?.keys() ?? []
+        // The chat's row says how many there are.
+        if (evicted.has(address) || tables.get('chats')?.has(address) || some(ids, prefix)) listener()
+      })
+    },
+  }
+}
+
+function some(ids: Iterable<string>, prefix: string): boolean {
+  for (const id of ids) if (id.startsWith(prefix)) return true
+  return false
+}

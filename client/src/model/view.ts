@@ -1,0 +1,87 @@
+/**
+ * Something to show that changes: made for React's `useSyncExternalStore`, and usable by anybody. It reads and listens
+ * while somebody is subscribed, and rests otherwise.
+ */
+export interface View<T> {
+  /** As it is now: the same object until it changes. Undefined until it has been read for the first time. */
+  getSnapshot(): T | undefined
+  /** Calls back after each change. @returns a function that ends it */
+  subscribe(listener: () => void): () => void
+  /** Reads it now. Rejects with `STORE_FAILED`. */
+  load(): Promise<T>
+}
+
+/** What a view is made of. */
+export interface ViewParts<T> {
+  /** Reads everything. */
+  read(): Promise<T>
+  /**
+   * Calls `refresh` when it has to be read again; or `set` with what is to be shown now. @returns a function that ends it
+   */
+  listen(refresh: () => void, set: (update: (before: T) => T) => void): () => void
+}
+
+/** A view over what is read asynchronously. Changes while it is being read make it be read again. */
+export function createView<T>({ read, listen }: ViewParts<T>): View<T> {
+  const listeners = new Set<() => void>()
+  let snapshot: T | undefined
+  let stop: (() => void) | undefined
+  /** Reads that are under way or begun since; the last one counts. */
+  let reads = 0
+  let isReading = false
+  let isStale = false
+
+  function show(next: T): void {
+    if (next === snapshot) return
+    snapshot = next
+    for (const listener of [...listeners]) listener()
+  }
+
+  async function refresh(): Promise<void> {
+    isStale = true
+    if (isReading) return
+    isReading = true
+    try {
+      while (isStale && stop !== undefined) {
+        isStale = false
+        const startedIn = reads
+        const next = await read()
+        if (startedIn === reads && !isStale && stop !== undefined) show(next)
+      }
+    } catch {
+      // The store has said what is wrong, in the client's status. The next change reads again.
+    } finally {
+      isReading = false
+    }
+  }
+
+  function begin(): void {
+    stop = listen(
+      () => void refresh(),
+      (update) => {
+        // While it is being read it isn't known which of the two is newer.
+        if (snapshot === undefined || isReading) void refresh()
+        else show(update(snapshot))
+      },
+    )
+    void refresh()
+  }
+
+  return {
+    getSnapshot: () => snapshot,
+    subscribe(listener) {
+      // A function of its own for each, so that one listener may subscribe twice.
+      const entry = () => listener()
+      listeners.add(entry)
+      if (stop === undefined) begin()
+      return () => {
+        listeners.delete(entry)
+        if (listeners.size > 0 || stop === undefined) return
+        stop()
+        stop = undefined
+        reads++
+      }
+    },
+    load: read,
+  }
+}
