@@ -2,7 +2,6 @@ import { createServer, type Server as HttpServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import {
   type Clock,
-  DEFAULT_LIMITS,
   type EventVerifier,
   type Limits,
   type Logger,
@@ -17,12 +16,10 @@ import { attachToHttpServer } from './adapters/attach.js'
 import { createHttpHandler, SYNC_PATH } from './adapters/http.js'
 import { createInfoDocument } from './adapters/info-document.js'
 import { openLevelLog } from './adapters/level/level-log.js'
-import {
-  chooseVerifier,
-  VERIFIER_CHOICES,
-  type VerifierChoice,
-} from './adapters/verifiers/choose-verifier.js'
+import { chooseVerifier, type VerifierChoice } from './adapters/verifiers/choose-verifier.js'
 import { type Compression, createWebSocketListener } from './adapters/ws-listener.js'
+import { parseConfig } from './config/check.js'
+import type { ServerConfig } from './config/schema.js'
 import { createRelay, type Relay } from './core/relay.js'
 import type { EventLog } from './ports/event-log.js'
 import type { Metric } from './ports/metrics.js'
@@ -90,19 +87,18 @@ export interface SyncServer {
   close(): Promise<void>
 }
 
-const DEFAULT_HOST = '127.0.0.1'
-const DEFAULT_PORT = 7447
 const DESCRIPTION = 'Keeps and merges Yjs documents that travel as signed Nostr events.'
+/** Options that are no plain data. */
+const PARTS: ReadonlySet<string> = new Set(['log', 'server', 'clock', 'random', 'logger'])
 const ANY_ADDRESS = new Set(['0.0.0.0', '::', ''])
 
 /** A sync server on LevelDB and WebSockets: puts the parts together. */
 export function createSyncServer(options: SyncServerOptions): SyncServer {
-  const host = options.host ?? DEFAULT_HOST
-  const port = options.port ?? DEFAULT_PORT
-  checkOptions(options, port)
+  const config = checkOptions(options)
+  const { host, port } = config
   const httpServer = options.server ?? createServer()
   const logger = options.logger ?? silentLogger
-  const publicUrls = options.url === undefined ? [] : [options.url].flat()
+  const publicUrls = config.url ?? []
   let parts: Parts | undefined
   /** As the address was when it was last asked for: a server that has closed keeps its name. */
   let derivedUrls: readonly string[] | undefined
@@ -130,11 +126,11 @@ export function createSyncServer(options: SyncServerOptions): SyncServer {
   }
 
   async function start(): Promise<void> {
-    const log = options.log ?? (await openLevelLog(options.data as string, logger))
+    const log = options.log ?? (await openLevelLog(config.data, logger))
     try {
       const { verifier = 'auto' } = options
       const chosen = typeof verifier === 'string' ? await chooseVerifier(verifier, logger) : verifier
-      parts = assemble(options, chosen, log, httpServer, relayUrls)
+      parts = assemble(options, config, chosen, log, httpServer, relayUrls)
       if (options.server === undefined) await listenOn(httpServer, host, port, logger)
       if (httpServer.listening) relayUrls()
     } catch (error) {
@@ -176,33 +172,20 @@ export function createSyncServer(options: SyncServerOptions): SyncServer {
   }
 }
 
-function checkOptions(options: SyncServerOptions, port: number): void {
+/** Checks what is plain data by the schema of the configuration file, so that both know the same options. */
+function checkOptions(options: SyncServerOptions): ServerConfig {
   if ((options.data === undefined) === (options.log === undefined)) {
     throw new SyncError('CONFIG_INVALID', 'give either a data directory or a log')
   }
-  if (!Number.isInteger(port) || port < 0 || port > 65_535) {
-    throw new SyncError('CONFIG_INVALID', `port must be a whole number from 0 to 65535, not ${port}`)
-  }
-  const { verifier } = options
-  if (typeof verifier === 'string' && !VERIFIER_CHOICES.includes(verifier)) {
-    throw new SyncError(
-      'CONFIG_INVALID',
-      `verifier must be one of ${VERIFIER_CHOICES.join(', ')}, not ${verifier}`,
-    )
-  }
-  for (const url of [options.url ?? []].flat()) {
-    if (!isWebSocketUrl(url)) {
-      throw new SyncError('CONFIG_INVALID', `url must be ws://… or wss://…, not ${url}`)
-    }
-  }
-}
-
-function isWebSocketUrl(text: string): boolean {
-  try {
-    return ['ws:', 'wss:'].includes(new URL(text).protocol)
-  } catch {
-    return false
-  }
+  const { url, verifier } = options
+  const given = Object.entries({
+    ...options,
+    url: url === undefined ? undefined : [url].flat(),
+    // An implementation is no plain data; the name of one is.
+    verifier: typeof verifier === 'string' ? verifier : undefined,
+  })
+  const plain = given.filter(([name, value]) => value !== undefined && !PARTS.has(name))
+  return parseConfig(Object.fromEntries(plain))
 }
 
 interface Parts {
@@ -213,6 +196,7 @@ interface Parts {
 
 function assemble(
   options: SyncServerOptions,
+  config: ServerConfig,
   verifier: EventVerifier,
   log: EventLog,
   httpServer: HttpServer,
@@ -221,21 +205,21 @@ function assemble(
   const logger = options.logger ?? silentLogger
   const clock = options.clock ?? systemClock
   const random = options.random ?? systemRandom
-  const limits: Limits = { ...DEFAULT_LIMITS, ...options.limits }
+  const { limits } = config
   const relay = createRelay({ log, verifier, limits, clock, random, logger, relayUrls })
   let isClosing = false
   const listener = createWebSocketListener({
     limits,
     clock,
     logger,
-    compression: options.compression,
+    compression: config.compression,
     accept: relay.connect,
   })
   const info = createInfoDocument({
     version: VERSION,
     publicKey: getPublicKey(log.serverSecretKey),
     limits,
-    name: options.name ?? 'onyx-sync',
+    name: config.name,
     description: DESCRIPTION,
   })
   const detach = attachToHttpServer(httpServer, {

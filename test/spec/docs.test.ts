@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { DEFAULT_LIMITS, ERROR_CODES, type Limits, type SyncErrorCode } from '@onyx-sync/shared'
+import { DEFAULT_LIMITS, ERROR_CODES, LIMIT_UNITS, type Limits, type SyncErrorCode } from '@onyx-sync/shared'
 import { describe, expect, it } from 'vitest'
 import { QUERY_COLUMNS, type QueryColumn } from '../../client/src/adapters/query-columns.js'
 import { OPEN_TRAPS, TRAPS } from '../support/traps.js'
@@ -140,12 +140,15 @@ describe('the specification', () => {
     expect(unknown).toEqual([])
   })
 
-  it('[LIM1] lists every limit with its default', () => {
-    const listed = tableRows(section('docs/SPEC.md', '## Limits')).map(([name, value]) => [
+  it('[LIM1] lists every limit with its default and unit', () => {
+    const listed = tableRows(section('docs/SPEC.md', '## Limits')).map(([name, value, unit]) => [
       (name as string).replaceAll('`', ''),
       Number(value),
+      unit,
     ])
-    expect(listed).toEqual(Object.entries(DEFAULT_LIMITS))
+    expect(listed).toEqual(
+      Object.entries(DEFAULT_LIMITS).map(([name, value]) => [name, value, LIMIT_UNITS[name as keyof Limits]]),
+    )
     for (const [name] of Object.entries(DEFAULT_LIMITS))
       expect(read('shared/src/limits.ts')).toContain(`readonly ${name as keyof Limits}:`)
   })

@@ -84,7 +84,7 @@ describe('the command', () => {
       [['extra'], 2, /extra/],
       [['--port', 'http'], 2, /--port .*"http"/],
       [['--port', '65536'], 2, /--port/],
-      [['--url', 'https:/x', '--data', temporaryDataDirectory()], 1, /url must be/],
+      [['--url', 'https:/x', '--data', temporaryDataDirectory()], 2, /--url must be/],
       [['--port', String(port), '--data', temporaryDataDirectory()], 1, new RegExp(`port ${port} .*in use`)],
       [['--port', '0', '--data', data], 1, /in use by another process/],
     ]

@@ -1,0 +1,51 @@
+import { z } from 'zod'
+import { VERIFIER_CHOICES } from '../adapters/verifiers/choose-verifier.js'
+import { limitsSchema } from './limits-schema.js'
+
+/**
+ * Every option of a server that is plain data, with its type, range, default and description. Flags, variables of
+ * the environment, the configuration file, `createSyncServer` and the page docs/CONFIGURATION.md all follow from
+ * it. To add an option, add it here and a row to that page. Source: SPEC CFG1–CFG4.
+ */
+export const configSchema = z.strictObject({
+  data: z
+    .string()
+    .min(1)
+    .default('./data')
+    .meta({ description: 'directory of the database, made if missing' }),
+  host: z.string().min(1).default('127.0.0.1').meta({ description: 'interface to listen on' }),
+  port: z.int().min(0).max(65_535).default(7447).meta({ description: 'TCP port, 0 for a free one' }),
+  url: z
+    .array(z.string().refine(isWebSocketUrl, { error: 'must be a URL that begins with ws:// or wss://' }))
+    .min(1)
+    .exactOptional()
+    .meta({
+      description:
+        'public URL that clients use, or several: what their logins must name (as in wss://sync.example.com/sync)',
+    }),
+  name: z
+    .string()
+    .min(1)
+    .max(100)
+    .default('onyx-sync')
+    .meta({ description: 'what the NIP-11 document calls this server' }),
+  compression: z
+    .enum(['large', 'off'])
+    .default('large')
+    .meta({ description: 'which messages are compressed: those of 16 KiB and more, or none' }),
+  verifier: z
+    .enum(VERIFIER_CHOICES)
+    .default('auto')
+    .meta({ description: 'what checks signatures; auto is the fastest that works here' }),
+  limits: limitsSchema.prefault({}),
+})
+
+/** The configuration of a server: everything set. Shape and ranges: {@link configSchema}. */
+export type ServerConfig = z.output<typeof configSchema>
+
+/** What may be given of it. */
+export type ServerConfigInput = z.input<typeof configSchema>
+
+function isWebSocketUrl(text: string): boolean {
+  return URL.canParse(text) && ['ws:', 'wss:'].includes(new URL(text).protocol)
+}
