@@ -411,6 +411,21 @@ describe('reading', () => {
     expect(tablet.client.status.documents).toBe(60)
   })
 
+  it('[PLN6] misses nothing on a relay that answers the same question from a cache', async () => {
+    const info = { limitation: { max_limit: 20 } }
+    const { clock, device } = plainWorld(createPlainRelay({ info, isCaching: true }))
+    const phone = await device()
+    const tablet = await device()
+    await during(clock, phone.client.chats.create({ id: 'oslo' }))
+    await sync(clock, phone, tablet)
+    phone.client.disconnect()
+    await send(clock, tablet, 'while the phone was away')
+    await sync(clock, tablet)
+    await sync(clock, phone)
+    expect(await textsIn(phone)).toEqual(['while the phone was away'])
+    await expectSameBytes(oslo, phone, tablet)
+  })
+
   it('[PLN6][S3] misses nothing on a relay that joins the live feed after it has read', async () => {
     const relay = createPlainRelay()
     const { clock, device } = plainWorld(relay)

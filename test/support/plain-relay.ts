@@ -10,6 +10,8 @@ export interface PlainRelayOptions {
   cap?: number
   /** What is said of an event that is older than the one that is kept. @default 'OK false replaced' */
   older?: 'OK false replaced' | 'OK true duplicate'
+  /** Answers filters that were asked before with what it found then, as relays with a cache do. @default false */
+  isCaching?: boolean
   /** Sends a challenge on connecting, and where it `requires` a login serves nothing before it. @default neither */
   auth?: 'challenges' | 'requires'
   /** Has the last word on an event; undefined accepts it. */
@@ -33,6 +35,7 @@ export function createPlainRelay(options: PlainRelayOptions = {}): PlainRelay {
   const published: NostrEvent[] = []
   const subscriptions = new Map<ScriptedLink, Map<string, readonly Filter[]>>()
   const loggedIn = new Set<ScriptedLink>()
+  const cache = new Map<string, ReadonlySet<NostrEvent>>()
 
   function addressOf({ kind, pubkey, tags, id }: NostrEvent): string {
     if (kind >= 30_000) return `${kind}:${pubkey}:${tagValues({ tags }, 'd')[0] ?? ''}`
@@ -58,6 +61,16 @@ export function createPlainRelay(options: PlainRelayOptions = {}): PlainRelay {
     return ''
   }
 
+  function find(filters: readonly Filter[]): ReadonlySet<NostrEvent> {
+    const found = new Set<NostrEvent>()
+    for (const filter of filters) {
+      const matching = [...kept.values()].filter((event) => matchFilter(filter, event))
+      const limit = Math.min(filter.limit ?? Number.POSITIVE_INFINITY, options.cap ?? 500)
+      for (const event of matching.sort(compareNewestFirst).slice(0, limit)) found.add(event)
+    }
+    return found
+  }
+
   return {
     options,
     kept,
@@ -79,12 +92,9 @@ export function createPlainRelay(options: PlainRelayOptions = {}): PlainRelay {
       onReq(link, id, values) {
         if (isLoginMissing(link)) return link.send('CLOSED', id, 'auth-required: who are you?')
         const filters = values.map((value) => parseFilter(value, DEFAULT_LIMITS))
-        const found = new Set<NostrEvent>()
-        for (const filter of filters) {
-          const matching = [...kept.values()].filter((event) => matchFilter(filter, event))
-          const limit = Math.min(filter.limit ?? Number.POSITIVE_INFINITY, options.cap ?? 500)
-          for (const event of matching.sort(compareNewestFirst).slice(0, limit)) found.add(event)
-        }
+        const known = options.isCaching === true ? cache.get(JSON.stringify(values)) : undefined
+        const found = known ?? find(filters)
+        cache.set(JSON.stringify(values), found)
         for (const event of found) link.send('EVENT', id, event)
         link.send('EOSE', id)
         subscriptions.get(link)?.set(id, filters)

@@ -1,4 +1,5 @@
 import {
+  bytesToHex,
   encodeClient,
   type Logger,
   PLAIN_STATE_KIND,
@@ -74,10 +75,17 @@ export function createPlainReader(options: PlainReaderOptions): PlainReader {
     return [{ ...states, authors: [pubkey] }, { ...states, '#p': [pubkey] }, ...chunks]
   }
 
-  /** Some relays answer the same filter from a cache for a while, and would leave out what came since. */
+  /**
+   * Some relays answer the same filter from a cache for a while, and would leave out what came since: between the
+   * filling of the cache, maybe by another device, and the live subscription of this one. So each filter has one value
+   * more, which no event has.
+   */
+  function fresh(values: readonly string[]): string[] {
+    return [...values, `${PLAIN_STATE_TAG}-${bytesToHex(random.bytes(8))}`]
+  }
+
   function pageLimit(): number {
-    const limit = PAGE_EVENTS + Math.floor(random.next() * 100)
-    return Math.max(1, Math.min(limit, options.maxQueryEvents()))
+    return Math.max(1, Math.min(PAGE_EVENTS, options.maxQueryEvents()))
   }
 
   function nextFilter(): void {
@@ -94,6 +102,7 @@ export function createPlainReader(options: PlainReaderOptions): PlainReader {
     options.send(
       encodeClient.req(id, {
         ...filter,
+        '#t': fresh([PLAIN_STATE_TAG]),
         limit: pageLimit(),
         ...(until === undefined ? {} : { until }),
       }),
@@ -142,7 +151,7 @@ export function createPlainReader(options: PlainReaderOptions): PlainReader {
     reread(identifier, done) {
       const id = `own-${++count}`
       rereads.set(id, done)
-      const filter = { kinds: [PLAIN_STATE_KIND], authors: [pubkey], '#d': [identifier] }
+      const filter = { kinds: [PLAIN_STATE_KIND], authors: [pubkey], '#d': fresh([identifier]) }
       options.send(encodeClient.req(id, { ...filter, limit: pageLimit() }))
     },
 
