@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
 import { SyncError } from '@onyx-sync/shared'
-import { runCommand, UsageError } from './cli/commands.js'
+import { UsageError } from './cli/command.js'
+import { runCommand } from './cli/commands.js'
 import { HELP, helpText } from './cli/help.js'
 
 const OPTIONS = {
@@ -16,6 +17,9 @@ const OPTIONS = {
   url: { type: 'string' },
   timeout: { type: 'string' },
   hold: { type: 'string' },
+  format: { type: 'string' },
+  chat: { type: 'string' },
+  out: { type: 'string' },
   watch: { type: 'boolean' },
   all: { type: 'boolean' },
   json: { type: 'boolean' },

@@ -8,6 +8,8 @@ import type { SyncMode } from './core/server-info.js'
 import type { TrustPolicy } from './core/server-trust.js'
 import type { ConnectionState } from './core/session.js'
 import type { Chats } from './model/chats-api.js'
+import type { ImportReport } from './model/import/import-chats.js'
+import type { ImportedChat } from './model/import/imported-chat.js'
 import type { Settings } from './model/settings.js'
 import type { Training } from './model/training.js'
 import type { SyncStore } from './ports/store.js'
@@ -146,6 +148,16 @@ export interface SyncClient {
   readonly chats: Chats
   readonly settings: Settings
   readonly training: Training
+  /**
+   * Puts chats from elsewhere into the account's, as `readImport` or `importOnyx` give them. Twice is the same as once,
+   * also on two devices that are offline. Resolves when everything is durable on this device.
+   */
+  import(chats: readonly ImportedChat[]): Promise<ImportReport>
+  /**
+   * Makes the query tables anew from what they are derived from. Happens by itself after an update of this package that
+   * changes them. @returns how many documents it were
+   */
+  rebuild(): Promise<number>
   /**
    * Who is in a document now, by its address, on which devices, and what they do; and what is told of this one.
    * For as long as there is a connection, and never stored. Call `leave()` on it when the document is no longer

@@ -30,16 +30,19 @@ import { createPacing } from './core/pacing.js'
 import { createPlainMode, type PlainMode } from './core/plain.js'
 import { createPlainNote, META_PLAIN } from './core/plain-note.js'
 import { createPresence } from './core/presence.js'
+import { META_ROWS_VERSION, ROWS_VERSION, rebuildRows } from './core/rebuild.js'
 import { createServerTrust, META_SERVER_KEY } from './core/server-trust.js'
 import { createSession, type Session } from './core/session.js'
 import { createStaging } from './core/staging.js'
 import { createChats } from './model/chats.js'
+import { createImporter } from './model/import/import-chats.js'
 import { createLocalState, type LocalState } from './model/local-state.js'
 import { createProjection } from './model/projection.js'
 import { createRowFeed } from './model/row-feed.js'
 import { createSettings } from './model/settings.js'
 import { createStreams } from './model/stream.js'
 import { createTraining } from './model/training.js'
+import { projectTraining } from './model/training-rows.js'
 import type { OutboxEntry, SyncStore } from './ports/store.js'
 import { checkUpkeep } from './upkeep-options.js'
 
@@ -99,6 +102,7 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
     pubkey,
     store,
     createProjection,
+    projectOutbox: projectTraining,
     logger,
     clock,
     random,
@@ -380,6 +384,19 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
     documents: bodies,
     evict: (address) => (holding as Holding).evict(address),
   })
+  const settings = createSettings({ pubkey, documents, store, feed, random })
+
+  const rebuild = () =>
+    rebuildRows({
+      store,
+      documents,
+      async outboxRows() {
+        const entries = await store.loadOutbox()
+        return projectTraining(new Map(entries.map((entry) => [entry.id, entry])))
+      },
+    })
+  // Another version of this code made the rows. Before anything reads them.
+  if (meta[META_ROWS_VERSION] !== ROWS_VERSION) await rebuild().catch(noteProblem)
   // Where it can't be written now, the edit is kept in memory, the status says why, and opening goes on.
   await streams.markInterrupted().catch(noteProblem)
 
@@ -393,8 +410,10 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
     pubkey,
     deviceId,
     chats,
-    settings: createSettings(pubkey, documents),
-    training: createTraining(chats, documents, clock),
+    settings,
+    training: createTraining({ chats, settings, documents, outbox, store, feed, clock }),
+    import: createImporter({ pubkey, documents: bodies, local }),
+    rebuild,
     presence(address) {
       if (isClosed) throw new SyncError('CLIENT_CLOSED', 'this client is closed')
       return presence.open(address)
@@ -570,7 +589,10 @@ async function openAccount(
   let deviceId = meta[META_DEVICE]
   if (owner === undefined || deviceId === undefined) {
     deviceId = bytesToHex(random.bytes(8))
-    await store.commit({ meta: { [META_PUBKEY]: pubkey, [META_DEVICE]: deviceId } })
+    await store.commit({
+      meta: { [META_PUBKEY]: pubkey, [META_DEVICE]: deviceId, [META_ROWS_VERSION]: ROWS_VERSION },
+    })
+    return openAccount(store, signer, random)
   }
   return {
     pubkey,

@@ -2,7 +2,7 @@ export type { SyncErrorCode } from '@onyx-sync/shared'
 export { SyncError } from '@onyx-sync/shared'
 export { createMemoryStore } from './adapters/memory-store.js'
 export { type WakeSources, wakeOnPlatformEvents } from './adapters/platform-wake.js'
-export { ChatRow, MessageRow, onyxModels, SettingRow } from './adapters/watermelon/models.js'
+export { ChatRow, MessageRow, onyxModels, SettingRow, TrainingRow } from './adapters/watermelon/models.js'
 export { onyxMigrations, onyxSchema, onyxTables } from './adapters/watermelon/schema.js'
 export { watermelonStore } from './adapters/watermelon/store.js'
 export {
@@ -31,13 +31,24 @@ export type {
   SearchOptions,
   SearchResult,
 } from './model/chats-api.js'
+export { exportToJson, exportToMarkdown } from './model/export-chats.js'
+export type { ImportReport } from './model/import/import-chats.js'
+export type {
+  ImportedChat,
+  ImportedData,
+  ImportedMessage,
+  ImportSource,
+} from './model/import/imported-chat.js'
+export { readImport } from './model/import/read-import.js'
+export { importOnyx, type OnyxDatabase, type OnyxRow, readOnyxRows } from './model/import/read-onyx.js'
 export type { JsonValue } from './model/json.js'
 export type { Message, MessageRole, MessageStatus } from './model/message.js'
 export type { MessagesOptions, MessagesView, MessageWindow } from './model/message-window.js'
-export type { Settings, SettingsContent } from './model/settings.js'
+export type { AnyPreferences, Settings, SettingsContent } from './model/settings.js'
 export type { StreamEnding, StreamedMessage, StreamOptions } from './model/streamed-message.js'
 export type { ToolCall, ToolCallInput, ToolCallState, ToolCallStatus } from './model/tool-call.js'
-export type { Training } from './model/training.js'
+export type { Contribution, Training } from './model/training.js'
+export type { ContributionState } from './model/training-rows.js'
 export type { View } from './model/view.js'
 export type * from './ports/store.js'
 export type * from './ports/transport.js'

@@ -49,6 +49,9 @@ export const ERROR_CODES = {
   DOCUMENT_NOT_HELD: { prefix: 'error', retryable: true },
   DOCUMENT_IN_USE: { prefix: 'error', retryable: true },
   MESSAGE_NOT_FOUND: { prefix: 'error', retryable: false },
+  CONSENT_MISSING: { prefix: 'error', retryable: false },
+  IMPORT_INVALID: { prefix: 'invalid', retryable: false },
+  UNSAVED_EDITS: { prefix: 'error', retryable: true },
   VALUE_INVALID: { prefix: 'invalid', retryable: false },
 } as const satisfies Record<string, { prefix: string; retryable: boolean }>
 

@@ -60,6 +60,7 @@ export function messageRow(messageId: string, overrides: Partial<Record<string, 
     edited_at: null,
     device: 'phone',
     data: '{}',
+    partial: false,
     ...overrides,
   } as QueryRow
 }

@@ -6,7 +6,12 @@ import type { Model, Database as WatermelonDatabase } from '@nozbe/watermelondb'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { openSqlite } from '../../client/src/adapters/node/better-sqlite.js'
 import { type ChatRow, onyxModels } from '../../client/src/adapters/watermelon/models.js'
-import { onyxMigrations, onyxSchema, onyxTables } from '../../client/src/adapters/watermelon/schema.js'
+import {
+  ONYX_SCHEMA_VERSION,
+  onyxMigrations,
+  onyxSchema,
+  onyxTables,
+} from '../../client/src/adapters/watermelon/schema.js'
 import { watermelonStore } from '../../client/src/adapters/watermelon/store.js'
 import { appSchema, Database, Q } from '../../client/src/adapters/watermelon/watermelon.js'
 import { openNodeDatabase } from '../../client/src/node-database.js'
@@ -306,7 +311,7 @@ describe('watermelonStore on SQLite', () => {
     const adapter = (tables: typeof onyxTables) =>
       new LokiJSAdapter({
         dbName: 'test',
-        schema: appSchema({ version: 1, tables: [...tables] }),
+        schema: appSchema({ version: ONYX_SCHEMA_VERSION, tables: [...tables] }),
         migrations: onyxMigrations,
         useWebWorker: false,
         useIncrementalIndexedDB: false,

@@ -10,7 +10,7 @@ import type BetterSqlite from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openSqlite } from '../../client/src/adapters/node/better-sqlite.js'
 import { onyxModels } from '../../client/src/adapters/watermelon/models.js'
-import { onyxTables } from '../../client/src/adapters/watermelon/schema.js'
+import { ONYX_SCHEMA_VERSION, onyxTables } from '../../client/src/adapters/watermelon/schema.js'
 import { watermelonStore } from '../../client/src/adapters/watermelon/store.js'
 import { appSchema, schemaMigrations, tableSchema } from '../../client/src/adapters/watermelon/watermelon.js'
 import { type NodeDatabase, openNodeDatabase } from '../../client/src/node-database.js'
@@ -105,7 +105,7 @@ describe('openNodeDatabase', () => {
     const connection = connectionOf(await open())
     expect(connection.pragma('journal_mode', { simple: true })).toBe('wal')
     expect(connection.pragma('synchronous', { simple: true })).toBe(2)
-    expect(connection.pragma('user_version', { simple: true })).toBe(1)
+    expect(connection.pragma('user_version', { simple: true })).toBe(ONYX_SCHEMA_VERSION)
     const indexes = connection.prepare(`select name from sqlite_master where type = 'index'`).pluck().all()
     expect(indexes).toEqual(expect.arrayContaining(['messages_address_position', 'sync_updates_order']))
   })
@@ -142,7 +142,7 @@ describe('openNodeDatabase', () => {
   it('[STO33] a newer version is refused, and the file is the same byte for byte', async () => {
     await (await open()).close()
     const sqlite = openSqlite(file)
-    sqlite.pragma('user_version = 2')
+    sqlite.pragma(`user_version = ${ONYX_SCHEMA_VERSION + 1}`)
     sqlite.close()
     const before = await digest(file)
     const error = await openNodeDatabase({ file }).catch((reason) => reason)
@@ -247,18 +247,22 @@ describe('openNodeDatabase', () => {
     await watermelonStore(first.database).commit({ meta: { kept: 'yes' } })
     await first.close()
     const notes = tableSchema({ name: 'notes', columns: [{ name: 'text', type: 'string' }] })
-    const schema = appSchema({ version: 2, tables: [...onyxTables, notes] })
+    const schema = appSchema({ version: ONYX_SCHEMA_VERSION + 1, tables: [...onyxTables, notes] })
     const step = require('@nozbe/watermelondb/Schema/migrations').createTable({
       name: 'notes',
       columns: [{ name: 'text', type: 'string' }],
     })
     const far = schemaMigrations({
-      migrations: [{ toVersion: 3, steps: [addColumns({ table: 'notes', columns: [] })] }],
+      migrations: [
+        { toVersion: ONYX_SCHEMA_VERSION + 2, steps: [addColumns({ table: 'notes', columns: [] })] },
+      ],
     })
     await expect(
-      openNodeDatabase({ file, schema: { ...schema, version: 3 }, migrations: far }),
+      openNodeDatabase({ file, schema: { ...schema, version: ONYX_SCHEMA_VERSION + 2 }, migrations: far }),
     ).rejects.toMatchObject({ code: 'DATABASE_UNREADABLE' })
-    const migrations = schemaMigrations({ migrations: [{ toVersion: 2, steps: [step] }] })
+    const migrations = schemaMigrations({
+      migrations: [{ toVersion: ONYX_SCHEMA_VERSION + 1, steps: [step] }],
+    })
     const second = await openNodeDatabase({ file, schema, migrations, modelClasses: onyxModels })
     opened.push(second)
     expect(await watermelonStore(second.database).loadMeta()).toEqual({ kept: 'yes' })

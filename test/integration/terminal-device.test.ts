@@ -104,6 +104,7 @@ describe('the main job', () => {
     await b('chat', 'send', 'oslo', 'from B', '--role', 'assistant')
     await b('chat', 'delete', 'oslo', doomed.id)
     await b('settings', 'feature', 'web-search', 'on')
+    await b('train', 'consent', 'on')
     await b('train', 'oslo', kept.id, '--quality', '4')
     for (const device of [a, b, a, c]) await device('sync', '--url', server.url)
 

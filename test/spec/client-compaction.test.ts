@@ -24,7 +24,7 @@ function openDocuments(store: SyncStore, clock = systemClock): Promise<Documents
   return createDocuments({
     pubkey: owner.publicKey,
     store,
-    createProjection: () => ({ isStale: false, reset: async () => {}, take: () => [] }),
+    createProjection: () => ({ isStale: false, invalidate() {}, reset: async () => {}, take: () => [] }),
     logger: silentLogger,
     clock,
     random: createSeededRandom('compaction'),

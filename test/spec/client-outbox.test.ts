@@ -527,6 +527,7 @@ describe('training data', () => {
     const { clock, client, server: wire } = await openScripted(owner, { store, script: server.script })
     await client.chats.create({ id: 'chat' })
     const { id } = await client.chats.send('chat', 'a good answer')
+    await client.training.setConsent(true)
     await client.training.submit('chat', id, 4)
     client.connect()
     await clock.advance(5_000)

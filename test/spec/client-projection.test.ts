@@ -45,6 +45,7 @@ function expectedRows(address: string, doc: Y.Doc): { table: string; row: QueryR
         edited_at: typeof editedAt === 'number' ? editedAt : null,
         device: typeof device === 'string' ? device : '',
         data: JSON.stringify(rest, (_key, item) => (typeof item === 'bigint' ? String(item) : item)),
+        partial: false,
       },
     }),
   )

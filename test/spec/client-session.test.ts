@@ -547,6 +547,7 @@ describe('secrets', () => {
     afterThisTest(() => client.close())
     await client.chats.create({ id: 'oslo', title: 'Trip' })
     const { id } = await client.chats.send('oslo', 'hello')
+    await client.training.setConsent(true)
     await client.training.submit('oslo', id, 5)
     await client.settings.set('theme', 'dark')
     await client.chats.setMembers('oslo', [stranger.publicKey])

@@ -25,6 +25,7 @@ export function createMemoryStore(): SyncStore {
     chats: new Map(),
     messages: new Map(),
     settings: new Map(),
+    training: new Map(),
   }
   const meta = new Map<string, string>()
   let lastSeq = 0

@@ -12,7 +12,7 @@ export interface QueryColumn {
 
 /**
  * Columns of the tables an app may query and observe, in order (docs/SPEC.md "Query tables"). `id` comes on
- * top: the address for chats, `<address>/<messageId>`, `<address>/<section>/<key>`. Times are in milliseconds
+ * top: the address for chats, `<address>/<messageId>`, `<address>/<section>/<key>`, `training-<seq>`. Times are in milliseconds
  * since the Unix epoch; `data` and `value` are JSON.
  */
 export const QUERY_COLUMNS: Readonly<Record<QueryTable, readonly QueryColumn[]>> = {
@@ -43,12 +43,23 @@ export const QUERY_COLUMNS: Readonly<Record<QueryTable, readonly QueryColumn[]>>
     { name: 'edited_at', type: 'number', isOptional: true },
     { name: 'device', type: 'string' },
     { name: 'data', type: 'string' },
+    { name: 'partial', type: 'boolean' },
   ],
   settings: [
     { name: 'address', type: 'string', isIndexed: true },
     { name: 'section', type: 'string' },
     { name: 'key', type: 'string' },
     { name: 'value', type: 'string' },
+  ],
+  training: [
+    { name: 'address', type: 'string', isIndexed: true },
+    { name: 'message_id', type: 'string' },
+    { name: 'quality', type: 'number' },
+    { name: 'state', type: 'string' },
+    { name: 'content', type: 'string' },
+    { name: 'created_at', type: 'number' },
+    { name: 'event_id', type: 'string' },
+    { name: 'reason', type: 'string' },
   ],
 }
 

@@ -1,57 +1,25 @@
 import { readFileSync } from 'node:fs'
 import { SyncError } from '@onyx-sync/shared'
-import type { SyncClient } from '../client-api.js'
 import type { JsonValue } from '../model/json.js'
 import type { MessageRole } from '../model/message.js'
-import { type Device, initDevice, lastMode, openDevice } from './device.js'
+import { done, type Invocation, type LocalCommand, type Outcome, UsageError } from './command.js'
+import { DATA_COMMANDS } from './data-commands.js'
+import { initDevice, lastMode, openDevice } from './device.js'
 import { HELP } from './help.js'
-import { formatChat, formatChats, formatSettings, formatStatus, printable } from './output.js'
+import {
+  formatChat,
+  formatChats,
+  formatContributions,
+  formatSearch,
+  formatSettings,
+  formatStatus,
+  printable,
+} from './output.js'
 import { readHold, runSync } from './sync-command.js'
 
-/** A command line, taken apart. */
-export interface Invocation {
-  /** The command's words: a key of `HELP`. */
-  readonly command: string
-  readonly args: readonly string[]
-  readonly options: Readonly<Record<string, string | boolean | undefined>>
-}
-
-/** How a command ended. */
-export interface Outcome {
-  /** For `--json`. */
-  readonly json: unknown
-  /** For people; nothing is printed when it is empty. */
-  readonly text: string
-  readonly exitCode: number
-  /** What goes to stderr. */
-  readonly complaint?: string
-}
-
-/** A command line that can't be run. `command` says whose help fits. */
-export class UsageError extends Error {
-  constructor(
-    message: string,
-    readonly command?: string,
-  ) {
-    super(message)
-  }
-}
-
-function done(json: unknown, text: string): Outcome {
-  return { json, text, exitCode: 0 }
-}
-
-type Handler = (
-  client: SyncClient,
-  args: readonly string[],
-  options: Invocation['options'],
-  device: Device,
-) => Promise<Outcome>
-
 /** Commands that work on an opened device and never touch the network. */
-const LOCAL: Readonly<
-  Record<string, { readonly minArgs: number; readonly maxArgs: number; readonly run: Handler }>
-> = {
+const LOCAL: Readonly<Record<string, LocalCommand>> = {
+  ...DATA_COMMANDS,
   'chat new': {
     minArgs: 0,
     maxArgs: 0,
@@ -151,6 +119,39 @@ const LOCAL: Readonly<
         throw new UsageError('say how good it is with --quality 1..5', 'train')
       await training.submit(chat, messageId, Number(options.quality))
       return done({ chat, message: messageId, quality: Number(options.quality) }, '')
+    },
+  },
+  'train consent': {
+    minArgs: 1,
+    maxArgs: 1,
+    async run({ training }, [state]) {
+      if (state !== 'on' && state !== 'off') throw new UsageError('consent is on or off', 'train consent')
+      await training.setConsent(state === 'on')
+      return done({ consent: state === 'on' }, '')
+    },
+  },
+  'train list': {
+    minArgs: 0,
+    maxArgs: 0,
+    async run({ training }) {
+      const list = await training.list()
+      return done(list, formatContributions(list))
+    },
+  },
+  'train revoke': {
+    minArgs: 1,
+    maxArgs: 1,
+    async run({ training }, [id = '']) {
+      await training.revoke(id)
+      return done({ revoked: id }, '')
+    },
+  },
+  'chat search': {
+    minArgs: 1,
+    maxArgs: 1,
+    async run({ chats }, [query = '']) {
+      const found = await chats.search(query)
+      return done(found, formatSearch(found))
     },
   },
   status: {

@@ -51,6 +51,11 @@ export const HELP: Readonly<Record<string, CommandHelp>> = {
       'onyx-sync chat send oslo --db phone.db -- "-12 °C"',
     ],
   },
+  'chat search': {
+    usage: 'chat search QUERY',
+    summary: 'find chats by title, and messages that hold every word, or begin with it',
+    examples: ['onyx-sync chat search "rain jacket" --db phone.db'],
+  },
   'chat edit': {
     usage: 'chat edit ID MESSAGE TEXT',
     summary: "replace a message's text",
@@ -89,6 +94,51 @@ export const HELP: Readonly<Record<string, CommandHelp>> = {
     summary: 'contribute a message as training data, with the next sync',
     options: [['--quality N', 'how good it is, 1 to 5']],
     examples: ['onyx-sync train oslo 3fb1k9 --quality 4 --db phone.db'],
+  },
+  'train consent': {
+    usage: 'train consent on|off',
+    summary:
+      'agree to contribute training data, or take that back with what waits; off until it is switched on',
+    examples: ['onyx-sync train consent on --db phone.db'],
+  },
+  'train list': {
+    usage: 'train list',
+    summary: 'list what was contributed on this device',
+    examples: ['onyx-sync train list --db phone.db'],
+  },
+  'train revoke': {
+    usage: 'train revoke ID',
+    summary: 'take back a contribution before it is sent',
+    examples: ['onyx-sync train revoke training-17 --db phone.db'],
+  },
+  'import-onyx': {
+    usage: 'import-onyx FILE',
+    summary: 'bring in the chats of Onyx: its onyx.db, or its export from the web; twice is the same as once',
+    examples: ['onyx-sync import-onyx onyx.db --db phone.db'],
+  },
+  import: {
+    usage: 'import FILE',
+    summary:
+      'bring in an export of onyx-sync, or conversations.json of ChatGPT or Claude; twice is the same as once',
+    examples: ['onyx-sync import conversations.json --db phone.db'],
+  },
+  export: {
+    usage: 'export [--format json|markdown] [--chat ID] [--out FILE]',
+    summary: 'write all chats, or one, as JSON that can be imported again, or as Markdown to read',
+    options: [
+      ['--format HOW', 'json (default) or markdown'],
+      ['--chat ID', 'only this chat'],
+      ['--out FILE', 'write a file, readable by you only (default: standard output)'],
+    ],
+    examples: [
+      'onyx-sync export --db phone.db --out chats.json',
+      'onyx-sync export --chat oslo --format markdown --db phone.db',
+    ],
+  },
+  rebuild: {
+    usage: 'rebuild',
+    summary: 'make the tables that apps query anew from the documents',
+    examples: ['onyx-sync rebuild --db phone.db'],
   },
   status: {
     usage: 'status',

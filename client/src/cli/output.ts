@@ -1,8 +1,9 @@
 import type { SyncStatus } from '../client-api.js'
 import type { RefusedEntry } from '../core/outbox-queries.js'
 import type { ChatSummary } from '../model/chat-summary.js'
-import type { ChatContent } from '../model/chats-api.js'
+import type { ChatContent, SearchResult } from '../model/chats-api.js'
 import type { SettingsContent } from '../model/settings.js'
+import type { Contribution } from '../model/training.js'
 
 /** A moment as a person reads it, in local time: `2026-11-22 18:40`. */
 export function formatTime(ms: number): string {
@@ -60,6 +61,30 @@ export function formatSettings({ preferences, features }: SettingsContent): stri
   return lines.length === 0
     ? 'no settings yet: set one with "onyx-sync settings set KEY VALUE"'
     : lines.join('\n')
+}
+
+/** What a search found: titles, then messages with what is around the place. */
+export function formatSearch({ chats, messages }: SearchResult): string {
+  const lines = [
+    ...chats.map(({ id, title }) => `${id}  ${printable(title)}`),
+    ...messages.map(({ address, message }) => {
+      const chat = address.slice(address.indexOf(':', 6) + 1)
+      const start = printable(message.content.slice(0, 100).replace(/\s+/g, ' '))
+      return `${chat}  [${message.id}]  ${message.role}: ${start}`
+    }),
+  ]
+  return lines.length === 0 ? 'nothing found' : lines.join('\n')
+}
+
+/** What was contributed, one per line. */
+export function formatContributions(list: readonly Contribution[]): string {
+  if (list.length === 0) return 'nothing was contributed on this device'
+  return list
+    .map(({ id, state, quality, createdAt, content }) => {
+      const start = printable(content.slice(0, 60).replace(/\s+/g, ' '))
+      return `${id}  ${formatTime(createdAt)}  ${state}  ${quality}/5  ${start}`
+    })
+    .join('\n')
 }
 
 /** How a device stands, with what to do about it. */

@@ -69,6 +69,8 @@ export interface Documents {
     settle: () => JournalChange,
     accepts?: (address: string) => boolean,
   ): Promise<number>
+  /** Writes the document's query rows anew, all of them, and deletes those it has no more. Resolves when durable. */
+  rebuildRows(address: string): Promise<void>
   /** Bytes of a document's state as a Yjs update. */
   sizeOf(address: string): Promise<number>
   /** Takes note of what of a document's body is here, with the next batch; makes the document known. */
@@ -116,6 +118,8 @@ export interface DocumentsOptions {
   readonly pubkey: string
   readonly store: SyncStore
   readonly createProjection: CreateProjection
+  /** Query rows of what is in the outbox and in no document. */
+  projectOutbox?(outbox: ReadonlyMap<string, OutboxEntry | null>): readonly RowChange[]
   readonly logger: Logger
   readonly clock: Clock
   readonly random: Random
@@ -154,6 +158,7 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
       for (const entry of committing) entry.dirty = false
       return committing.flatMap(takeRows)
     },
+    outboxRows: (outbox) => options.projectOutbox?.(outbox) ?? [],
     committed(outboxPut, rows) {
       committing = []
       loaded.evict()
@@ -326,6 +331,13 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
       }
       await journal.flush()
       return setAside
+    },
+
+    async rebuildRows(address) {
+      const entry = await loaded.load(address)
+      entry.projection.invalidate()
+      entry.dirty = true
+      await journal.flush()
     },
 
     sizeOf: (address) => readNow(address, (doc) => Y.encodeStateAsUpdate(doc).byteLength),

@@ -43,6 +43,8 @@ export interface JournalHooks {
   prepare(): Promise<void>
   /** Row changes since the last call, taken in the same tick as the updates that cause them. */
   collectRows(): readonly RowChange[]
+  /** Row changes that follow from entries of the outbox, by id; `null` stands for one that goes. */
+  outboxRows?(outbox: ReadonlyMap<string, OutboxEntry | null>): readonly RowChange[]
   /** Called after each durable commit with the outbox entries it added or replaced, and what it did to the rows. */
   committed(outboxPut: readonly OutboxEntry[], rows: CommittedRows): void
   /** Called when a commit failed. Its changes are kept and go with the next one. */
@@ -104,6 +106,7 @@ export function createJournal(store: SyncStore, lastSeq: number, hooks: JournalH
     // From here to the hand-over nothing awaits, so that rows and updates are of the same moment (trap C1).
     scheduled = undefined
     mergeRows(pending, hooks.collectRows())
+    mergeRows(pending, hooks.outboxRows?.(pending.outbox) ?? [])
     const changes = pending
     if (isEmpty(changes)) return
     pending = emptyChanges()

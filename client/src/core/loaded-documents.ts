@@ -13,6 +13,8 @@ export interface Projection {
   readonly isStale: boolean
   /** Sets what is on disk now, so that the next {@link take} yields the whole difference. */
   reset(load: SyncStore['loadRows']): Promise<void>
+  /** The rows on disk may be anything: makes it stale. */
+  invalidate(): void
   /** Row changes since the last call; none while updates are pending (trap Y4). */
   take(): readonly RowChange[]
 }

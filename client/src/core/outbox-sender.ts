@@ -138,6 +138,9 @@ export function createOutboxSender(options: OutboxSenderOptions): OutboxSender {
   async function stageAndKeep(name: string, waiting: readonly OutboxEntry[]): Promise<boolean> {
     const staged = await stage(name, waiting)
     if (staged === undefined) return false
+    const known = new Set(lanes.get(name).entries.map(({ id }) => id))
+    // It was withdrawn while somebody was asked to sign it.
+    if (staged.taken.some(({ id }) => !known.has(id)) && name === TRAINING_LANE) return true
     pacing.spend(name)
     lanes.get(name).hasMore = staged.taken.length < waiting.length
     const outboxDelete = staged.taken.map((entry) => entry.id)

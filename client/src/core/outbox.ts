@@ -43,6 +43,8 @@ export interface Outbox extends OutboxQueries {
   retryRefused(lane?: string): void
   /** Forgets pending entries of a document whose content was queued anew as a whole. */
   dropPending(lane: string): void
+  /** Gives up an entry of no document that was not signed, or refused. @returns false, and does nothing, for any other */
+  withdraw(lane: string, seq: number): boolean
   /** Sends an event of no document again that the server turns out to lack. */
   restage(entry: OutboxEntry): void
 }
@@ -178,6 +180,19 @@ export function createOutbox(options: OutboxOptions): Outbox {
       }
       journal.flush().catch(() => {})
       options.onChange()
+    },
+
+    withdraw(name, seq) {
+      const entry = lanes.get(name).entries.find((candidate) => candidate.seq === seq)
+      if (entry?.state !== 'pending' && entry?.state !== 'refused') return false
+      lanes.remove(name, [entry.id])
+      progress.forget(entry.id)
+      // By its first id too, under which its row goes.
+      journal.add({ outboxDelete: [...new Set([entry.id, `${name}-${seq}`])] })
+      // If it was this that couldn't be signed, nothing is in the way any more.
+      options.onProblem(undefined)
+      options.onChange()
+      return true
     },
 
     dropPending(name) {

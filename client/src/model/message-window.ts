@@ -77,7 +77,7 @@ export function createMessagesView(
   }
 }
 
-/** A message from its row. A row that had to leave something out says so: see `partial`. */
+/** A message from its row. One that was too large for it has `isPartial`: `chats.message` has all of it. */
 export function rowToMessage(row: QueryRow): Message {
   const data = JSON.parse(String(row.data)) as Record<string, unknown>
   return {
@@ -89,6 +89,7 @@ export function rowToMessage(row: QueryRow): Message {
     ...(row.edited_at === null ? {} : { editedAt: Number(row.edited_at) }),
     ...(row.device === '' ? {} : { device: String(row.device) }),
     ...data,
+    ...(row.partial === true ? { isPartial: true } : {}),
   }
 }
 

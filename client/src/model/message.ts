@@ -38,6 +38,8 @@ export interface Message {
   readonly tools?: readonly ToolCall[]
   /** Why the model stopped, in its own words: `stop`, `length`, `tool-calls`. */
   readonly finishReason?: string
+  /** In a window of messages: it was too large for a row, and `chats.message` has all of it. */
+  readonly isPartial?: boolean
   /** What the reply cost, as the model's maker counts it. */
   readonly usage?: unknown
   readonly [key: string]: unknown

@@ -4,6 +4,7 @@ import type { RowChange } from '../core/journal.js'
 import type { CreateProjection, Projection } from '../core/loaded-documents.js'
 import type { QueryRow, QueryTable, SyncStore } from '../ports/store.js'
 import { messageId, messageToJson, readMessages } from './message.js'
+import { fitRow, toJsonText } from './message-row.js'
 
 /** The projection that fits a document's kind: chats to `chats` and `messages`, settings to `settings`. */
 export const createProjection: CreateProjection = (address, doc, stale) =>
@@ -50,6 +51,9 @@ function createSettingsProjection(address: string, doc: Y.Doc, stale: boolean): 
   return {
     get isStale() {
       return isStale
+    },
+    invalidate() {
+      isStale = true
     },
     async reset(load) {
       known = await loadKnown(load, 'settings', address)
@@ -170,11 +174,16 @@ function createChatProjection(address: string, doc: Y.Doc, stale: boolean): Proj
     get isStale() {
       return isStale
     },
+    invalidate() {
+      isStale = true
+    },
     async reset(load) {
       known = new Map([...(await loadKnown(load, 'messages', address)).keys()].map((id) => [id, -1]))
       isStale = false
       isListChanged = true
       isChatChanged = true
+      // Whatever was appended, all of it is compared.
+      appended = undefined
     },
     take() {
       if (isStale || hasPending(doc)) return []
@@ -198,18 +207,20 @@ function createChatProjection(address: string, doc: Y.Doc, stale: boolean): Proj
 
 function messageRow(address: string, map: Y.Map<unknown>, position: number): QueryRow {
   const { id, role, content, createdAt, editedAt, status, device, ...rest } = messageToJson(map)
+  const fitted = fitRow(content, rest)
   return {
     id: `${address}/${id}`,
     address,
     message_id: id,
     position,
     role,
-    content,
+    content: fitted.content,
     status,
     created_at: createdAt,
     edited_at: numberOrNull(editedAt),
     device: textOrEmpty(device),
-    data: toJsonText(rest),
+    data: fitted.data,
+    partial: fitted.isPartial,
   }
 }
 
@@ -279,11 +290,6 @@ function chatRow(
     bytes: null,
     held: true,
   }
-}
-
-/** JSON of what a document may hold: Yjs carries undefined and BigInt too, which JSON doesn't. */
-function toJsonText(value: unknown): string {
-  return JSON.stringify(value ?? null, (_key, item) => (typeof item === 'bigint' ? String(item) : item))
 }
 
 function textOrEmpty(value: unknown): string {

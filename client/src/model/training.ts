@@ -1,22 +1,112 @@
 import { type Clock, type EventTemplate, KIND, SyncError } from '@onyx-sync/shared'
 import type { Documents } from '../core/documents.js'
+import type { Outbox } from '../core/outbox.js'
 import { TRAINING_LANE } from '../core/staging.js'
+import type { QueryRow, SyncStore } from '../ports/store.js'
 import type { Chats } from './chats-api.js'
+import type { RowFeed } from './row-feed.js'
+import { looksSecret } from './secrets.js'
+import type { Settings } from './settings.js'
+import { type ContributionState, trainingId } from './training-rows.js'
+import { createView, type View } from './view.js'
 
-/** Training data that the user chooses to contribute, message by message. Nothing is ever sent unasked. */
-export interface Training {
-  /**
-   * Queues one message as a contribution (kind 1, readable by its author and the server's operator only).
-   * Resolves once durable on this device. `quality` is a whole number from 1 to 5.
-   */
-  submit(chat: string, messageId: string, quality: number): Promise<void>
+/** A message that this device's user contributed. */
+export interface Contribution {
+  readonly id: string
+  /** Address of the chat. */
+  readonly address: string
+  readonly messageId: string
+  /** 1 to 5. */
+  readonly quality: number
+  readonly state: ContributionState
+  /** What is sent: the text of the message as it was. */
+  readonly content: string
+  /** Milliseconds since the Unix epoch. */
+  readonly createdAt: number
+  /** Id of the signed event; empty before it is signed. */
+  readonly eventId: string
+  /** Why the server refused it; else empty. */
+  readonly reason: string
 }
 
-export function createTraining(chats: Chats, documents: Documents, clock: Clock): Training {
+/**
+ * Training data that the user chooses to contribute, message by message. Nothing is ever sent unasked: without consent,
+ * which is off until it is given, a contribution is rejected with `CONSENT_MISSING`. Edits resolve once durable here.
+ */
+export interface Training {
+  /** Whether the account's user agreed to contribute; a setting of the account, on all its devices. */
+  consent(): Promise<boolean>
+  /** Gives or takes back consent. What waits on this device is revoked with it. */
+  setConsent(isGiven: boolean): Promise<void>
+  /** Says how good a message is, 1 to 5, in the message itself; `null` takes that back. Contributes nothing. */
+  rate(chat: string, messageId: string, quality: number | null): Promise<void>
+  /**
+   * Queues one message as a contribution (kind 1, readable by its author and the server's operator only). One that waits
+   * already is replaced. `quality` is a whole number from 1 to 5. @default as the message was rated
+   */
+  submit(chat: string, messageId: string, quality?: number): Promise<Contribution>
+  /** Takes back a contribution before it is sent. `VALUE_INVALID` if it was, or is about to be. */
+  revoke(id: string): Promise<void>
+  /** What was contributed on this device, newest first. */
+  list(): Promise<Contribution[]>
+  /** The same list, to be observed. */
+  watch(): View<readonly Contribution[]>
+}
+
+/** The preference that holds the consent. */
+const CONSENT = 'trainingConsent'
+/** The field of a message that holds its rating. */
+const RATING = 'rating'
+
+export interface TrainingParts {
+  readonly chats: Chats
+  readonly settings: Settings
+  readonly documents: Documents
+  readonly outbox: Outbox
+  readonly store: SyncStore
+  readonly feed: RowFeed
+  readonly clock: Clock
+}
+
+export function createTraining(parts: TrainingParts): Training {
+  const { chats, settings, documents, outbox, store, feed, clock } = parts
+  const { journal } = documents
+
+  async function list(): Promise<Contribution[]> {
+    const rows = await store.loadRows('training')
+    return rows.map(rowToContribution).sort((a, b) => b.createdAt - a.createdAt || (a.id < b.id ? 1 : -1))
+  }
+
+  const consent = async () => (await settings.get(CONSENT)) === true
+
   return {
-    async submit(chat, messageId, quality) {
-      if (!Number.isInteger(quality) || quality < 1 || quality > 5) {
-        throw new SyncError('VALUE_INVALID', `quality is a whole number from 1 to 5, not ${quality}`)
+    consent,
+    list,
+    watch: () =>
+      createView<readonly Contribution[]>({
+        read: list,
+        listen: (refresh) => feed.onRows('training', refresh),
+      }),
+
+    async setConsent(isGiven) {
+      await settings.set(CONSENT, isGiven)
+      if (isGiven) return
+      for (const { id } of await list()) outbox.withdraw(TRAINING_LANE, seqOf(id))
+      await journal.flush()
+    },
+
+    async rate(chat, messageId, quality) {
+      if (quality !== null) checkQuality(quality)
+      await chats.update(chat, messageId, { [RATING]: quality })
+    },
+
+    async submit(chat, messageId, given) {
+      if (given !== undefined) checkQuality(given)
+      if (!(await consent())) {
+        throw new SyncError(
+          'CONSENT_MISSING',
+          'nothing is contributed before the account\'s user has agreed to it: training.setConsent(true), or "onyx-sync train consent on"',
+        )
       }
       const { address, messages } = await chats.read(chat)
       const message = messages.find((candidate) => candidate.id === messageId)
@@ -25,6 +115,20 @@ export function createTraining(chats: Chats, documents: Documents, clock: Clock)
           'MESSAGE_NOT_FOUND',
           `there is no message ${JSON.stringify(messageId)} in this chat`,
         )
+      }
+      const quality = given ?? message[RATING]
+      checkQuality(quality)
+      if (message.status === 'streaming')
+        throw new SyncError('VALUE_INVALID', 'a message that is still being written is no training data yet')
+      if (looksSecret(message.content)) {
+        throw new SyncError(
+          'VALUE_INVALID',
+          'this message looks as if it held a key or a token: it is not contributed',
+        )
+      }
+      for (const known of await list()) {
+        const isSame = known.address === address && known.messageId === messageId
+        if (isSame && known.state === 'waiting') outbox.withdraw(TRAINING_LANE, seqOf(known.id))
       }
       const template: EventTemplate = {
         kind: KIND.training,
@@ -38,23 +142,50 @@ export function createTraining(chats: Chats, documents: Documents, clock: Clock)
         ],
         content: message.content,
       }
-      const { journal } = documents
       const seq = journal.nextSeq()
+      const id = trainingId(seq)
+      const event = JSON.stringify(template)
       journal.add({
         outboxPut: [
-          {
-            id: `training-${seq}`,
-            lane: TRAINING_LANE,
-            seq,
-            throughSeq: seq,
-            edits: 1,
-            state: 'pending',
-            event: JSON.stringify(template),
-            reason: '',
-          },
+          { id, lane: TRAINING_LANE, seq, throughSeq: seq, edits: 1, state: 'pending', event, reason: '' },
         ],
       })
       await journal.flush()
+      const [row] = await store.loadRows('training', { column: 'id', equals: id })
+      return rowToContribution(row as QueryRow)
     },
+
+    async revoke(id) {
+      const [row] = await store.loadRows('training', { column: 'id', equals: id })
+      if (row === undefined) {
+        throw new SyncError('VALUE_INVALID', `there is no contribution ${JSON.stringify(id)} on this device`)
+      }
+      if (!outbox.withdraw(TRAINING_LANE, seqOf(id)))
+        throw new SyncError('VALUE_INVALID', 'this contribution was sent already, or is about to be')
+      await journal.flush()
+    },
+  }
+}
+
+function checkQuality(quality: unknown): asserts quality is number {
+  if (Number.isInteger(quality) && (quality as number) >= 1 && (quality as number) <= 5) return
+  throw new SyncError('VALUE_INVALID', `quality is a whole number from 1 to 5, not ${String(quality)}`)
+}
+
+function seqOf(id: string): number {
+  return Number(id.slice(trainingId('').length))
+}
+
+function rowToContribution(row: QueryRow): Contribution {
+  return {
+    id: row.id,
+    address: String(row.address),
+    messageId: String(row.message_id),
+    quality: Number(row.quality),
+    state: row.state as ContributionState,
+    content: String(row.content),
+    createdAt: Number(row.created_at),
+    eventId: String(row.event_id),
+    reason: String(row.reason),
   }
 }

@@ -75,8 +75,8 @@ export interface StoredDocument {
 /** A row of a query table: `id` and the columns of that table (docs/SPEC.md "Query tables"). */
 export type QueryRow = { readonly id: string } & Readonly<Record<string, string | number | boolean | null>>
 
-/** The tables an app may query and observe. They are derived from the documents, and can be rebuilt. */
-export type QueryTable = 'chats' | 'messages' | 'settings'
+/** The tables an app may query and observe. They are derived from documents and outbox, and can be rebuilt. */
+export type QueryTable = 'chats' | 'messages' | 'settings' | 'training'
 
 /** Rows of one document's log that give way to one with the state of the document. */
 export interface LogCompaction {

@@ -25,7 +25,17 @@ async function commitForEver(store) {
       rows: [
         {
           table: 'messages',
-          put: [{ id, address: 'a', message_id: id, position: seq, content: String(seq), ...rest }],
+          put: [
+            {
+              id,
+              address: 'a',
+              message_id: id,
+              position: seq,
+              content: String(seq),
+              partial: false,
+              ...rest,
+            },
+          ],
           delete: [],
         },
       ],

@@ -7,6 +7,9 @@ import { openSqlite, type SqliteFile, sqliteCode } from './better-sqlite.js'
 /** The smallest page, and so the smallest database, that SQLite makes. */
 const MIN_FILE_BYTES = 512
 
+/** Tables that every version of a device's database has. */
+const ALWAYS_THERE: readonly string[] = ['sync_updates', 'sync_outbox', 'sync_documents', 'sync_meta']
+
 /** What a database file is before anything is done to it. `version` is SQLite's `user_version`. */
 interface FileState {
   readonly version: number
@@ -42,8 +45,12 @@ export function checkSqliteFile(file: string, schema: AppSchema): number {
   }
   const { version, tables } = readState(file)
   if (version === 0 && tables.length === 0) return 0
-  // Every WatermelonDB database has `local_storage`; which other tables older versions had, migrations know.
-  const expected = ['local_storage', ...(version === schema.version ? Object.keys(schema.tables) : [])]
+  // Every WatermelonDB database has `local_storage`, and every version of ours the log; which other tables older
+  // versions had, migrations know.
+  const expected = [
+    'local_storage',
+    ...(version === schema.version ? Object.keys(schema.tables) : ALWAYS_THERE),
+  ]
   const isOurs = version > 0 && expected.every((table) => tables.includes(table))
   if (version > schema.version && (isOurs || tables.length === 0)) {
     throw new SyncError(

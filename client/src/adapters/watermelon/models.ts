@@ -87,6 +87,10 @@ export class MessageRow extends Model {
   get device(): string {
     return this._getRaw('device') as string
   }
+  /** Whether something of the message was too large for a row: read it with `chats.message`. */
+  get partial(): boolean {
+    return this._getRaw('partial') as boolean
+  }
   /** All other fields of the message. Parsed on each read. */
   get data(): Record<string, unknown> {
     return JSON.parse(this._getRaw('data') as string)
@@ -112,6 +116,40 @@ export class SettingRow extends Model {
   }
 }
 
+/** A row of `training`: what this device contributed. */
+export class TrainingRow extends Model {
+  static override table = 'training'
+
+  /** Address of the chat. */
+  get address(): string {
+    return this._getRaw('address') as string
+  }
+  get messageId(): string {
+    return this._getRaw('message_id') as string
+  }
+  /** 1 to 5. */
+  get quality(): number {
+    return this._getRaw('quality') as number
+  }
+  /** `waiting`, `sending`, `sent` or `refused`. */
+  get state(): string {
+    return this._getRaw('state') as string
+  }
+  get content(): string {
+    return this._getRaw('content') as string
+  }
+  get createdAt(): number {
+    return this._getRaw('created_at') as number
+  }
+  /** Empty before it is signed. */
+  get eventId(): string {
+    return this._getRaw('event_id') as string
+  }
+  get reason(): string {
+    return this._getRaw('reason') as string
+  }
+}
+
 // Internal tables are only ever read raw; WatermelonDB wants a model to query through.
 class UpdateRow extends Model {
   static override table = 'sync_updates'
@@ -127,4 +165,13 @@ class MetaRow extends Model {
 }
 
 /** Every model `watermelonStore` needs, for `new Database({ modelClasses })`. */
-export const onyxModels = [ChatRow, MessageRow, SettingRow, UpdateRow, OutboxRow, DocumentRow, MetaRow]
+export const onyxModels = [
+  ChatRow,
+  MessageRow,
+  SettingRow,
+  TrainingRow,
+  UpdateRow,
+  OutboxRow,
+  DocumentRow,
+  MetaRow,
+]

@@ -1,6 +1,6 @@
 import type { TableSchema } from '@nozbe/watermelondb'
 import { QUERY_COLUMNS } from '../query-columns.js'
-import { appSchema, schemaMigrations, tableSchema } from './watermelon.js'
+import { addColumns, appSchema, createTable, schemaMigrations, tableSchema } from './watermelon.js'
 
 /** Adds an index to the SQL of a table; LokiJS has no composite ones and goes without. */
 function withIndex(columns: readonly string[]): (sql: string) => string {
@@ -37,6 +37,7 @@ const queryTables: readonly TableSchema[] = [
     unsafeSql: withIndex(['address', 'position']),
   }),
   tableSchema({ name: 'settings', columns: [...QUERY_COLUMNS.settings] }),
+  tableSchema({ name: 'training', columns: [...QUERY_COLUMNS.training] }),
 ]
 
 /**
@@ -97,7 +98,7 @@ const internalTables: readonly TableSchema[] = [
 ]
 
 /** Version of {@link onyxSchema}; SQLite keeps it as `user_version`. */
-export const ONYX_SCHEMA_VERSION = 1
+export const ONYX_SCHEMA_VERSION = 2
 
 /**
  * Every table `watermelonStore` needs. An app with tables of its own puts these into its `appSchema` as they
@@ -112,4 +113,15 @@ export const onyxSchema = appSchema({ version: ONYX_SCHEMA_VERSION, tables: [...
  * The ways from older versions of {@link onyxSchema}. Give them to the adapter: without a migration
  * WatermelonDB wipes an older database.
  */
-export const onyxMigrations = schemaMigrations({ migrations: [] })
+export const onyxMigrations = schemaMigrations({
+  migrations: [
+    {
+      toVersion: 2,
+      steps: [
+        // The rows of the log that these were derived from are all there: the client rebuilds what the columns hold.
+        addColumns({ table: 'messages', columns: [{ name: 'partial', type: 'boolean' }] }),
+        createTable({ name: 'training', columns: [...QUERY_COLUMNS.training] }),
+      ],
+    },
+  ],
+})

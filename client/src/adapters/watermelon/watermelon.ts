@@ -10,4 +10,4 @@ function exportsOf<T extends object>(namespace: T, probe: keyof T): T {
 }
 
 export const { Database, Model, Q, appSchema, tableSchema } = exportsOf(index, 'Database')
-export const { schemaMigrations } = exportsOf(migrations, 'schemaMigrations')
+export const { addColumns, createTable, schemaMigrations } = exportsOf(migrations, 'schemaMigrations')
