@@ -1,4 +1,5 @@
 import type { Clock, EventVerifier, Limits, Logger, Random, Signer, SyncErrorCode } from '@onyx-sync/shared'
+import type * as Y from 'yjs'
 import type { CheckpointOptions } from './core/checkpointer.js'
 import type { CompactionOptions } from './core/compaction.js'
 import type { HoldChoice } from './core/hold-choice.js'
@@ -66,6 +67,11 @@ export interface SyncClientOptions {
    * with {@link SyncClient.hold}. @default as chosen before; `'all'` on a new device
    */
   readonly hold?: HoldChoice
+  /**
+   * An id of this install that is kept outside of the database, such as in SecureStore. A database that another install
+   * has used is a copy, and gets a device id of its own. @default what the store knows: on Node, which file it is
+   */
+  readonly installId?: string
   /** For tests only, see `OutboxOptions.inFlightPerLane`. @default 1 */
   readonly inFlightPerDocument?: number
 }
@@ -149,6 +155,11 @@ export interface SyncClient {
   readonly settings: Settings
   readonly training: Training
   /**
+   * The `Y.Doc` of any document of the account by its address, settings included, kept loaded until released. One that
+   * isn't there begins empty, and is there once it is edited. Its edits are stored and sent like any other.
+   */
+  openDocument(address: string): Promise<{ readonly doc: Y.Doc; release(): void }>
+  /**
    * Puts chats from elsewhere into the account's, as `readImport` or `importOnyx` give them. Twice is the same as once,
    * also on two devices that are offline. Resolves when everything is durable on this device.
    */
@@ -211,6 +222,11 @@ export interface SyncClient {
   exportRefused(): RefusedExport[]
   /** Sends again what was refused. */
   retryRefused(): void
+  /**
+   * Closes this device because its user leaves. Rejects with `UNSAVED_EDITS`, and changes nothing, while something is on
+   * this device only, unless `discard` says that it may be lost. Deleting the database is up to the app.
+   */
+  logOut(options?: { readonly discard?: boolean }): Promise<void>
   /** Writes what is still waiting, disconnects, and closes the store. */
   close(): Promise<void>
 }

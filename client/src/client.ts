@@ -2,6 +2,7 @@ import {
   bytesToHex,
   DEFAULT_LIMITS,
   isHex64,
+  parseAddress,
   pureVerifier,
   type Random,
   type Signer,
@@ -59,6 +60,7 @@ const DEVICE_PROBLEMS: ReadonlySet<SyncErrorCode> = new Set([
 const PLAIN_INTERVAL_MS = 2_000
 const META_PUBKEY = 'pubkey'
 const META_DEVICE = 'deviceId'
+const META_INSTALL = 'installId'
 
 /**
  * Opens a device. Rejects with `IDENTITY_MISMATCH` if the database belongs to another account (its data is
@@ -74,7 +76,12 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
   checkRandom(random)
   const upkeep = checkUpkeep(options)
   const given = options.hold === undefined ? undefined : checkHoldChoice(options.hold)
-  const { pubkey, deviceId, cursor, serverKey, plainNote, meta } = await openAccount(store, signer, random)
+  const { pubkey, deviceId, cursor, serverKey, plainNote, meta } = await openAccount(
+    store,
+    signer,
+    random,
+    options.installId ?? store.installId,
+  )
   const chosen = readHoldChoice(meta[META_HOLD])
   const batching = checkBatching(options.batching)
   const listeners = new Set<(status: SyncStatus) => void>()
@@ -412,6 +419,11 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
     chats,
     settings,
     training: createTraining({ chats, settings, documents, outbox, store, feed, clock }),
+    openDocument: async (address) => {
+      if (parseAddress(address) === undefined)
+        throw new SyncError('VALUE_INVALID', `${JSON.stringify(address)} is no address of a document`)
+      return bodies.open(address)
+    },
     import: createImporter({ pubkey, documents: bodies, local }),
     rebuild,
     presence(address) {
@@ -505,6 +517,19 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
       plain?.retry()
     },
 
+    async logOut({ discard = false } = {}) {
+      // What was only pushed into a stream counts too.
+      await flush().catch(noteProblem)
+      const left = client.unsaved()
+      if (left !== undefined && !discard) {
+        throw new SyncError(
+          'UNSAVED_EDITS',
+          `${left.message}: connect and wait for saved(), or log out with discard: true to lose them`,
+        )
+      }
+      await client.close()
+    },
+
     async close() {
       if (isClosed) return
       isClosed = true
@@ -567,6 +592,7 @@ async function openAccount(
   store: SyncStore,
   signer: Signer,
   random: Random,
+  installId: string | undefined,
 ): Promise<{
   pubkey: string
   deviceId: string
@@ -592,7 +618,13 @@ async function openAccount(
     await store.commit({
       meta: { [META_PUBKEY]: pubkey, [META_DEVICE]: deviceId, [META_ROWS_VERSION]: ROWS_VERSION },
     })
-    return openAccount(store, signer, random)
+    return openAccount(store, signer, random, installId)
+  }
+  if (installId !== undefined && meta[META_INSTALL] !== installId) {
+    // A copy of a database that another install has used: the two must not pass for one device (trap Y5). Under which
+    // client ids it writes is new with each loading anyway.
+    if (meta[META_INSTALL] !== undefined) deviceId = bytesToHex(random.bytes(8))
+    await store.commit({ meta: { [META_INSTALL]: installId, [META_DEVICE]: deviceId } })
   }
   return {
     pubkey,

@@ -19,6 +19,9 @@ export type { EditState, RefusedEntry, RefusedExport } from './core/outbox-queri
 export type { DocumentPresence, PresenceState } from './core/presence-room.js'
 export type { SyncMode } from './core/server-info.js'
 export type { ConnectionState } from './core/session.js'
+export { accountDatabaseName } from './identity/account-database.js'
+export { type Derivation, secretKeyFromMnemonic } from './identity/mnemonic.js'
+export { type MoveReport, moveAccount } from './identity/move-account.js'
 export type { Chat } from './model/chat.js'
 export type { MessageFields } from './model/chat-edits.js'
 export type { ChatListOptions } from './model/chat-list-view.js'
@@ -52,3 +55,10 @@ export type { ContributionState } from './model/training-rows.js'
 export type { View } from './model/view.js'
 export type * from './ports/store.js'
 export type * from './ports/transport.js'
+export {
+  createSyncService,
+  type MergedChat,
+  type PlainChat,
+  type PlainMessage,
+  type SyncService,
+} from './sync-service.js'

@@ -2,6 +2,7 @@
  * What a client needs on Node: a SQLite file for WatermelonDB and a transport over `ws`. Kept apart from the
  * main entry, so that no Node built-in reaches a phone or a browser.
  */
+import { statSync } from 'node:fs'
 import { WebSocket } from 'ws'
 import { watermelonStore } from './adapters/watermelon/store.js'
 import { createWebSocketTransport, type WebSocketConstructor } from './adapters/websocket-transport.js'
@@ -23,8 +24,11 @@ export function createNodeTransport(): Transport {
 export async function openNodeStore(options: { readonly file: string }): Promise<SyncStore> {
   const { database, close } = await openNodeDatabase(options)
   const store = watermelonStore(database)
+  // A copy is another file, and so is one that was restored from a backup; one that was moved stays the same.
+  const { dev, ino } = statSync(options.file)
   return {
     ...store,
+    installId: `${dev}/${ino}`,
     async close() {
       await store.close()
       await close()

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { openSqlite } from '../../client/src/adapters/node/better-sqlite.js'
 import {
   runDevice,
   spawnDevice,
@@ -43,6 +44,37 @@ describe('the terminal device', () => {
       ...['init', '--mnemonic-file', words, '--derivation', 'onyx'],
     )
     expect(onyx.pubkey).toMatch(/^202f43d5.*bda3183$/)
+  })
+
+  it('[CLI11] moves chats in and out, and to another account', async () => {
+    const directory = temporaryDirectory()
+    const phone = terminalDevice(join(directory, 'phone.db'))
+    await phone('init')
+    const file = join(directory, 'onyx.db')
+    const sqlite = openSqlite(file)
+    sqlite.exec('create table chats (id text primary key, messages text)')
+    const messages = [{ id: 'm1', role: 'user', content: 'Rain in Oslo?', createdAt: 1_720_000_000_000 }]
+    sqlite.prepare('insert into chats values (?, ?)').run('default', JSON.stringify(messages))
+    sqlite.close()
+    const counts = { newChats: 1, newMessages: 1, knownMessages: 0, problems: [] }
+    expect(await phone('import-onyx', file)).toEqual({ source: 'onyx', ...counts })
+    expect(await phone('import-onyx', file)).toMatchObject({ newMessages: 0, knownMessages: 1 })
+    const out = join(directory, 'chats.json')
+    expect(await phone('export', '--out', out)).toMatchObject({ chats: 1 })
+    expect(statSync(out).mode & 0o777).toBe(0o600)
+    const markdown = await runDevice('export', '--format', 'markdown', '--db', join(directory, 'phone.db'))
+    expect(markdown.stdout).toContain('Rain in Oslo?')
+    const tablet = terminalDevice(join(directory, 'tablet.db'))
+    await tablet('init')
+    expect(await tablet('import', out)).toEqual({ source: 'onyx-sync', ...counts })
+    const real = terminalDevice(join(directory, 'real.db'))
+    await real('init')
+    expect(await real('move-from', join(directory, 'phone.db'))).toMatchObject({ chats: 1, left: [] })
+    expect(await real('rebuild')).toEqual({ documents: 2 })
+    expect(await real('chat', 'search', 'rain')).toMatchObject({ messages: [{ message: { id: 'm1' } }] })
+    const wrong = await runDevice('import', file, '--db', join(directory, 'phone.db'))
+    expect(wrong).toMatchObject({ code: 1 })
+    expect(wrong.stderr).toContain('JSON')
   })
 
   it('[CLI3] says what is wrong, how to mend it, and exits with 1', async () => {

@@ -2,11 +2,13 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { SyncError } from '@onyx-sync/shared'
 import { readOnyxFile } from '../adapters/node/onyx-file.js'
 import type { SyncClient } from '../client-api.js'
+import { moveAccount } from '../identity/move-account.js'
 import { exportToJson, exportToMarkdown } from '../model/export-chats.js'
 import type { ImportedData } from '../model/import/imported-chat.js'
 import { readImport } from '../model/import/read-import.js'
 import { readOnyxRows } from '../model/import/read-onyx.js'
 import { done, type LocalCommand, type Outcome, UsageError } from './command.js'
+import { openDevice } from './device.js'
 import { printable } from './output.js'
 
 /** Commands that move chats in and out, or make the query tables anew. */
@@ -43,6 +45,20 @@ export const DATA_COMMANDS: Readonly<Record<string, LocalCommand>> = {
       // What people wrote is theirs to show to others.
       writeFileSync(out, text, { mode: 0o600 })
       return done({ file: out, chats: contents.length }, `${contents.length} chats in ${out}`)
+    },
+  },
+  'move-from': {
+    minArgs: 1,
+    maxArgs: 1,
+    async run(client, [db = '']) {
+      const old = await openDevice({ db, isOnline: false })
+      try {
+        const report = await moveAccount(old.client, client)
+        const left = report.left.length === 0 ? '' : `, ${report.left.length} of others left`
+        return done(report, `moved ${report.chats} chats and the settings to ${client.pubkey}${left}`)
+      } finally {
+        await old.client.close()
+      }
     },
   },
   rebuild: {

@@ -5,13 +5,12 @@ import { createSyncClient } from '../client.js'
 import type { SyncClient } from '../client-api.js'
 import type { HoldChoice } from '../core/hold-choice.js'
 import type { SyncMode } from '../core/server-info.js'
+import { type Derivation, secretKeyFromMnemonic } from '../identity/mnemonic.js'
 import { createNodeTransport, openNodeStore } from '../node.js'
 import type { SyncStore } from '../ports/store.js'
 import {
   createKeyFileSigner,
   createSecretKey,
-  type Derivation,
-  deriveSecretKey,
   parseSecretKey,
   publicKeyOf,
   readKeyFile,
@@ -51,7 +50,7 @@ export async function initDevice(options: InitOptions): Promise<InitResult> {
     options.nsec !== undefined
       ? parseSecretKey(options.nsec)
       : options.mnemonic !== undefined
-        ? deriveSecretKey(options.mnemonic, options.derivation)
+        ? secretKeyFromMnemonic(options.mnemonic, options.derivation)
         : undefined
   const owner = await readOwner(db)
   const secretKey = chooseKey(keyFile, given, owner)

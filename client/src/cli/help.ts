@@ -135,6 +135,11 @@ export const HELP: Readonly<Record<string, CommandHelp>> = {
       'onyx-sync export --chat oslo --format markdown --db phone.db',
     ],
   },
+  'move-from': {
+    usage: 'move-from OLD_DB',
+    summary: 'bring in everything that the account of another database owns, signed anew as this account',
+    examples: ['onyx-sync move-from throw-away.db --db real.db'],
+  },
   rebuild: {
     usage: 'rebuild',
     summary: 'make the tables that apps query anew from the documents',

@@ -1,14 +1,9 @@
-import { createHash } from 'node:crypto'
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { isHex64, type Signer, SyncError } from '@onyx-sync/shared'
-import { privateKeyFromSeedWords, validateWords } from 'nostr-tools/nip06'
 import { decode, nsecEncode } from 'nostr-tools/nip19'
 import { generateSecretKey, getPublicKey } from 'nostr-tools/pure'
 import { PlainKeySigner } from 'nostr-tools/signer'
-
-/** How a private key is made from a mnemonic: by NIP-06, or as the Onyx app does (SHA-256 of the words). */
-export type Derivation = 'nip06' | 'onyx'
 
 /** A new random private key, 32 bytes. */
 export const createSecretKey: () => Uint8Array = generateSecretKey
@@ -30,15 +25,6 @@ export function parseSecretKey(text: string): Uint8Array {
     // Said below, without the key.
   }
   throw new SyncError('KEY_INVALID', 'a private key is nsec1… or 64 hex characters')
-}
-
-/** The private key of a mnemonic. Throws `KEY_INVALID`, without the words. */
-export function deriveSecretKey(mnemonic: string, derivation: Derivation): Uint8Array {
-  const words = mnemonic.trim().split(/\s+/).join(' ')
-  if (!validateWords(words))
-    throw new SyncError('KEY_INVALID', 'the mnemonic is not a valid list of BIP-39 words')
-  if (derivation === 'onyx') return Uint8Array.from(createHash('sha256').update(words, 'utf8').digest())
-  return privateKeyFromSeedWords(words)
 }
 
 /** Reads a key file. Throws `KEY_INVALID` if it is missing or holds no key. */

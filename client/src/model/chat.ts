@@ -61,6 +61,8 @@ export interface Chat {
   rename(title: string): Promise<void>
   /** A title that a program made up: it never replaces one that the user gave. */
   suggestTitle(title: string): Promise<void>
+  /** Says which model the chat is held with. */
+  setModel(model: string): Promise<void>
   archive(isArchived: boolean): Promise<void>
   /** Marks the chat as deleted. What is appended to it anyway is kept, and there when it is restored. */
   delete(): Promise<void>
@@ -166,6 +168,7 @@ export function createChat(parts: ChatParts): Chat {
 
     rename: (title) => edit((doc) => renameChat(doc, title, 'user')),
     suggestTitle: (title) => edit((doc) => renameChat(doc, title, 'auto')),
+    setModel: (model) => edit((doc) => setMetadata(doc, { model })),
     archive: (archived) => edit((doc) => setMetadata(doc, { archived })),
     delete: () => edit((doc) => setMetadata(doc, { deletedAt: clock.now() })),
     restore: () => edit((doc) => setMetadata(doc, { deletedAt: undefined })),

@@ -100,6 +100,8 @@ export interface Chats {
   rename(chat: string, title: string): Promise<void>
   /** A title that a program made up: it never replaces one that the user gave. */
   suggestTitle(chat: string, title: string): Promise<void>
+  /** Says which model the chat is held with. */
+  setModel(chat: string, model: string): Promise<void>
   /** Marks a chat as deleted; {@link Chats.restore} undoes it. */
   delete(chat: string): Promise<void>
   restore(chat: string): Promise<void>

@@ -167,6 +167,7 @@ export function createChats(options: ChatsOptions): Chats {
     clear: (chat) => edit(chat, clearMessages),
     rename: (chat, title) => edit(chat, (doc) => renameChat(doc, title, 'user')),
     suggestTitle: (chat, title) => edit(chat, (doc) => renameChat(doc, title, 'auto')),
+    setModel: (chat, model) => edit(chat, (doc) => setMetadata(doc, { model })),
     delete: (chat) => edit(chat, (doc) => setMetadata(doc, { deletedAt: clock.now() })),
     restore: (chat) => edit(chat, (doc) => setMetadata(doc, { deletedAt: undefined })),
     archive: (chat, archived) => edit(chat, (doc) => setMetadata(doc, { archived })),

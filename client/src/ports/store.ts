@@ -136,6 +136,8 @@ export interface StoreBatch {
  * Every method rejects with `STORE_FAILED` when the database is closed, full or broken.
  */
 export interface SyncStore {
+  /** Tells this place from one that its data was copied to or restored in, where the adapter knows. */
+  readonly installId?: string
   /** All key-value pairs: identity, cursor, device id. */
   loadMeta(): Promise<Record<string, string>>
   /** Highest `seq` ever given out among updates and outbox entries; 0 for a new store. */
