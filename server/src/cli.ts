@@ -1,4 +1,10 @@
 import { SyncError } from '@onyx-sync/shared'
+import { runBackupCommand } from './commands/backup.js'
+import { runCompact } from './commands/compact.js'
+import { runExport } from './commands/export.js'
+import { runInspect } from './commands/inspect.js'
+import { runRepair } from './commands/repair.js'
+import { runRestoreCommand } from './commands/restore.js'
 import { runServe } from './commands/serve.js'
 import { EXIT, UsageError } from './commands/usage.js'
 import { runVerify } from './commands/verify.js'
@@ -7,6 +13,12 @@ import { runVerify } from './commands/verify.js'
 const COMMANDS = new Map<string, (args: readonly string[]) => Promise<number | undefined>>([
   ['serve', (args) => runServe(args).then(() => undefined)],
   ['verify', runVerify],
+  ['backup', runBackupCommand],
+  ['restore', runRestoreCommand],
+  ['repair', runRepair],
+  ['inspect', runInspect],
+  ['export', runExport],
+  ['compact', runCompact],
 ])
 
 async function run(args: readonly string[]): Promise<void> {

@@ -14,6 +14,7 @@ export {
 } from './core/verify-findings.js'
 export * from './ports/event-log.js'
 export * from './ports/inspectable-log.js'
+export * from './ports/operable-log.js'
 export type { Peer } from './ports/peer.js'
 export { createSyncServer, type SyncServer, type SyncServerOptions } from './server.js'
 export { VERSION } from './version.js'

@@ -15,12 +15,12 @@ import { getPublicKey } from 'nostr-tools/pure'
 import { attachToHttpServer } from './adapters/attach.js'
 import { createHttpHandler, SYNC_PATH } from './adapters/http.js'
 import { createInfoDocument } from './adapters/info-document.js'
-import { openLevelLog } from './adapters/level/level-log.js'
 import { chooseVerifier, type VerifierChoice } from './adapters/verifiers/choose-verifier.js'
 import { type Compression, createWebSocketListener } from './adapters/ws-listener.js'
 import { parseConfig } from './config/check.js'
 import type { ServerConfig } from './config/schema.js'
 import { createRelay, type Relay } from './core/relay.js'
+import { openDataDirectory } from './data-directory.js'
 import type { EventLog } from './ports/event-log.js'
 import type { Metric } from './ports/metrics.js'
 import { VERSION } from './version.js'
@@ -126,7 +126,7 @@ export function createSyncServer(options: SyncServerOptions): SyncServer {
   }
 
   async function start(): Promise<void> {
-    const log = options.log ?? (await openLevelLog(config.data, logger))
+    const log = options.log ?? (await openDataDirectory(config.data, logger))
     try {
       const { verifier = 'auto' } = options
       const chosen = typeof verifier === 'string' ? await chooseVerifier(verifier, logger) : verifier

@@ -33,6 +33,8 @@ export const ERROR_CODES = {
   CONFIG_INVALID: { prefix: 'error', retryable: false },
   DATA_LOCKED: { prefix: 'error', retryable: true },
   DATA_FORMAT: { prefix: 'error', retryable: false },
+  DATA_DAMAGED: { prefix: 'error', retryable: false },
+  BACKUP_INVALID: { prefix: 'error', retryable: false },
   // A device
   CLIENT_CLOSED: { prefix: 'error', retryable: false },
   DATABASE_LOCKED: { prefix: 'error', retryable: true },

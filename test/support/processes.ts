@@ -100,6 +100,14 @@ export function spawnDevice(args: readonly string[]): ChildProcess {
   return child
 }
 
+/** Starts a command of the built server. */
+export function spawnServerCommand(...args: readonly string[]): ChildProcess {
+  const child = spawn(process.execPath, [SERVER_BIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  processes.add(child)
+  child.once('exit', () => processes.delete(child))
+  return child
+}
+
 /** Runs a command of the built server that ends by itself, whatever its exit code. */
 export function runServerCommand(
   ...args: readonly string[]

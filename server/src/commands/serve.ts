@@ -28,7 +28,16 @@ const help =
   () => `onyx-sync-server ${VERSION}: keeps and merges Yjs documents that travel as signed Nostr events
 
 Usage: onyx-sync-server [serve] [options]
-       onyx-sync-server verify [options]   check a database; see verify --help
+       onyx-sync-server COMMAND [options]
+
+Commands, each with help of its own, such as verify --help:
+  verify     check a database
+  backup     copy a database, also while a server runs on it
+  restore    make a database out of a backup
+  repair     save what can be read of damaged files
+  inspect    show what is in a database
+  export     write training data contributions
+  compact    give back the room of what was deleted
 
 Options. Each may also be set in a file (--config) or in the environment (--port as
 ONYX_SYNC_PORT, and so on). A flag wins over the environment, that over the file.

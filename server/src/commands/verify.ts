@@ -1,11 +1,11 @@
-import { parseArgs } from 'node:util'
 import { SyncError, silentLogger } from '@onyx-sync/shared'
 import { openLevelLog } from '../adapters/level/level-log.js'
 import { chooseVerifier } from '../adapters/verifiers/choose-verifier.js'
 import { verifyLog } from '../core/verify.js'
 import type { Fault } from '../core/verify-findings.js'
 import type { InspectableLog } from '../ports/inspectable-log.js'
-import { EXIT, UsageError } from './usage.js'
+import { runCommand } from './command.js'
+import { EXIT } from './usage.js'
 import { verifyToJson, verifyToText } from './verify-output.js'
 import { createProgressLine } from './verify-progress.js'
 
@@ -38,38 +38,17 @@ Examples:
 `
 
 /** Runs the subcommand. @returns the exit code */
-export async function runVerify(args: readonly string[]): Promise<number> {
-  const values = parse(args)
-  if (values.help === true) {
-    process.stdout.write(HELP)
-    return 0
-  }
-  const { data = './data', repair = false, json = false } = values
-  try {
-    return await verifyDirectory(data, repair, json)
-  } catch (error) {
-    if (json && error instanceof SyncError) {
-      process.stdout.write(`${JSON.stringify({ error: { code: error.code, message: error.message } })}\n`)
-    }
-    throw error
-  }
-}
-
-function parse(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      allowPositionals: false,
-      options: {
-        data: { type: 'string' },
-        repair: { type: 'boolean' },
-        json: { type: 'boolean' },
-        help: { type: 'boolean', short: 'h' },
-      },
-    }).values
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error), 'verify')
-  }
+export function runVerify(args: readonly string[]): Promise<number> {
+  const options = { data: { type: 'string' }, repair: { type: 'boolean' } } as const
+  return runCommand(
+    {
+      name: 'verify',
+      help: HELP,
+      options,
+      run: ({ data = './data', repair = false }, isJson) => verifyDirectory(data, repair, isJson),
+    },
+    args,
+  )
 }
 
 async function verifyDirectory(data: string, repair: boolean, isJson: boolean): Promise<number> {

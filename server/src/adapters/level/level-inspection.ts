@@ -13,18 +13,26 @@ import { paged } from './paging.js'
 
 type Database = Level<Uint8Array, Uint8Array>
 
+/** All entries of one index, now or as they were. */
+export async function* scanIndex<I extends LogIndex>(
+  db: Database,
+  index: I,
+  snapshot?: ReturnType<Database['snapshot']>,
+): AsyncGenerator<EntryOf<I> | UnreadableEntry> {
+  const range = { ...rangeOf.index(index), ...{ snapshot } }
+  for await (const [key, value] of paged<[Uint8Array, Uint8Array]>(db.iterator(range))) {
+    yield decodeEntry(index, key, value) ?? {
+      index: 'unreadable',
+      of: index,
+      key: Buffer.from(key).toString('hex'),
+    }
+  }
+}
+
 /** The reading half of {@link InspectableLog}. */
 export function createLevelInspection(db: Database): Pick<InspectableLog, 'scan' | 'hasEntries'> {
   return {
-    async *scan<I extends LogIndex>(index: I): AsyncGenerator<EntryOf<I> | UnreadableEntry> {
-      for await (const [key, value] of paged<[Uint8Array, Uint8Array]>(db.iterator(rangeOf.index(index)))) {
-        yield decodeEntry(index, key, value) ?? {
-          index: 'unreadable',
-          of: index,
-          key: Buffer.from(key).toString('hex'),
-        }
-      }
-    },
+    scan: (index) => scanIndex(db, index),
     async hasEntries(entries) {
       const raws = entries.map(encodeEntry)
       const found = await db.getMany(raws.map(({ key }) => key))

@@ -1,10 +1,10 @@
-import { existsSync, mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { join } from 'node:path'
-import { getOrCreate, isSummary, type Logger, SyncError, silentLogger, toSyncError } from '@onyx-sync/shared'
+import { getOrCreate, isSummary, type Logger, SyncError, silentLogger } from '@onyx-sync/shared'
 import { Level } from 'level'
-import type { Commit, DocumentRecord, Epoch, KeptSummary, PartGroup } from '../../ports/event-log.js'
-import type { InspectableLog } from '../../ports/inspectable-log.js'
+import type { Commit, DocumentRecord, KeptSummary, PartGroup } from '../../ports/event-log.js'
+import type { OperableLog } from '../../ports/operable-log.js'
 import {
   addressOfChange,
   addressOfRecordKey,
@@ -23,8 +23,10 @@ import {
   seqOfKey,
 } from './keys.js'
 import { lookUp, writeCommit } from './level-commit.js'
+import { checkFiles, openingError } from './level-files.js'
 import { createLevelInspection, writeMending } from './level-inspection.js'
 import { type Meta, readMeta } from './level-meta.js'
+import { createLevelOperations, type Place, readPlace } from './level-snapshot.js'
 import { paged } from './paging.js'
 
 /** Free space below which opening the database again is not tried: it writes up to a memtable (4 MiB) and more. */
@@ -41,21 +43,23 @@ export interface LevelLogOptions {
 /**
  * Opens the event log in `<directory>/log`, making both if they are missing (the data directory readable by
  * its owner only: it holds a secret key and people's chats). One process at a time. Throws `DATA_LOCKED` when
- * another has it open, `DATA_FORMAT` when a newer version wrote it, `STORE_FAILED` when it can't be opened,
- * `CONFIG_INVALID` when there is none and it must exist.
+ * another has it open, `DATA_FORMAT` when a newer version wrote it, `DATA_DAMAGED` when its files are, and then
+ * leaves them as they are, `STORE_FAILED` when it can't be opened, `CONFIG_INVALID` when the directory is none or
+ * can't be written, or there is no database and it must exist.
  */
 export async function openLevelLog(
   directory: string,
   logger: Logger = silentLogger,
   { mustExist = false }: LevelLogOptions = {},
-): Promise<InspectableLog> {
+): Promise<OperableLog> {
   const location = join(directory, 'log')
   // LevelDB would leave a directory behind before it finds that there is nothing in it.
-  if (mustExist && !existsSync(join(location, 'CURRENT'))) {
+  if (mustExist && (!existsSync(location) || readdirSync(location).length === 0)) {
     throw new SyncError('CONFIG_INVALID', `there is no database in ${directory}`)
   }
   let db: Database
   try {
+    checkFiles(directory)
     mkdirSync(directory, { recursive: true, mode: 0o700 })
     db = new Level(location, { keyEncoding: 'view', valueEncoding: 'view' })
     await db.open()
@@ -67,38 +71,12 @@ export async function openLevelLog(
     return createLevelLog(db, meta, await readPlace(db), logger)
   } catch (error) {
     await db.close()
-    throw toSyncError(error, 'STORE_FAILED', `the database in ${directory} can't be read`)
+    throw openingError(error, directory)
   }
 }
 
-function openingError(error: unknown, directory: string): SyncError {
-  const cause = (error as { cause?: { code?: string } }).cause
-  if (cause?.code === 'LEVEL_LOCKED') {
-    return new SyncError(
-      'DATA_LOCKED',
-      `${directory} is in use by another process: stop it, or choose another data directory`,
-      { cause: error },
-    )
-  }
-  return toSyncError(cause ?? error, 'STORE_FAILED', `cannot open ${directory}`)
-}
-
-/** How far the log is, and which epochs it went through. */
-interface Place {
-  readonly head: number
-  readonly epochs: readonly Epoch[]
-}
-
-async function readPlace(db: Database): Promise<Place> {
-  const [last] = await db.keys({ ...rangeOf.events(), reverse: true, limit: 1 }).all()
-  const epochs = await db.iterator(rangeOf.epochs()).all()
-  return {
-    head: last === undefined ? 0 : seqOfKey(last),
-    epochs: epochs.map(([key, id]) => ({ id: Buffer.from(id).toString('hex'), fromSeq: seqOfKey(key) })),
-  }
-}
-
-function createLevelLog(db: Database, meta: Meta, initial: Place, logger: Logger): InspectableLog {
+/** A log on an open database. */
+export function createLevelLog(db: Database, meta: Meta, initial: Place, logger: Logger): OperableLog {
   let { head, epochs } = initial
   let isSuspect = false
   let isClosed = false
@@ -192,6 +170,7 @@ function createLevelLog(db: Database, meta: Meta, initial: Place, logger: Logger
       return begin(write(commit))
     },
     ...createLevelInspection(db),
+    ...createLevelOperations(db),
     mend(mending) {
       if (isClosed) return Promise.reject(new SyncError('STORE_FAILED', 'the event log is closed'))
       return begin(heal().then(() => writeBatch((batch) => writeMending(mending, batch))))

@@ -6,6 +6,9 @@ import { decodeSeq, encodeSeq, keyOf } from './keys.js'
 /** Version of the layout that this code reads and writes. Version 1 was never released. */
 export const LEVEL_FORMAT_VERSION = 2
 
+/** Name of the mark of a restore that is not finished; its value is how far it has come. */
+export const RESTORING = 'restoring'
+
 type Database = Level<Uint8Array, Uint8Array>
 
 /** What a database says of itself. */
@@ -19,18 +22,18 @@ export interface Meta {
  * `STORE_FAILED` where there is none though it must exist.
  */
 export async function readMeta(db: Database, directory: string, mustExist: boolean): Promise<Meta> {
-  const [format, id, secretKey] = await db.getMany(['format', 'database-id', 'server-key'].map(keyOf.meta))
+  const names = ['format', 'database-id', 'server-key', RESTORING]
+  const [format, id, secretKey, restoring] = await db.getMany(names.map(keyOf.meta))
+  if (restoring !== undefined) {
+    throw new SyncError(
+      'DATA_FORMAT',
+      `${directory} holds a restore that is not finished: run onyx-sync-server restore again, which goes on with it, or remove the directory`,
+    )
+  }
   if (format === undefined || id === undefined || secretKey === undefined) {
     if (mustExist) throw new SyncError('STORE_FAILED', `the database in ${directory} lacks its own identity`)
     const meta = { databaseId: randomUUID(), serverSecretKey: new Uint8Array(randomBytes(32)) }
-    await db.batch(
-      [
-        { type: 'put', key: keyOf.meta('format'), value: encodeSeq(LEVEL_FORMAT_VERSION) },
-        { type: 'put', key: keyOf.meta('database-id'), value: Buffer.from(meta.databaseId, 'utf8') },
-        { type: 'put', key: keyOf.meta('server-key'), value: meta.serverSecretKey },
-      ],
-      { sync: true },
-    )
+    await writeMeta(db, meta)
     return meta
   }
   const version = decodeSeq(format)
@@ -47,4 +50,22 @@ export async function readMeta(db: Database, directory: string, mustExist: boole
     )
   }
   return { databaseId: Buffer.from(id).toString('utf8'), serverSecretKey: new Uint8Array(secretKey) }
+}
+
+/** Gives a database its identity, and whatever else belongs to it. Durable. */
+export async function writeMeta(
+  db: Database,
+  { databaseId, serverSecretKey }: Meta,
+  more: readonly (readonly [key: Uint8Array, value: Uint8Array])[] = [],
+): Promise<void> {
+  const entries: typeof more = [
+    [keyOf.meta('format'), encodeSeq(LEVEL_FORMAT_VERSION)],
+    [keyOf.meta('database-id'), Buffer.from(databaseId, 'utf8')],
+    [keyOf.meta('server-key'), serverSecretKey],
+    ...more,
+  ]
+  await db.batch(
+    entries.map(([key, value]) => ({ type: 'put', key, value })),
+    { sync: true },
+  )
 }
