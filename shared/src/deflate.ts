@@ -1,4 +1,4 @@
-import { deflateSync, Inflate } from 'fflate'
+import { deflateSync, Inflate, inflateSync } from 'fflate'
 import { SyncError } from './errors.js'
 
 /**
@@ -26,6 +26,15 @@ export function updateTooLarge(maxBytes: number): SyncError {
   return new SyncError('TOO_LARGE', `the update is larger than ${maxBytes} bytes: split the edit`)
 }
 
+/**
+ * What is inflated at once: DEFLATE makes at most a thousandfold of it, which is what an update may have. A
+ * stream of 160 KB for each event of a few hundred bytes would cost more than all else that is done with it.
+ */
+const AT_ONCE_BYTES = 8 * 1024
+/** Where it is inflated to. Whatever fills it is done again in steps. */
+const SCRATCH_BYTES = 256 * 1024
+let scratch: Uint8Array | undefined
+
 /** Small steps, so that a bomb is noticed after at most a thousandfold of one step. */
 const INFLATE_STEP_BYTES = 1024
 
@@ -34,6 +43,30 @@ const INFLATE_STEP_BYTES = 1024
  * what is no raw DEFLATE. Source: SPEC YJS5.
  */
 export function inflateBounded(deflated: Uint8Array, maxBytes: number): Uint8Array {
+  return inflateSmall(deflated, maxBytes) ?? inflateInSteps(deflated, maxBytes)
+}
+
+/** Undefined where there is much of it. */
+function inflateSmall(deflated: Uint8Array, maxBytes: number): Uint8Array | undefined {
+  // What is empty is no DEFLATE, which the steps find.
+  if (deflated.byteLength === 0 || deflated.byteLength > AT_ONCE_BYTES) return undefined
+  scratch ??= new Uint8Array(SCRATCH_BYTES)
+  let inflated: Uint8Array
+  try {
+    inflated = inflateSync(deflated, { out: scratch })
+  } catch (cause) {
+    throw notDeflate(cause)
+  }
+  if (inflated.byteLength === SCRATCH_BYTES) return undefined
+  if (inflated.byteLength > maxBytes) throw updateTooLarge(maxBytes)
+  return inflated.slice()
+}
+
+function notDeflate(cause: unknown): SyncError {
+  return new SyncError('UPDATE_INVALID', 'content is not raw DEFLATE, as its encoding tag says', { cause })
+}
+
+function inflateInSteps(deflated: Uint8Array, maxBytes: number): Uint8Array {
   const chunks: Uint8Array[] = []
   let total = 0
   const inflate = new Inflate((chunk) => {
@@ -50,7 +83,7 @@ export function inflateBounded(deflated: Uint8Array, maxBytes: number): Uint8Arr
     } while (offset < deflated.byteLength)
   } catch (cause) {
     if (cause instanceof SyncError) throw cause
-    throw new SyncError('UPDATE_INVALID', 'content is not raw DEFLATE, as its encoding tag says', { cause })
+    throw notDeflate(cause)
   }
   const inflated = new Uint8Array(total)
   let position = 0

@@ -1,3 +1,5 @@
+import type { MeasuredServerOptions } from './server-process.js'
+
 /** One line of a bench's result. */
 export interface Figure {
   readonly name: string
@@ -17,6 +19,8 @@ export interface BenchContext {
   readonly directory: string
   /** Says what is going on: one line, replaced by the next. */
   progress(text: string): void
+  /** How servers are started that are processes of their own. */
+  readonly serverOptions: Omit<MeasuredServerOptions, 'data'>
 }
 
 /** Something that is measured by one command. */
@@ -34,4 +38,9 @@ export function atMost(name: string, value: number, bound: number, unit: string)
 /** A figure that is only reported. */
 export function reported(name: string, value: number, unit: string): Figure {
   return { name, value, unit }
+}
+
+/** The value below which a part `p` of the values lies, which are sorted and not none. */
+export function percentile(sorted: readonly number[], p: number): number {
+  return sorted[Math.min(sorted.length - 1, Math.floor(p * sorted.length))] as number
 }

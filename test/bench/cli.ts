@@ -2,13 +2,16 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import type { Bench, Figure } from './bench.js'
+import type { Bench, BenchContext, Figure } from './bench.js'
+import { connections } from './connections.js'
+import { fanOut } from './fan-out.js'
+import { ingest } from './ingest.js'
 import { longChat } from './long-chat.js'
 import { newDevice } from './new-device.js'
 import { reconnect } from './reconnect.js'
 import { stream } from './stream.js'
 
-const BENCHES: readonly Bench[] = [reconnect, newDevice, longChat, stream]
+const BENCHES: readonly Bench[] = [reconnect, newDevice, longChat, stream, ingest, fanOut, connections]
 
 const HELP = `Measures onyx-sync. Nothing here is a test: figures depend on the machine.
 
@@ -31,10 +34,14 @@ function progress(text: string): void {
   if (isTerminal) process.stderr.write(`\r\x1b[2K${text}`)
 }
 
-async function runBench(bench: Bench, isQuick: boolean): Promise<readonly Figure[]> {
+async function runBench(
+  bench: Bench,
+  isQuick: boolean,
+  serverOptions: BenchContext['serverOptions'],
+): Promise<readonly Figure[]> {
   const directory = mkdtempSync(join(tmpdir(), 'onyx-sync-bench-'))
   try {
-    return await bench.run({ isQuick, directory, progress })
+    return await bench.run({ isQuick, directory, progress, serverOptions })
   } finally {
     progress('')
     rmSync(directory, { recursive: true, force: true })
@@ -51,7 +58,12 @@ function print({ name, value, unit, bound, ok }: Figure): void {
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { quick: { type: 'boolean' }, json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
+    options: {
+      quick: { type: 'boolean' },
+      json: { type: 'boolean' },
+      node: { type: 'string', multiple: true },
+      help: { type: 'boolean', short: 'h' },
+    },
   })
   if (values.help === true) {
     process.stdout.write(HELP)
@@ -63,10 +75,11 @@ async function main(): Promise<number> {
     return 2
   }
   const chosen = positionals.length === 0 ? BENCHES : BENCHES.filter(({ name }) => positionals.includes(name))
+  const serverOptions = { nodeArgs: values.node ?? [] }
   const results: Record<string, readonly Figure[]> = {}
   for (const bench of chosen) {
     if (values.json !== true) process.stdout.write(`${bench.name}: ${bench.summary}\n`)
-    const figures = await runBench(bench, values.quick === true)
+    const figures = await runBench(bench, values.quick === true, serverOptions)
     results[bench.name] = figures
     if (values.json !== true) figures.forEach(print)
   }

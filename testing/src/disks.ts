@@ -180,7 +180,7 @@ export function createServerDisk(clock: VirtualClock, random: SeededRandom, sync
         has: alive((ids) => log.has(ids)),
         documents: alive((addresses) => log.documents(addresses)),
         commit: alive((commit) => writer.write(() => apply(commit))),
-        writers: alive((address, clientIds) => log.writers(address, clientIds)),
+        writers: alive((clients) => log.writers(clients)),
         heldParts: alive((group) => log.heldParts(group)),
         heldGroups: alive((author) => log.heldGroups(author)),
         allDocuments: () => log.allDocuments(),

@@ -108,9 +108,9 @@ export function createMemoryLog(options: MemoryLogOptions = {}): InspectableLog 
       await Promise.resolve()
       apply(commit)
     },
-    async writers(address, clientIds) {
+    async writers(clients) {
       assertOpen()
-      return clientIds.map((clientId) => writers.get(`${clientId} ${address}`))
+      return clients.map(({ address, clientId }) => writers.get(`${clientId} ${address}`))
     },
     async heldParts(group) {
       assertOpen()

@@ -86,10 +86,10 @@ export function createWebSocketListener(options: WebSocketListenerOptions): WebS
     pingTimer = clock.setTimeout(pingAll, PING_INTERVAL_MS)
   }
 
-  function connect(socket: WebSocket): void {
+  function connect(socket: WebSocket, stream: Duplex): void {
     const connection: Connection = { socket, isAlive: true }
     connections.add(connection)
-    const peer = createPeer(socket, limits, clock)
+    const peer = createPeer(socket, stream, limits, clock)
     // Before the session says anything: an error event without a listener would end the process.
     socket.on('error', (error) => logger.debug('a connection failed', { error: String(error) }))
     const handler = options.accept(peer)
@@ -118,7 +118,7 @@ export function createWebSocketListener(options: WebSocketListenerOptions): WebS
         refuseUpgrade(socket, '503 Service Unavailable', 'the server is going down')
         return
       }
-      server.handleUpgrade(request, socket, head, connect)
+      server.handleUpgrade(request, socket, head, (webSocket) => connect(webSocket, socket))
     },
 
     async close() {
@@ -148,8 +148,22 @@ export function refuseUpgrade(socket: Duplex, status: string, text: string): voi
   )
 }
 
-function createPeer(socket: WebSocket, limits: Limits, clock: Clock): Peer {
+/** @param stream what the WebSocket writes to */
+function createPeer(socket: WebSocket, stream: Duplex, limits: Limits, clock: Clock): Peer {
   let waiting: (() => void)[] = []
+  let isGathering = false
+
+  /** What one tick says, such as the answers to all events of one commit, goes out in one write. */
+  function gather(): void {
+    if (isGathering) return
+    isGathering = true
+    stream.cork()
+    process.nextTick(() => {
+      isGathering = false
+      stream.uncork()
+    })
+  }
+
   const isOpen = (): boolean => socket.readyState === socket.OPEN
 
   function wake(): void {
@@ -163,6 +177,7 @@ function createPeer(socket: WebSocket, limits: Limits, clock: Clock): Peer {
   return {
     send(text) {
       if (!isOpen()) return
+      gather()
       socket.send(text, wake)
       if (socket.bufferedAmount <= limits.maxQueuedBytes) return
       socket.close(CLOSE_TRY_AGAIN_LATER, 'too slow; come back with your cursor')

@@ -18,8 +18,8 @@ Usage: onyx-sync-server verify [options]
 
 Checks the signature of every event, that every index is what the events give, and that
 the merged states kept beside the log are, to the byte, those that the events give.
-The server must not be running on it. Without the system library libsecp256k1 it takes
-from half a second to two for a thousand events.
+The server must not be running on it. It takes up to two seconds for a thousand events where
+the system has no libsecp256k1, and a fraction of that where it has.
 
   --data DIR    directory of the database (default ./data)
   --repair      mend what follows from the events: indexes, counts, merged states.

@@ -47,17 +47,15 @@ export async function createDraft(
     for (const id of content.clientIds) ids.add(id)
   }
   const known: Known = { records: new Map(), writers: new Map() }
-  for (const record of await log.documents([...idsByAddress.keys()])) {
-    if (record !== undefined) known.records.set(record.address, record)
-  }
-  await Promise.all(
-    [...idsByAddress].map(async ([address, ids]) => {
-      const list = [...ids]
-      for (const [index, pubkey] of (await log.writers(address, list)).entries()) {
-        if (pubkey !== undefined) known.writers.set(`${list[index]} ${address}`, pubkey)
-      }
-    }),
+  const clients = [...idsByAddress].flatMap(([address, ids]) =>
+    [...ids].map((clientId) => ({ address, clientId })),
   )
+  const [found, owners] = await Promise.all([log.documents([...idsByAddress.keys()]), log.writers(clients)])
+  for (const record of found) if (record !== undefined) known.records.set(record.address, record)
+  for (const [index, { address, clientId }] of clients.entries()) {
+    const pubkey = owners[index]
+    if (pubkey !== undefined) known.writers.set(`${clientId} ${address}`, pubkey)
+  }
   return assemble(log.head, known, checkpoints, createHeldParts(log, maxHeldBytes))
 }
 

@@ -57,7 +57,8 @@ export function createWriterCheck(check: Findings, address: string, before: Y.Do
     async learn(clientIds) {
       const unknown = [...new Set(clientIds)].filter((clientId) => !writers.has(clientId))
       if (unknown.length === 0) return
-      for (const [index, pubkey] of (await check.log.writers(address, unknown)).entries()) {
+      const clients = unknown.map((clientId) => ({ address, clientId }))
+      for (const [index, pubkey] of (await check.log.writers(clients)).entries()) {
         writers.set(unknown[index] as number, pubkey)
       }
     },

@@ -172,8 +172,8 @@ export interface EventLog {
   /** Resolves when everything would survive a power cut (fsync). On rejection nothing of it is visible. */
   commit(commit: Commit): Promise<void>
 
-  /** Whom client ids belong to in a document, in the order asked for; undefined where nobody is known. */
-  writers(address: string, clientIds: readonly number[]): Promise<(string | undefined)[]>
+  /** Whom client ids of documents belong to, in the order asked for; undefined where nobody is known. */
+  writers(clients: readonly Omit<Writer, 'pubkey'>[]): Promise<(string | undefined)[]>
   /** The parts that are held of a group, by ascending index. */
   heldParts(group: PartGroup): Promise<HeldPart[]>
   /** All groups of an author of which parts are held, with the bytes of their JSON; in no order. */

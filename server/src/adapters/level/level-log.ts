@@ -175,8 +175,9 @@ export function createLevelLog(db: Database, meta: Meta, initial: Place, logger:
       if (isClosed) return Promise.reject(new SyncError('STORE_FAILED', 'the event log is closed'))
       return begin(heal().then(() => writeBatch((batch) => writeMending(mending, batch))))
     },
-    async writers(address, clientIds) {
-      const values = await db.getMany(clientIds.map((clientId) => keyOf.writer(address, clientId)))
+    async writers(clients) {
+      const keys = clients.map(({ address, clientId }) => keyOf.writer(address, clientId))
+      const values = await db.getMany(keys)
       return values.map((value) => (value === undefined ? undefined : decodeHex(value)))
     },
     async heldParts({ author, address, group }) {

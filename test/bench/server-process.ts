@@ -1,0 +1,70 @@
+import { spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+/** Where the built command is, from `test/bench/dist`. */
+const SERVER_BIN = fileURLToPath(new URL('../../../server/bin/onyx-sync-server.js', import.meta.url))
+/** Linux counts processor time in hundredths of a second. */
+const TICKS_PER_SECOND = 100
+const PAGE_BYTES = 4096
+
+/** A server that is measured: a process of its own, looked at from outside. */
+export interface MeasuredServer {
+  readonly url: string
+  /** Processor time it has used, all threads, seconds. */
+  cpuSeconds(): number
+  /** Memory it holds, bytes. */
+  residentBytes(): number
+  /** Ends it and waits. */
+  stop(): Promise<void>
+}
+
+/** How to start the built server. */
+export interface MeasuredServerOptions {
+  readonly data: string
+  /** Options of the command. */
+  readonly args?: readonly string[]
+  /** Options of Node. */
+  readonly nodeArgs?: readonly string[]
+}
+
+/** Starts the built server on a free port of 127.0.0.1 and waits until it is ready. Needs Linux' `/proc`. */
+export function startMeasuredServer(options: MeasuredServerOptions): Promise<MeasuredServer> {
+  const { data, args = [], nodeArgs = [] } = options
+  const command = [...nodeArgs, SERVER_BIN, '--data', data, '--port', '0', ...args]
+  const child = spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'pipe'] })
+  const { pid } = child
+  let output = ''
+  const ended = new Promise<void>((resolve) => child.once('close', () => resolve()))
+  const stop = () => {
+    child.kill('SIGTERM')
+    return ended
+  }
+  return new Promise((resolve, reject) => {
+    child.stderr.on('data', (chunk) => {
+      output += chunk
+    })
+    child.stdout.on('data', (chunk) => {
+      output += chunk
+      const url = /listening on (ws:\S+)\n/.exec(output)?.[1]
+      if (url === undefined) return
+      resolve({
+        url,
+        cpuSeconds: () => cpuSecondsOf(pid as number),
+        residentBytes: () => Number(readProc(pid as number, 'statm').split(' ')[1]) * PAGE_BYTES,
+        stop,
+      })
+    })
+    void ended.then(() => reject(new Error(`the server ended: ${output}`)))
+  })
+}
+
+function cpuSecondsOf(pid: number): number {
+  // Behind the name, which may hold anything, come state, …; user and system time are the 12th and 13th.
+  const fields = readProc(pid, 'stat').split(') ')[1]?.split(' ') ?? []
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND
+}
+
+function readProc(pid: number, name: string): string {
+  return readFileSync(`/proc/${pid}/${name}`, 'utf8')
+}
