@@ -19,10 +19,10 @@ import { chooseVerifier, type VerifierChoice } from './adapters/verifiers/choose
 import { type Compression, createWebSocketListener } from './adapters/ws-listener.js'
 import { parseConfig } from './config/check.js'
 import type { ServerConfig } from './config/schema.js'
-import { createRelay, type Relay } from './core/relay.js'
+import { createRelay } from './core/relay.js'
 import { openDataDirectory } from './data-directory.js'
+import { createServerMetrics } from './metrics.js'
 import type { EventLog } from './ports/event-log.js'
-import type { Metric } from './ports/metrics.js'
 import { VERSION } from './version.js'
 
 /** How to run a server. Everything has a default but the place of the data. */
@@ -207,6 +207,7 @@ function assemble(
   const random = options.random ?? systemRandom
   const { limits } = config
   const relay = createRelay({ log, verifier, limits, clock, random, logger, relayUrls })
+  const metrics = createServerMetrics(relay, log, verifier)
   let isClosing = false
   const listener = createWebSocketListener({
     limits,
@@ -214,6 +215,7 @@ function assemble(
     logger,
     compression: config.compression,
     accept: relay.connect,
+    onSlowReader: metrics.slowReader,
   })
   const info = createInfoDocument({
     version: VERSION,
@@ -227,7 +229,7 @@ function assemble(
     isShared: options.server !== undefined,
     handleRequest: createHttpHandler({
       info: () => info,
-      metrics: () => toMetrics(relay, log, verifier),
+      metrics: metrics.collect,
       isReady: () => !isClosing,
       publicUrl: () => relayUrls()[0] as string,
     }),
@@ -239,6 +241,7 @@ function assemble(
       isClosing = true
       await relay.stop()
       await listener.close()
+      metrics.close()
       detach()
     },
   }
@@ -264,35 +267,4 @@ function listenOn(server: HttpServer, host: string, port: number, logger: Logger
 function closeHttpServer(server: HttpServer): Promise<void> {
   // "Not running" is what was wanted.
   return new Promise((resolve) => server.close(() => resolve()))
-}
-
-function toMetrics({ counters, states }: Relay, log: EventLog, verifier: EventVerifier): Metric[] {
-  const gauge = (name: string, help: string, value: number): Metric => ({
-    name: `onyx_sync_${name}`,
-    help,
-    type: 'gauge',
-    value,
-  })
-  const counter = (name: string, help: string, value: number): Metric => ({
-    ...gauge(`${name}_total`, help, value),
-    type: 'counter',
-  })
-  return [
-    {
-      ...gauge('verifier_info', 'What checks signatures, by name; always 1.', 1),
-      labels: { name: verifier.name },
-    },
-    gauge('connections', 'WebSocket connections open now.', counters.connections),
-    gauge('subscriptions', 'Subscriptions open now.', counters.subscriptions),
-    gauge('log_head', 'Position of the newest durable event.', log.head),
-    gauge('merged_state_bytes', 'Memory of merged documents kept loaded, by estimate.', states.hotBytes),
-    gauge('resident_memory_bytes', 'Memory of the process.', process.memoryUsage.rss()),
-    counter('events_stored', 'Events stored since the start.', counters.eventsStored),
-    counter('events_duplicate', 'Events answered as already known.', counters.eventsDuplicate),
-    counter('events_refused', 'Events refused.', counters.eventsRefused),
-    counter('events_sent', 'Events sent to subscriptions.', counters.eventsSent),
-    counter('states_sent', 'State events sent in place of events.', counters.statesSent),
-    counter('summaries_sent', 'Summaries of documents sent.', counters.summariesSent),
-    counter('commits_failed', 'Writes to the log that failed.', counters.commitsFailed),
-  ]
 }

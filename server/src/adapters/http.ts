@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Metric } from '../ports/metrics.js'
+import { formatMetrics } from './metrics-text.js'
 
 /** The one path on which WebSockets are accepted and the NIP-11 document is served. */
 export const SYNC_PATH = '/sync'
@@ -8,7 +9,7 @@ export const SYNC_PATH = '/sync'
 export interface HttpHandlerOptions {
   /** The NIP-11 document. */
   info(): Record<string, unknown>
-  metrics(): readonly Metric[]
+  metrics(): Promise<readonly Metric[]>
   /** Whether events can be taken now. */
   isReady(): boolean
   /** Shown on the plain page. */
@@ -40,8 +41,7 @@ export function createHttpHandler(options: HttpHandlerOptions): Handler {
     '/healthz': (_, response) => sendText(response, 200, 'ok\n'),
     '/readyz': (_, response) =>
       options.isReady() ? sendText(response, 200, 'ready\n') : sendText(response, 503, 'not ready\n'),
-    '/metrics': (_, response) =>
-      sendText(response, 200, formatMetrics(options.metrics()), 'text/plain; version=0.0.4'),
+    '/metrics': (_, response) => serveMetrics(response, options),
   }
   return (request, response) => {
     const path = requestPath(request)
@@ -57,6 +57,13 @@ export function createHttpHandler(options: HttpHandlerOptions): Handler {
       handler(request, response)
     }
   }
+}
+
+function serveMetrics(response: ServerResponse, options: HttpHandlerOptions): void {
+  options.metrics().then(
+    (metrics) => sendText(response, 200, formatMetrics(metrics), 'text/plain; version=0.0.4'),
+    () => sendText(response, 500, 'the metrics could not be read\n'),
+  )
 }
 
 function serveSync(request: IncomingMessage, response: ServerResponse, options: HttpHandlerOptions): void {
@@ -84,24 +91,6 @@ function sendText(response: ServerResponse, status: number, text: string, type =
   })
   // Node leaves the body out by itself where the request was a HEAD.
   response.end(text)
-}
-
-/** Prometheus' text format, version 0.0.4. */
-function formatMetrics(metrics: readonly Metric[]): string {
-  return metrics
-    .map(
-      ({ name, help, type, value, labels = {} }) =>
-        `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${name}${formatLabels(labels)} ${Number.isFinite(value) ? value : 'NaN'}\n`,
-    )
-    .join('')
-}
-
-function formatLabels(labels: Readonly<Record<string, string>>): string {
-  const list = Object.entries(labels).map(([name, value]) => {
-    const escaped = value.replace(/\\/g, '\\\\').replace(/"/g, '\\"').replace(/\n/g, '\\n')
-    return `${name}="${escaped}"`
-  })
-  return list.length === 0 ? '' : `{${list.join(',')}}`
 }
 
 function plainPage(publicUrl: string): string {

@@ -26,6 +26,8 @@ export interface WebSocketListenerOptions {
   readonly logger: Logger
   /** @default 'large' */
   readonly compression?: Compression | undefined
+  /** Called when a peer is cut off because it reads too slowly. */
+  onSlowReader?(): void
   /** Called for every new connection. */
   accept(peer: Peer): SocketHandler
 }
@@ -89,7 +91,7 @@ export function createWebSocketListener(options: WebSocketListenerOptions): WebS
   function connect(socket: WebSocket, stream: Duplex): void {
     const connection: Connection = { socket, isAlive: true }
     connections.add(connection)
-    const peer = createPeer(socket, stream, limits, clock)
+    const peer = createPeer(socket, stream, limits, clock, () => options.onSlowReader?.())
     // Before the session says anything: an error event without a listener would end the process.
     socket.on('error', (error) => logger.debug('a connection failed', { error: String(error) }))
     const handler = options.accept(peer)
@@ -149,7 +151,13 @@ export function refuseUpgrade(socket: Duplex, status: string, text: string): voi
 }
 
 /** @param stream what the WebSocket writes to */
-function createPeer(socket: WebSocket, stream: Duplex, limits: Limits, clock: Clock): Peer {
+function createPeer(
+  socket: WebSocket,
+  stream: Duplex,
+  limits: Limits,
+  clock: Clock,
+  onSlowReader: () => void,
+): Peer {
   let waiting: (() => void)[] = []
   let isGathering = false
 
@@ -180,6 +188,7 @@ function createPeer(socket: WebSocket, stream: Duplex, limits: Limits, clock: Cl
       gather()
       socket.send(text, wake)
       if (socket.bufferedAmount <= limits.maxQueuedBytes) return
+      onSlowReader()
       socket.close(CLOSE_TRY_AGAIN_LATER, 'too slow; come back with your cursor')
       // The close frame waits behind all that is queued; a peer that reads nothing would never get there.
       const cut = clock.setTimeout(() => socket.terminate(), CLOSE_GRACE_MS)

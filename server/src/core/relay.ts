@@ -16,6 +16,7 @@ import { createCheckpoints } from './checkpoints.js'
 import { type Counters, createCounters } from './counters.js'
 import { createHub, type Hub } from './hub.js'
 import { createIngest } from './ingest.js'
+import { createMeasures, type Measures } from './measures.js'
 import { createMergedStates, type MergedStates } from './merged-state.js'
 import { createPresence } from './presence.js'
 import { createSession, type Session } from './session.js'
@@ -46,6 +47,7 @@ export interface RelayOptions {
 /** The server without its sockets and its HTTP: connections in, events on disk, events out. */
 export interface Relay {
   readonly counters: Counters
+  readonly measures: Measures
   /** Documents as their logs have them. */
   readonly states: MergedStates
   /** Serves one connection. */
@@ -56,13 +58,14 @@ export interface Relay {
 
 export function createRelay(options: RelayOptions): Relay {
   const counters = createCounters()
+  const measures = createMeasures()
   const hub = options.hub ?? createHub(options.logger)
   const { log, logger } = options
   const states = createMergedStates({ log, logger })
   const sign = options.sign ?? signerOf(log)
   const presence = createPresence({ ...options, counters, sign })
   const ingest = createIngest({
-    log,
+    log: measures.log(log),
     logger,
     maxHeldBytes: options.limits.maxHeldBytes,
     checkpoints: createCheckpoints({ ...options, states }),
@@ -77,7 +80,9 @@ export function createRelay(options: RelayOptions): Relay {
   const summaries = createSummaries({ ...options, states, signEvent: sign })
   const context = {
     ...options,
-    ingest,
+    verifier: measures.verifier(options.verifier),
+    measures,
+    ingest: measures.ingest(ingest),
     states,
     stateSigner,
     summaries,
@@ -88,8 +93,9 @@ export function createRelay(options: RelayOptions): Relay {
   }
   return {
     counters,
+    measures,
     states,
-    connect: (peer) => createSession(peer, context),
+    connect: (peer) => createSession(measures.peer(peer), context),
     stop() {
       presence.stop()
       return ingest.stop()

@@ -105,6 +105,9 @@ function takeLine(text: string, batch: Batch, { verifier, onRefused }: RestoreOp
       batch.refused++
       onRefused({ seq: line.seq, message: (error as Error).message })
     }
+  } else if ('damaged' in line) {
+    batch.refused++
+    onRefused({ seq: line.seq, message: 'it was damaged when it was backed up' })
   } else if ('entry' in line) batch.entries.push(...entriesOfCopied(line.entry, verifier))
   else if ('feed' in line) {
     const { reader } = line.feed

@@ -23,6 +23,7 @@ import type { Counters } from './counters.js'
 import { createCursorCodec } from './cursor.js'
 import type { Hub } from './hub.js'
 import type { Ingest } from './ingest.js'
+import { type Measures, secondsNow } from './measures.js'
 import type { MergedStates } from './merged-state.js'
 import { createNegentropy } from './negentropy.js'
 import type { Presence } from './presence.js'
@@ -49,6 +50,7 @@ export interface SessionContext {
   readonly random: Random
   readonly logger: Logger
   readonly counters: Counters
+  readonly measures: Measures
   /** Public URLs of this server, any of which an AUTH event may name. */
   relayUrls(): readonly string[]
 }
@@ -147,7 +149,10 @@ export function createSession(peer: Peer, context: SessionContext): Session {
 
   /** An error as the other end may see it; the details of our own faults go to the log only. */
   function report(error: unknown): SyncError {
-    if (error instanceof SyncError) return error
+    if (error instanceof SyncError) {
+      context.measures.refused(error)
+      return error
+    }
     logger.error('a handler failed', { error: error instanceof Error ? String(error.stack) : String(error) })
     return new SyncError('INTERNAL', 'the server failed to handle this', { cause: error })
   }
@@ -164,6 +169,7 @@ export function createSession(peer: Peer, context: SessionContext): Session {
       throw new SyncError('AUTH_INVALID', `at most ${limits.maxKeysPerConnection} keys per connection`)
     }
     keys.add(key)
+    context.measures.loggedIn()
     clock.clearTimeout(authTimer)
     peer.send(encodeRelay.ok(event.id, true, ''))
   }
@@ -226,6 +232,7 @@ export function createSession(peer: Peer, context: SessionContext): Session {
     const filters = parseFilters(values)
     checkSlots()
     const sortedKeys = [...keys].sort()
+    const startedAt = secondsNow()
     const sync = syncOptions(filters, sortedKeys)
     const base = { id: subscriptionId, filters, keys: sortedKeys, log, hub: context.hub, peer, counters }
     let subscription: Subscription
@@ -248,7 +255,10 @@ export function createSession(peer: Peer, context: SessionContext): Session {
       const stored = createSubscription({
         ...{ ...base, ...sync, states, stateSigner, logger, onFailed },
         minStateEvents: context.minStateEvents ?? MIN_STATE_EVENTS,
-        onEose: watch.eoseSaid,
+        onEose() {
+          context.measures.catchUpSeconds.observe(secondsNow() - startedAt)
+          watch.eoseSaid()
+        },
       })
       subscription = {
         close() {
