@@ -19,6 +19,7 @@ import { checkBatching, checkHeartbeat, checkRandom, checkUrl } from './client-o
 import { createBodyLoader } from './core/body-loader.js'
 import { createChatList, META_LIST_CURSOR } from './core/chat-list.js'
 import { type Checkpointer, createCheckpointer } from './core/checkpointer.js'
+import { createDocumentLog } from './core/document-log.js'
 import { createDocuments, type Documents } from './core/documents.js'
 import { checkHoldChoice, readHoldChoice } from './core/hold-choice.js'
 import type { Scope } from './core/hold-filters.js'
@@ -390,6 +391,7 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
     ...{ pubkey, deviceId, streams, store, feed, local, clock, random },
     documents: bodies,
     evict: (address) => (holding as Holding).evict(address),
+    loadLog: createDocumentLog({ verifier, limits, clock, logger, session: () => session }),
   })
   const settings = createSettings({ pubkey, documents, store, feed, random })
 

@@ -35,6 +35,7 @@ export type {
   SearchResult,
 } from './model/chats-api.js'
 export { exportToJson, exportToMarkdown } from './model/export-chats.js'
+export type { ChatHistory, HistoryChange, HistoryEntry } from './model/history.js'
 export type { ImportReport } from './model/import/import-chats.js'
 export type {
   ImportedChat,

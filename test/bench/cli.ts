@@ -3,6 +3,7 @@ import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Bench, BenchContext, Figure } from './bench.js'
+import { chatSize } from './chat-size.js'
 import { connections } from './connections.js'
 import { fanOut } from './fan-out.js'
 import { ingest } from './ingest.js'
@@ -11,7 +12,16 @@ import { newDevice } from './new-device.js'
 import { reconnect } from './reconnect.js'
 import { stream } from './stream.js'
 
-const BENCHES: readonly Bench[] = [reconnect, newDevice, longChat, stream, ingest, fanOut, connections]
+const BENCHES: readonly Bench[] = [
+  reconnect,
+  newDevice,
+  longChat,
+  chatSize,
+  stream,
+  ingest,
+  fanOut,
+  connections,
+]
 
 const HELP = `Measures onyx-sync. Nothing here is a test: figures depend on the machine.
 

@@ -62,8 +62,6 @@ describe('the terminal device', () => {
     const out = join(directory, 'chats.json')
     expect(await phone('export', '--out', out)).toMatchObject({ chats: 1 })
     expect(statSync(out).mode & 0o777).toBe(0o600)
-    const markdown = await runDevice('export', '--format', 'markdown', '--db', join(directory, 'phone.db'))
-    expect(markdown.stdout).toContain('Rain in Oslo?')
     const tablet = terminalDevice(join(directory, 'tablet.db'))
     await tablet('init')
     expect(await tablet('import', out)).toEqual({ source: 'onyx-sync', ...counts })
@@ -72,10 +70,7 @@ describe('the terminal device', () => {
     expect(await real('move-from', join(directory, 'phone.db'))).toMatchObject({ chats: 1, left: [] })
     expect(await real('rebuild')).toEqual({ documents: 2 })
     expect(await real('chat', 'search', 'rain')).toMatchObject({ messages: [{ message: { id: 'm1' } }] })
-    const wrong = await runDevice('import', file, '--db', join(directory, 'phone.db'))
-    expect(wrong).toMatchObject({ code: 1 })
-    expect(wrong.stderr).toContain('JSON')
-  })
+  }, 90_000)
 
   it('[CLI3] says what is wrong, how to mend it, and exits with 1', async () => {
     const db = join(temporaryDirectory(), 'phone.db')

@@ -91,6 +91,40 @@ export function appendMessage(doc: Y.Doc, input: NewMessage, isNewId: boolean): 
   return map
 }
 
+/**
+ * Puts a message back that was deleted, behind the one that stood before it, or at the end where that is gone too. One of
+ * that id that is there stays as it is.
+ */
+export function restoreMessage(doc: Y.Doc, message: Message, previousId: string | undefined): Message {
+  const messages = doc.getArray<unknown>('messages')
+  const existing = findMessage(messages, message.id)
+  if (existing !== undefined) return messageToJson(existing)
+  const {
+    id,
+    role,
+    content,
+    createdAt,
+    status,
+    device,
+    editedAt,
+    reasoning,
+    tools,
+    isPartial: _,
+    ...fields
+  } = message
+  const map = createMessageMap({
+    ...{ id, role, content, createdAt, device: device ?? '' },
+    status: status === 'streaming' ? 'aborted' : status,
+    ...(reasoning === undefined ? {} : { reasoning }),
+    fields: fields as Record<string, JsonValue>,
+  })
+  if (editedAt !== undefined) map.set('editedAt', editedAt)
+  const previous = messages.toArray().findIndex((item) => itemId(item) === previousId)
+  messages.insert(previousId === undefined ? 0 : previous < 0 ? messages.length : previous + 1, [map])
+  for (const call of tools ?? []) writeToolCall(map, call)
+  return messageToJson(map)
+}
+
 /** Replaces a message's text by what differs. */
 export function editMessage(doc: Y.Doc, id: string, content: string, now: number): Message {
   const map = requireMessage(doc, id)

@@ -2,6 +2,7 @@ import type { Chat } from './chat.js'
 import type { MessageFields } from './chat-edits.js'
 import type { ChatListOptions } from './chat-list-view.js'
 import type { ChatSummary } from './chat-summary.js'
+import type { ChatHistory } from './history.js'
 import type { JsonValue } from './json.js'
 import type { Message } from './message.js'
 import type { MessagesOptions, MessagesView } from './message-window.js'
@@ -96,6 +97,17 @@ export interface Chats {
   deleteMessage(chat: string, messageId: string): Promise<void>
   /** Deletes all messages that are there now. */
   clear(chat: string): Promise<void>
+
+  /**
+   * Who changed what when, from the signed log that the server has: of what checkpoints have taken the place of, only the
+   * outcome is left. Needs a connection: `CONNECTION_FAILED` without one, `RELAY_UNSUITABLE` at a plain relay.
+   */
+  history(chat: string): Promise<ChatHistory>
+  /**
+   * Puts a message back that was deleted, as a change of the chat's history has it, at its place. The same id is the same
+   * message: one that is there already stays as it is.
+   */
+  restoreMessage(chat: string, message: Message, previousId?: string): Promise<Message>
 
   rename(chat: string, title: string): Promise<void>
   /** A title that a program made up: it never replaces one that the user gave. */

@@ -10,7 +10,8 @@ import {
   type Random,
   SyncError,
 } from '@onyx-sync/shared'
-import type * as Y from 'yjs'
+import * as Y from 'yjs'
+import type { LoggedEdit } from '../core/document-log.js'
 import type { Documents } from '../core/documents.js'
 import type { SyncStore } from '../ports/store.js'
 import { createChat, sendMessage } from './chat.js'
@@ -20,6 +21,7 @@ import {
   editMessage,
   renameChat,
   requireMessage,
+  restoreMessage,
   setMetadata,
   setToolCall,
   updateMessage,
@@ -27,6 +29,7 @@ import {
 import { createChatListView } from './chat-list-view.js'
 import { type ChatSummary, emptySummary, rowToSummary } from './chat-summary.js'
 import type { Chats } from './chats-api.js'
+import { createHistory } from './history.js'
 import { createId } from './ids.js'
 import type { LocalState } from './local-state.js'
 import { messageToJson, readMessages } from './message.js'
@@ -48,6 +51,8 @@ export interface ChatsOptions {
   readonly clock: Clock
   readonly random: Random
   evict(address: string): Promise<void>
+  /** The signed log of a document, from the server. */
+  loadLog(address: DocumentAddress): Promise<readonly LoggedEdit[]>
 }
 
 export function createChats(options: ChatsOptions): Chats {
@@ -165,6 +170,14 @@ export function createChats(options: ChatsOptions): Chats {
     setTool: (chat, messageId, call) => edit(chat, (doc) => setToolCall(doc, messageId, call)),
     deleteMessage: (chat, messageId) => edit(chat, (doc) => deleteMessage(doc, messageId)),
     clear: (chat) => edit(chat, clearMessages),
+    async history(chat) {
+      const address = resolve(chat)
+      const edits = await options.loadLog(address)
+      const state = await documents.read(formatAddress(address), (doc) => Y.encodeStateAsUpdate(doc))
+      return createHistory({ edits, state, pubkey, now: clock.now() })
+    },
+    restoreMessage: (chat, message, previousId) =>
+      edit(chat, (doc) => restoreMessage(doc, message, previousId)),
     rename: (chat, title) => edit(chat, (doc) => renameChat(doc, title, 'user')),
     suggestTitle: (chat, title) => edit(chat, (doc) => renameChat(doc, title, 'auto')),
     setModel: (chat, model) => edit(chat, (doc) => setMetadata(doc, { model })),
