@@ -7,7 +7,11 @@ import type { NostrEvent } from '@onyx-sync/shared'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { openSqlite } from '../../client/src/adapters/node/better-sqlite.js'
 
-/** A relay that somebody else has made, from npm: of each address it keeps the newest event. */
+/**
+ * A relay that somebody else has made, from npm: of each address it keeps the newest event. It uses
+ * `@noble/hashes` 1 without saying so, and finds it only while npm puts that beside it, which it does because
+ * `@noble/curves` 2 is a dependency of the root.
+ */
 export interface RealRelay {
   readonly url: string
   readonly port: number
