@@ -19,6 +19,7 @@ import { checkBatching, checkHeartbeat, checkRandom, checkUrl } from './client-o
 import { createBodyLoader } from './core/body-loader.js'
 import { createChatList, META_LIST_CURSOR } from './core/chat-list.js'
 import { type Checkpointer, createCheckpointer } from './core/checkpointer.js'
+import { createDeletions, type Deletions, isDeleted } from './core/deletions.js'
 import { createDocumentLog } from './core/document-log.js'
 import { createDocuments, type Documents } from './core/documents.js'
 import { checkHoldChoice, readHoldChoice } from './core/hold-choice.js'
@@ -94,6 +95,7 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
   let holding: Holding | undefined
   let checkpointer: Checkpointer | undefined
   let local: LocalState | undefined
+  let deletions: Deletions | undefined
 
   function noteProblem(error: unknown): void {
     const { code, message } = toSyncError(error, 'STORE_FAILED')
@@ -122,6 +124,7 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
       if (localProblem?.code === 'STORE_FAILED') localProblem = undefined
       outbox?.added(outboxPut)
       feed.publish(rows)
+      deletions?.tidy()
       changed()
     },
     onFailed: noteProblem,
@@ -187,10 +190,15 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
     })
   }
 
+  deletions = createDeletions({
+    ...{ pubkey, documents, store, outbox, logger },
+    verify: (event) => verifier.verify(event),
+  })
   const inbox: Inbox = createInbox({
     pubkey,
     documents,
     outbox,
+    deletions,
     verifier,
     clock,
     logger,
@@ -335,7 +343,7 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
       retryAtMs: connection?.retryAtMs,
       mode: connection?.mode,
       cursor: inbox.cursor,
-      documents: documents.list().length,
+      documents: documents.list().filter(({ body }) => !isDeleted(body)).length,
       setAside: inbox.setAside + (plain?.setAside ?? 0),
       progress: inbox.progress,
     }
@@ -384,7 +392,9 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
     return session
   }
 
-  const bodies = withBodies(documents, holding)
+  // What the last process was about to take off the device.
+  deletions.tidy()
+  const bodies = withBodies(documents, holding, () => deletions?.tidy())
   const streams = createStreams({ deviceId, documents: bodies, store, clock, random })
   local = createLocalState(documents.journal, meta)
   const chats = createChats({
@@ -392,6 +402,7 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
     documents: bodies,
     evict: (address) => (holding as Holding).evict(address),
     loadLog: createDocumentLog({ verifier, limits, clock, logger, session: () => session }),
+    deleteForever: (address) => (deletions as Deletions).deleteChat(address, Math.floor(clock.now() / 1000)),
   })
   const settings = createSettings({ pubkey, documents, store, feed, random })
 
@@ -546,7 +557,7 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
 }
 
 /** The documents as an app uses them: what isn't here is brought first. */
-function withBodies(documents: Documents, holding: Holding): Documents {
+function withBodies(documents: Documents, holding: Holding, onReleased: () => void): Documents {
   return {
     ...documents,
     read: (address, look) => holding.using(address, () => documents.read(address, look)),
@@ -558,6 +569,7 @@ function withBodies(documents: Documents, holding: Holding): Documents {
         ...opened,
         release() {
           opened.release()
+          onReleased()
           holding.look()
         },
       }

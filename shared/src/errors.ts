@@ -11,6 +11,8 @@ export const ERROR_CODES = {
   EVENT_SIGNATURE_INVALID: { prefix: 'invalid', retryable: false },
   EVENT_TAGS_INVALID: { prefix: 'invalid', retryable: false },
   KIND_NOT_ACCEPTED: { prefix: 'blocked', retryable: false },
+  EXPIRED: { prefix: 'invalid', retryable: false },
+  DELETED: { prefix: 'blocked', retryable: false },
   ENCODING_UNKNOWN: { prefix: 'invalid', retryable: false },
   UPDATE_INVALID: { prefix: 'invalid', retryable: false },
   PRESENCE_INVALID: { prefix: 'invalid', retryable: false },

@@ -2,6 +2,10 @@
 export const KIND = {
   /** Training data contribution. Regular event, stored. */
   training: 1,
+  /** Deletion request (NIP-09). Stored, and served to who could read what it names. */
+  deletion: 5,
+  /** Request to vanish (NIP-62). Kept, and served to nobody. */
+  vanish: 62,
   /** Settings update of one account: a Yjs update of the document `10001:<owner>:`. */
   settings: 10001,
   /** Chat update: a Yjs update of the document `30001:<owner>:<chat id>`. */

@@ -336,6 +336,162 @@ export function describeEventLog(name: string, fixture: EventLogFixture): void {
       await log.close()
     })
 
+    it('[DEL2][S6] deletes a document as a whole, but for its record, and keeps nothing of it any more', async () => {
+      const log = await fixture.open()
+      const readers = [alice, bob]
+      const two = chat('two')
+      await log.commit(
+        commitOf(
+          [...[1, 2, 3].map((seq) => logged({ seq, readers })), logged({ seq: 4, address: two, readers })],
+          {
+            documents: [recordOf(chat('one'), { headSeq: 3 }), recordOf(two, { headSeq: 4 })],
+            writers: [chat('one'), two].map((address) => ({ address, clientId: 7, pubkey: alice })),
+            moves: [
+              { reader: alice, address: chat('one'), from: undefined, to: 3 },
+              { reader: alice, address: two, from: undefined, to: 4 },
+            ],
+            superseded: [
+              { address: chat('one'), events: [{ seq: 1, id: hex(1), created_at: 1001 }], readers },
+            ],
+            held: [chat('one'), two].map((address, index) => ({
+              ...{ author: bob, address, group: 'aabbccdd', index: 0, id: hex(50 + index), json: '{}' },
+            })),
+          },
+        ),
+      )
+      const state = { throughSeq: 3, update: Uint8Array.of(1) }
+      await log.keepState(chat('one'), state)
+      const deleted = { seq: 5, id: hex(5), created_at: 9 }
+      const members = [{ pubkey: bob, extra: [] }]
+      const tombstone = recordOf(chat('one'), { members, headSeq: 5, eventCount: 0, byteCount: 0, deleted })
+      // What was on its way to the disk meanwhile must not outlive it.
+      const [, , kept] = await Promise.all([
+        log.keepState(chat('one'), state),
+        log.commit(
+          commitOf([logged({ seq: 5, kind: 5, address: undefined, readers })], {
+            documents: [tombstone],
+            moves: [{ reader: alice, address: chat('one'), from: 3, to: undefined }],
+            deletedDocuments: [{ address: chat('one'), readers }],
+          }),
+        ),
+        log.keepState(chat('one'), state),
+      ])
+      expect(kept).toBeUndefined()
+      await log.keepState(chat('one'), state)
+      const summary = {
+        ...{ address: chat('one'), title: '', createdAt: 1, lastActivity: 2, messages: 3, bytes: 4 },
+        ...{ archived: false, deleted: false },
+      }
+      await log.keepSummary({ throughSeq: 5, summary })
+      expect(await log.keptState(chat('one'))).toBeUndefined()
+      expect(await log.keptSummaries([chat('one')])).toEqual([undefined])
+      expect(await log.documents([chat('one')])).toEqual([tombstone])
+      expect(await log.has([1, 2, 3, 4, 50, 51].map((n) => hex(n)))).toEqual([
+        false,
+        false,
+        false,
+        true,
+        false,
+        true,
+      ])
+      expect((await log.load([1, 2, 3, 4, 5])).map((json) => json !== undefined)).toEqual([
+        false,
+        false,
+        false,
+        true,
+        true,
+      ])
+      expect(await collect(log.documentLog(chat('one'), 0, 9))).toEqual([])
+      expect(await collect(log.feed(bob, 0, 9))).toEqual([4, 5])
+      expect((await collect(log.ownerLog(alice, 30001, 0, 9999))).map(({ seq }) => seq)).toEqual([4])
+      expect(await log.writers([{ address: chat('one'), clientId: 7 }])).toEqual([undefined])
+      expect(await log.writers([{ address: two, clientId: 7 }])).toEqual([alice])
+      expect(await log.heldGroups(bob)).toMatchObject([{ address: two }])
+      expect(await collect(log.changedDocuments(alice, 0))).toEqual([{ address: two, seq: 4 }])
+      await log.close()
+    })
+
+    it('[DEL3] takes events of no document out of every index, and remembers who deleted which id', async () => {
+      const log = await fixture.open()
+      const training = { kind: 1, address: undefined }
+      await log.commit(commitOf([1, 2].map((seq) => logged({ seq, ...training }))))
+      await log.commit(
+        commitOf([logged({ seq: 3, kind: 5, address: undefined })], {
+          withdrawn: [{ seq: 1, id: hex(1), created_at: 1001, kind: 1, owner: alice, readers: [alice] }],
+          deletedIds: [1, 9].map((n) => ({ pubkey: alice, id: hex(n), seq: 3 })),
+        }),
+      )
+      expect(log.head).toBe(3)
+      expect(await log.has([hex(1), hex(2)])).toEqual([false, true])
+      expect(await log.load([1])).toEqual([undefined])
+      expect(await collect(log.feed(alice, 0, 9))).toEqual([2, 3])
+      expect((await collect(log.ownerLog(alice, 1, 0, 9999))).map(({ seq }) => seq)).toEqual([2])
+      const asked = [
+        { pubkey: alice, id: hex(9) },
+        { pubkey: bob, id: hex(9) },
+        { pubkey: alice, id: hex(2) },
+      ]
+      expect(await log.areDeleted(asked)).toEqual([true, false, false])
+      await log.close()
+    })
+
+    it('[VAN2] knows all of one owner, and up to when a key wanted everything gone', async () => {
+      const log = await fixture.open()
+      await log.commit(
+        commitOf(
+          [
+            logged({ seq: 1 }),
+            logged({ seq: 2, kind: 1, address: undefined }),
+            logged({ seq: 3, kind: 65_535, address: undefined, createdAt: Number.MAX_SAFE_INTEGER }),
+            logged({ seq: 4, kind: 1, address: undefined, owner: bob, createdAt: 0 }),
+          ],
+          { deletedIds: [{ pubkey: alice, id: hex(9), seq: 2 }] },
+        ),
+      )
+      const seqs = (await collect(log.ownedBy(alice))).map(({ seq }) => seq)
+      expect(seqs.sort((a, b) => a - b)).toEqual([1, 2, 3])
+      expect(await log.vanishedUntil([alice, bob])).toEqual([undefined, undefined])
+      await log.commit(
+        commitOf([logged({ seq: 5, kind: 62, address: undefined, readers: [] })], {
+          vanished: [{ pubkey: alice, until: 1_764_000_000, seq: 5 }],
+          forgottenIds: [{ pubkey: alice, id: hex(9) }],
+        }),
+      )
+      expect(await log.vanishedUntil([bob, alice])).toEqual([undefined, 1_764_000_000])
+      expect(await log.areDeleted([{ pubkey: alice, id: hex(9) }])).toEqual([false])
+      await log.close()
+    })
+
+    it('[XPR2] lists what expires, in that order, until it is withdrawn', async () => {
+      const log = await fixture.open()
+      const training = { kind: 1, address: undefined }
+      const expiring = (seq: number, expiresAt: number) => ({ ...logged({ seq, ...training }), expiresAt })
+      await log.commit(
+        commitOf([expiring(1, 900), logged({ seq: 2, ...training }), expiring(3, 70), expiring(4, 70)]),
+      )
+      expect(await collect(log.expiring(899))).toEqual([
+        { expiresAt: 70, seq: 3 },
+        { expiresAt: 70, seq: 4 },
+      ])
+      expect(await collect(log.expiring(900))).toHaveLength(3)
+      const gone = {
+        seq: 3,
+        id: hex(3),
+        created_at: 1003,
+        kind: 1,
+        owner: alice,
+        readers: [alice],
+        expiresAt: 70,
+      }
+      await log.commit(commitOf([], { withdrawn: [gone] }))
+      expect(await collect(log.expiring(900))).toEqual([
+        { expiresAt: 70, seq: 4 },
+        { expiresAt: 900, seq: 1 },
+      ])
+      expect(log.head).toBe(4)
+      await log.close()
+    })
+
     it('[MRG1] keeps the merged state of a document, and replaces it', async () => {
       const log = await fixture.open()
       expect(await log.keptState(chat('one'))).toBeUndefined()

@@ -52,7 +52,7 @@ async function fill(log: InspectableLog): Promise<void> {
       epoch: { id: '0123456789abcdef', fromSeq: 1 },
     },
     {
-      events: [event(3, 'one')],
+      events: [{ ...event(3, 'one'), expiresAt: 80 }],
       documents: [recordOf('one', 3)],
       grants: [],
       revocations: [],
@@ -67,6 +67,8 @@ async function fill(log: InspectableLog): Promise<void> {
       held: [
         { author: bob, address: chat('one'), group: 'aabbccdd', index: 3, id: hex(50), json: jsonOf(50) },
       ],
+      deletedIds: [{ pubkey: alice, id: hex(60), seq: 3 }],
+      vanished: [{ pubkey: bob, until: 70, seq: 3 }],
     },
   ]
   for (const commit of commits) await log.commit(commit)
@@ -148,6 +150,11 @@ export function describeInspectableLog(name: string, open: () => Promise<Inspect
         json: jsonOf(50),
       }
       expect(await all(log, 'held')).toEqual([{ index: 'held', part }])
+      expect(await all(log, 'deletedId')).toEqual([
+        { index: 'deletedId', pubkey: alice, id: hex(60), seq: 3 },
+      ])
+      expect(await all(log, 'vanished')).toEqual([{ index: 'vanished', pubkey: bob, until: 70, seq: 3 }])
+      expect(await all(log, 'expiry')).toEqual([{ index: 'expiry', expiresAt: 80, seq: 3 }])
       expect(await all(log, 'state')).toEqual([{ index: 'state', address: chat('two') }])
       await log.close()
     })
@@ -160,6 +167,9 @@ export function describeInspectableLog(name: string, open: () => Promise<Inspect
       { index: 'ownerLog', owner: alice, kind: 30001, seq: 2, id: hex(2), created_at: 1002 },
       { index: 'shared', reader: bob, address: chat('two') },
       { index: 'change', reader: bob, seq: 2, address: chat('two') },
+      { index: 'deletedId', pubkey: alice, id: hex(60), seq: 3 },
+      { index: 'vanished', pubkey: bob, until: 70, seq: 3 },
+      { index: 'expiry', expiresAt: 80, seq: 3 },
     ]
 
     it('[VFY3] knows whether it has an entry, in every field', async () => {
@@ -178,6 +188,9 @@ export function describeInspectableLog(name: string, open: () => Promise<Inspect
         { index: 'ownerLog', owner: bob, kind: 30001, seq: 2, id: hex(2), created_at: 1002 },
         { index: 'shared', reader: alice, address: chat('two') },
         { index: 'change', reader: bob, seq: 3, address: chat('two') },
+        { index: 'deletedId', pubkey: bob, id: hex(60), seq: 3 },
+        { index: 'vanished', pubkey: bob, until: 71, seq: 3 },
+        { index: 'expiry', expiresAt: 81, seq: 3 },
       ]
       expect(await log.hasEntries(wrong)).toEqual(wrong.map(() => false))
       expect(await log.hasEntries([])).toEqual([])

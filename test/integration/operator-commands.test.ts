@@ -72,7 +72,7 @@ describe('inspect', () => {
 })
 
 describe('export, compact and inspect', () => {
-  it('[EXP1][CPT1][INS2] ask the server that runs on the data, and without one the data itself', async () => {
+  it('[XPT1][CPT1][INS2] ask the server that runs on the data, and without one the data itself', async () => {
     const data = join(temporaryDirectory(), 'data')
     const out = join(temporaryDirectory(), 'training.jsonl')
     const server = await startServer(data)

@@ -8,6 +8,7 @@ import {
   type NostrEvent,
   parseFilter,
   silentLogger,
+  systemClock,
 } from '@onyx-sync/shared'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -139,7 +140,7 @@ async function checkQueries(
   reader: ReadonlySet<string>,
   filters: readonly Filter[],
 ): Promise<void> {
-  const scope = { log, logger: silentLogger, keys: reader, through: log.head }
+  const scope = { log, logger: silentLogger, clock: systemClock, keys: reader, through: log.head }
   const expected = expectedAnswer(visibleTo(reader, accepted), filters)
   const ids: string[] = []
   const events = queryEvents(scope, filters)

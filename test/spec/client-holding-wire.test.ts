@@ -54,9 +54,9 @@ describe('what a device says about what it holds', () => {
     expect(asked(scripted, 'bodies')).toEqual([[{ kinds: [30001], '#d': ['wanted'], after: '' }]])
     const rest = { after: 'c1', states: false }
     expect(asked(scripted, 'sync')).toEqual([
-      [{ kinds: [10001, 1, 20001], after: '' }],
+      [{ kinds: [10001, 1, 5, 20001], after: '' }],
       [
-        { kinds: [10001, 1, 20001], ...rest },
+        { kinds: [10001, 1, 5, 20001], ...rest },
         { kinds: [30001], '#d': ['wanted'], ...rest },
       ],
     ])
@@ -89,7 +89,9 @@ describe('what a device says about what it holds', () => {
     client.connect()
     await clock.advance(2_000)
     expect(asked(scripted, 'list')).toEqual([])
-    expect(asked(scripted, 'sync')).toEqual([[{ kinds: [30001, 10001, 1, 20001], after: '', states: false }]])
+    expect(asked(scripted, 'sync')).toEqual([
+      [{ kinds: [30001, 10001, 1, 5, 20001], after: '', states: false }],
+    ])
     expect(client.status).toMatchObject({ isCaughtUp: true, problem: undefined })
   })
 })

@@ -52,7 +52,9 @@ describe('connecting', () => {
     client.connect()
     await clock.advance(1_000)
     expect(states).toEqual(['connecting', 'authenticating', 'catching-up', 'live'])
-    expect(server.received('REQ')).toEqual([['REQ', 'sync', { kinds: [30001, 10001, 1, 20001], after: '' }]])
+    expect(server.received('REQ')).toEqual([
+      ['REQ', 'sync', { kinds: [30001, 10001, 1, 5, 20001], after: '' }],
+    ])
     client.disconnect()
     await clock.advance(100_000)
     expect(client.status).toMatchObject({ connection: 'offline', isCaughtUp: false })

@@ -172,7 +172,7 @@ describe('taking events', () => {
 
   it('[ING1] kinds without a place here are blocked by number, before the signature is looked at', async () => {
     const client = await connect(await runServer(), alice)
-    for (const kind of [0, 3, 5, 62, 20002, 20003, 30000, 65535]) {
+    for (const kind of [0, 3, 20002, 20003, 30000, 65535]) {
       const event = { ...sign(alice, { kind, created_at: 5, tags: [], content: '' }), sig: '0'.repeat(128) }
       expect(await client.publish(event)).toEqual({
         accepted: false,
@@ -287,6 +287,7 @@ describe('taking events', () => {
     const subscriber = (deliver: () => void): Subscriber => ({
       keys: [alice.publicKey],
       revoked() {},
+      withdrawn() {},
       deliver,
     })
     hub.join(

@@ -138,6 +138,7 @@ describe('who may do what', () => {
     hub.join({
       keys: [bob.publicKey],
       revoked: () => told.push('revoked'),
+      withdrawn: () => told.push('withdrawn'),
       deliver: (events) => told.push(events.map(({ logged }) => logged.seq)),
     })
     // Both are queued in one tick, so one commit holds them.

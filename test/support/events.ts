@@ -1,8 +1,10 @@
 import {
   chatAddress,
   createAuthTemplate,
+  createDeletionTemplate,
   createPresenceTemplate,
   createUpdateTemplate,
+  type DeletionInput,
   type EventTemplate,
   type Member,
   type NostrEvent,
@@ -114,6 +116,11 @@ export function settingsEvent(
 /** A signed training data contribution. */
 export function trainingEvent(author: TestKey, content = 'data', createdAt = ++clockSeconds): NostrEvent {
   return sign(author, { kind: 1, created_at: createdAt, tags: [['-'], ['quality', '5']], content })
+}
+
+/** A signed deletion request (NIP-09). */
+export function deletionEvent(author: TestKey, input: Partial<DeletionInput>): NostrEvent {
+  return sign(author, createDeletionTemplate({ createdAt: ++clockSeconds, ...input }))
 }
 
 /** One awareness client, as a presence event tells of it. */

@@ -178,6 +178,10 @@ export function createServerDisk(clock: VirtualClock, random: SeededRandom, sync
           return log.epochs
         },
         has: alive((ids) => log.has(ids)),
+        areDeleted: alive((events) => log.areDeleted(events)),
+        vanishedUntil: alive((pubkeys) => log.vanishedUntil(pubkeys)),
+        ownedBy: (owner) => log.ownedBy(owner),
+        expiring: (through) => log.expiring(through),
         documents: alive((addresses) => log.documents(addresses)),
         commit: alive((commit) => writer.write(() => apply(commit))),
         writers: alive((clients) => log.writers(clients)),

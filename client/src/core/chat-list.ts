@@ -10,7 +10,9 @@ import {
   SyncError,
 } from '@onyx-sync/shared'
 import type { QueryRow, SyncStore } from '../ports/store.js'
+import { isDeleted } from './deletions.js'
 import type { Documents } from './documents.js'
+import { isHere } from './hold-filters.js'
 import type { ServerTrust } from './server-trust.js'
 import type { Session } from './session.js'
 
@@ -96,7 +98,7 @@ export function createChatList(options: ChatListOptions): ChatList {
     // What is here tells of itself, and knows more: its own edits. Nothing awaits from here to the batch.
     for (const summary of summaries) {
       const body = documents.info(summary.address)?.body
-      if (parseAddress(summary.address)?.kind !== KIND.chat || body === 'held' || body === 'local') continue
+      if (parseAddress(summary.address)?.kind !== KIND.chat || isHere(body) || isDeleted(body)) continue
       const before = rows.get(summary.address)
       // What was evicted stays away until something happens in it.
       const isQuiet = body === 'evicted' && summary.lastActivity <= Number(before?.last_activity_at)

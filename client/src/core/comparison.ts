@@ -10,6 +10,7 @@ import {
 } from '@onyx-sync/shared'
 import * as Y from 'yjs'
 import type { Documents } from './documents.js'
+import { isHere } from './hold-filters.js'
 import type { Outbox } from './outbox.js'
 import { eventsOf } from './outbox-events.js'
 import type { RemoteUpdate } from './remote-updates.js'
@@ -74,7 +75,7 @@ export function createComparison({ pubkey, documents, outbox, limits }: Comparis
     async queueMissing() {
       for (const { address, members, membersStatedAt: statedAt, body } of documents.list()) {
         // What isn't here says nothing of what the server lacks (SPEC HLD8).
-        if (body === 'listed' || body === 'evicted') continue
+        if (!isHere(body)) continue
         const serverDoc = serverDocs.get(address) ?? new Y.Doc()
         const missing =
           (await documents.missingOn(serverDoc, address)) ??

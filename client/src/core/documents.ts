@@ -79,7 +79,7 @@ export interface Documents {
    * Lets a document's body leave the device with the next batch: its log and its rows. @returns false, and does
    * nothing, while the document is open, or changing. Whether all of it is saved is for the caller to know.
    */
-  dropBody(address: string, body: 'listed' | 'evicted'): boolean
+  dropBody(address: string, body: 'listed' | 'evicted' | 'deleted'): boolean
   /** Documents of which something is missing: an update that others wait for, or a row that can't be read. */
   incomplete(): readonly string[]
   /** The whole log of a document came from the server, and all of it is applied. */
@@ -156,7 +156,8 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
     collectRows() {
       committing = [...loaded.values()].filter((entry) => entry.dirty)
       for (const entry of committing) entry.dirty = false
-      return committing.flatMap(takeRows)
+      // What was deleted for good shows nothing any more, though edits of it may still come to be refused.
+      return committing.filter(({ address }) => !isGone(address)).flatMap(takeRows)
     },
     outboxRows: (outbox) => options.projectOutbox?.(outbox) ?? [],
     committed(outboxPut, rows) {
@@ -212,6 +213,11 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
     // What is not written yet is newer than all that is.
     firstUnsigned: (address) => options.firstUnsigned(address) ?? journal.firstUnwritten(address),
   })
+
+  function isGone(address: string): boolean {
+    const body = records.get(address)?.body
+    return body === 'deleting' || body === 'deleted'
+  }
 
   /** Rows are derived and can be rebuilt: a document that can't be projected must not hold up its edits. */
   function takeRows({ doc, projection }: Loaded): readonly RowChange[] {
@@ -305,7 +311,8 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
     async applyRemote(updates, settle, accepts = options.accepts ?? (() => true)) {
       const byAddress = new Map<string, RemoteUpdate[]>()
       for (const update of updates) {
-        if (accepts(update.address)) getOrCreate(byAddress, update.address, () => []).push(update)
+        if (accepts(update.address) && !isGone(update.address))
+          getOrCreate(byAddress, update.address, () => []).push(update)
       }
       const entries: [Loaded, readonly RemoteUpdate[], string][] = []
       let setAside = 0
@@ -318,7 +325,7 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
         // From here to the end nothing awaits: all of it is in one batch, or none. A body that left the device while
         // another document was loaded would come back in pieces.
         for (const [entry, list, address] of entries) {
-          if (!accepts(address)) continue
+          if (!accepts(address) || isGone(address)) continue
           entry.doc.transact(() => {
             for (const remote of list) if (!remotes.apply(entry, remote)) setAside++
           }, NOT_LOCAL)
@@ -359,7 +366,8 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
       return true
     },
 
-    incomplete: () => [...new Set([...waiting, ...compaction.damaged()])],
+    incomplete: () =>
+      [...new Set([...waiting, ...compaction.damaged()])].filter((address) => !isGone(address)),
     refetched: compaction.refetched,
     forgetLogBytes: records.forgetLogBytes,
     noteCheckpointBytes: (address, checkpointBytes) => records.change(address, { checkpointBytes }),

@@ -7,7 +7,7 @@ export type Scope = 'all' | 'some'
 
 /** Of a message to the server, for the names of chats. */
 const MAX_NAMES_FRACTION = 0.5
-const OTHER_KINDS = [KIND.settings, KIND.training, KIND.presence]
+const OTHER_KINDS = [KIND.settings, KIND.training, KIND.deletion, KIND.presence]
 const ALL_KINDS = [KIND.chat, ...OTHER_KINDS]
 
 /** Whether content of a document is on this device. */

@@ -9,6 +9,7 @@ import {
 import type { BodyState, QueryRow, SyncStore } from '../ports/store.js'
 import { type BodyLoader, type LoadedBodies, nextToBring } from './body-loader.js'
 import type { ChatList } from './chat-list.js'
+import { deletedError, isDeleted } from './deletions.js'
 import type { Documents } from './documents.js'
 import { createEviction } from './eviction.js'
 import { type HoldChoice, movesByItself, wantedChats } from './hold-choice.js'
@@ -117,8 +118,9 @@ export function createHolding(options: HoldingOptions): Holding {
   const scopeNow = (): Scope => scope ?? (choice === 'all' ? 'all' : 'some')
 
   function accepts(address: string): boolean {
-    if (scopeNow() === 'all' || !isChat(address)) return true
-    return isHere(documents.info(address)?.body)
+    const body = documents.info(address)?.body
+    if (isDeleted(body)) return false
+    return scopeNow() === 'all' || !isChat(address) || isHere(body)
   }
 
   function setScope(next: Scope): void {
@@ -177,7 +179,7 @@ export function createHolding(options: HoldingOptions): Holding {
   }
 
   function isNewcomer(address: string, body: BodyState, wanted: ReadonlySet<string>): boolean {
-    if (!isChat(address) || body === 'held' || unavailable.has(address)) return false
+    if (!isChat(address) || body === 'held' || isDeleted(body) || unavailable.has(address)) return false
     if (body === 'local' || waiters.has(address)) return true
     // What the app let go of comes back only where everything is to be here.
     return wanted.has(address) && (body === 'listed' || choice === 'all')
@@ -294,6 +296,7 @@ export function createHolding(options: HoldingOptions): Holding {
   /** Brings a body that isn't here; undefined where it is. */
   function require(address: string): Promise<void> | undefined {
     const body = documents.info(address)?.body
+    if (isDeleted(body)) return Promise.reject(deletedError(address))
     if (body === undefined || isHere(body)) return undefined
     const session = options.session()
     const state = session?.status.state ?? 'offline'

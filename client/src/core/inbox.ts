@@ -17,10 +17,12 @@ import {
   parseAddress,
   parseEvent,
   parseStateEvent,
+  SyncError,
   stringifyEvent,
 } from '@onyx-sync/shared'
 import { createAssembly } from './assembly.js'
 import { type Comparison, createComparison } from './comparison.js'
+import type { Deletions, ReceivedDeletion } from './deletions.js'
 import type { Documents } from './documents.js'
 import type { JournalChange } from './journal.js'
 import type { Outbox } from './outbox.js'
@@ -68,6 +70,7 @@ export interface InboxOptions {
   readonly pubkey: string
   readonly documents: Documents
   readonly outbox: Outbox
+  readonly deletions: Deletions
   readonly verifier: EventVerifier
   readonly clock: Clock
   readonly logger: Logger
@@ -93,7 +96,7 @@ export interface InboxOptions {
 const MAX_BATCH = 128
 
 export function createInbox(options: InboxOptions): Inbox {
-  const { pubkey, documents, outbox, verifier, clock, logger, limits, trust } = options
+  const { pubkey, documents, outbox, deletions, verifier, clock, logger, limits, trust } = options
   let cursor = options.cursor
   let setAside = 0
   let queue: Incoming[] = []
@@ -163,10 +166,12 @@ export function createInbox(options: InboxOptions): Inbox {
 
   async function applyEvents(events: readonly IncomingEvent[], newCursor: string | undefined): Promise<void> {
     const updates: RemoteUpdate[] = []
+    const received: ReceivedDeletion[] = []
     for (const incoming of events) {
       // What is wrong with a state ends the connection: the events in its place have to come first.
       if (isState(incoming.event)) updates.push(...openState(incoming.event))
       else updates.push(...openEvent(incoming))
+      if (isDeletion(incoming.event)) received.push(...(await openDeletion(incoming.event)))
     }
     for (const update of updates) {
       if (options.accepts?.(update.address) !== false) comparison?.noteUpdate(update)
@@ -177,7 +182,7 @@ export function createInbox(options: InboxOptions): Inbox {
     const isHeld = edits.incomplete.length > 0 || comparison !== undefined
     const cursorNow = isHeld ? undefined : heldCursor
     if (!isHeld) heldCursor = undefined
-    await store(updates, cursorNow)
+    await store(updates, cursorNow, received)
   }
 
   /** An author's event; nothing for one that can't be read, is no update, or waits for other parts. */
@@ -198,6 +203,18 @@ export function createInbox(options: InboxOptions): Inbox {
     } catch (error) {
       setAside++
       logger.error('a received event was set aside', { error: String(error) })
+      return []
+    }
+  }
+
+  /** A request that deletes chats; nothing for one that can't be read, or that its author didn't sign. */
+  async function openDeletion(value: unknown): Promise<ReceivedDeletion[]> {
+    try {
+      return [await deletions.open(parseEvent(value, limits))]
+    } catch (error) {
+      if (error instanceof SyncError && error.code === 'STORE_FAILED') throw error
+      setAside++
+      logger.error('a received deletion request was set aside', { error: String(error) })
       return []
     }
   }
@@ -230,10 +247,15 @@ export function createInbox(options: InboxOptions): Inbox {
     }
   }
 
-  async function store(updates: readonly RemoteUpdate[], newCursor: string | undefined): Promise<void> {
+  async function store(
+    updates: readonly RemoteUpdate[],
+    newCursor: string | undefined,
+    received: readonly ReceivedDeletion[] = [],
+  ): Promise<void> {
     const isNews = newCursor !== undefined && (newCursor !== cursor || arrived.length > 0)
-    if (updates.length === 0 && !isNews) return
+    if (updates.length === 0 && received.length === 0 && !isNews) return
     setAside += await documents.applyRemote(updates, () => {
+      for (const deletion of received) documents.journal.add(deletions.apply(deletion))
       // In memory at once: should this batch fail, it stays in the journal and goes with the next one, and
       // until then the server is asked from here on. Asked from before, a server that was set back meanwhile
       // could hand out a cursor that hides what it lost.
@@ -243,6 +265,7 @@ export function createInbox(options: InboxOptions): Inbox {
       arrived = []
       return { ...outbox.confirm(covered), meta: { [META_CURSOR]: newCursor } }
     })
+    if (received.length > 0) deletions.tidy()
     for (const { address, members } of updates) {
       // Rights that came (back): what was refused for lack of them can go now.
       if (members?.list.some((member) => member.pubkey === options.pubkey)) outbox.retryRefused(address)
@@ -330,6 +353,10 @@ export function createInbox(options: InboxOptions): Inbox {
       askedFor.clear()
     },
   }
+}
+
+function isDeletion(event: unknown): boolean {
+  return (event as { readonly kind?: unknown } | null)?.kind === KIND.deletion
 }
 
 /** Whether something received is a state event. */

@@ -24,6 +24,7 @@ export type CreateProjection = (address: string, doc: Y.Doc, stale: boolean) => 
 
 /** A document in memory. */
 export interface Loaded {
+  readonly address: string
   readonly doc: Y.Doc
   readonly projection: Projection
   pins: number
@@ -91,7 +92,7 @@ export function createLoadedDocuments(options: LoadedDocumentsOptions): LoadedDo
     doc.clientID = createClientId(options.random)
     const badSeqs = applyRows(doc, address, rows)
     const projection = options.createProjection(address, doc, badSeqs.length > 0 || hasPending(doc))
-    const entry: Loaded = { doc, projection, pins: 0, dirty: false }
+    const entry: Loaded = { address, doc, projection, pins: 0, dirty: false }
     doc.on('update', (update: Uint8Array, origin: unknown) => {
       if (origin === NOT_LOCAL) return
       entry.dirty = true

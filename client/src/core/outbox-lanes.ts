@@ -1,6 +1,15 @@
 import { getOrCreate, type TimerHandle } from '@onyx-sync/shared'
 import type { OutboxEntry } from '../ports/store.js'
 
+/** The lanes of training data and of deletion requests: events that belong to no document. */
+export const TRAINING_LANE = 'training'
+export const DELETION_LANE = 'deletions'
+
+/** Whether a lane holds events that are sent as they are; any other is that of a document. */
+export function isEventLane(name: string): boolean {
+  return name === TRAINING_LANE || name === DELETION_LANE
+}
+
 /** What is to be sent of one document, and how far its sending is. */
 export interface Lane {
   readonly name: string

@@ -11,10 +11,10 @@ import type { OutboxEntry } from '../ports/store.js'
 import { createBackoff } from './backoff.js'
 import type { Journal } from './journal.js'
 import { eventsOf, whyTooLarge } from './outbox-events.js'
-import type { Lane, Lanes } from './outbox-lanes.js'
+import { DELETION_LANE, isEventLane, type Lane, type Lanes } from './outbox-lanes.js'
 import type { OutboxProgress } from './outbox-progress.js'
 import type { Pacing } from './pacing.js'
-import { type Stage, TRAINING_LANE } from './staging.js'
+import type { Stage } from './staging.js'
 
 /** Publishes a document as a whole, soon, or at once where somebody waits for it. */
 export type PublishDocument = (address: string, isUrgent: boolean) => void
@@ -78,7 +78,7 @@ export function createOutboxSender(options: OutboxSenderOptions): OutboxSender {
 
   /** Whether a lane's increments must not be sent, because a plain relay would keep only the newest. */
   function isForPublishing(name: string): boolean {
-    return publish !== undefined && name !== TRAINING_LANE
+    return publish !== undefined && !isEventLane(name)
   }
 
   function pump(name: string): void {
@@ -88,6 +88,8 @@ export function createOutboxSender(options: OutboxSenderOptions): OutboxSender {
       if (unsaved.length > 0) publish?.(name, unsaved.some(isUrgent))
       return
     }
+    // A plain relay has no document of that address: the request waits for a sync server.
+    if (publish !== undefined && name === DELETION_LANE) return
     if (send === undefined || lane.state !== 'idle' || lane.inFlight.size >= inFlightPerLane) return
     const staged = lane.entries.find(({ id, state }) => state === 'staged' && !lane.inFlight.has(id))
     if (staged !== undefined) {
@@ -116,7 +118,7 @@ export function createOutboxSender(options: OutboxSenderOptions): OutboxSender {
   function isHeldBack(lane: Lane, next: OutboxEntry): boolean {
     // Training data can't be merged, and of what doesn't fit into one event the rest makes another anyway: to
     // hold those back would save nothing.
-    const isUseless = lane.name === TRAINING_LANE || lane.hasMore
+    const isUseless = isEventLane(lane.name) || lane.hasMore
     const delayMs = isUseless || isUrgent(next) ? 0 : pacing.delayMs(lane.name)
     if (delayMs === 0) return false
     lane.pacingTimer ??= clock.setTimeout(() => {
@@ -138,9 +140,9 @@ export function createOutboxSender(options: OutboxSenderOptions): OutboxSender {
   async function stageAndKeep(name: string, waiting: readonly OutboxEntry[]): Promise<boolean> {
     const staged = await stage(name, waiting)
     if (staged === undefined) return false
-    const known = new Set(lanes.get(name).entries.map(({ id }) => id))
-    // It was withdrawn while somebody was asked to sign it.
-    if (staged.taken.some(({ id }) => !known.has(id)) && name === TRAINING_LANE) return true
+    // While the signer was asked, what it signed may have been deleted for good, or taken back.
+    const { entries } = lanes.get(name)
+    if (!staged.taken.every(({ id }) => entries.some((entry) => entry.id === id))) return true
     pacing.spend(name)
     lanes.get(name).hasMore = staged.taken.length < waiting.length
     const outboxDelete = staged.taken.map((entry) => entry.id)

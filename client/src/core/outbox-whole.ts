@@ -1,9 +1,8 @@
 import type { OutboxEntry } from '../ports/store.js'
 import type { Journal } from './journal.js'
-import type { Lane, Lanes } from './outbox-lanes.js'
+import { isEventLane, type Lane, type Lanes } from './outbox-lanes.js'
 import type { OutboxProgress } from './outbox-progress.js'
 import type { OutboxQueries } from './outbox-queries.js'
-import { TRAINING_LANE } from './staging.js'
 
 /**
  * The lanes of documents as a plain relay empties them: there a document is published as a whole, whatever its
@@ -113,5 +112,5 @@ export function createWholeLanes(
 }
 
 function isDocumentWithUnsaved({ name, entries }: Lane): boolean {
-  return name !== TRAINING_LANE && entries.some(({ state }) => state !== 'saved' && state !== 'confirmed')
+  return !isEventLane(name) && entries.some(({ state }) => state !== 'saved' && state !== 'confirmed')
 }

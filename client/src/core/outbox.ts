@@ -1,12 +1,11 @@
 import { SyncError } from '@onyx-sync/shared'
 import type { OutboxEntry } from '../ports/store.js'
 import type { JournalChange } from './journal.js'
-import { createLanes } from './outbox-lanes.js'
+import { createLanes, isEventLane } from './outbox-lanes.js'
 import { createOutboxProgress, type EntryProgress } from './outbox-progress.js'
 import { createOutboxQueries, type OutboxQueries } from './outbox-queries.js'
 import { createOutboxSender, type OutboxSenderOptions, type PublishDocument } from './outbox-sender.js'
 import { createWholeLanes, type WholeLanes } from './outbox-whole.js'
-import { TRAINING_LANE } from './staging.js'
 
 /**
  * What is still to be sent. Per document first in, first out, with one event under way: a second one could
@@ -41,6 +40,16 @@ export interface Outbox extends OutboxQueries {
   hurry(upTo?: ReadonlyMap<string, number>): () => void
   /** Tries again what was refused, in one lane or in all. */
   retryRefused(lane?: string): void
+  /** Position of the oldest entry of a lane of which the server hasn't said yet what it makes of it. */
+  firstUnsent(lane: string): number | undefined
+  hasEntry(lane: string, id: string): boolean
+  /** Takes entries in that are as they shall stay. */
+  keep(entries: readonly OutboxEntry[]): void
+  /** Forgets what a lane has saved, or all of it. @returns the ids of the entries to delete */
+  forgetSaved(lane: string): string[]
+  forgetAll(lane: string): string[]
+  /** Forgets some entries of a lane. @returns the ids of those to delete */
+  forget(lane: string, isMeant: (entry: OutboxEntry) => boolean): string[]
   /** Forgets pending entries of a document whose content was queued anew as a whole. */
   dropPending(lane: string): void
   /** Gives up an entry of no document that was not signed, or refused. @returns false, and does nothing, for any other */
@@ -69,6 +78,16 @@ export function createOutbox(options: OutboxOptions): Outbox {
     settle({ ...entry, state: 'staged', reason: '' })
   }
 
+  function forget(name: string, isMeant: (entry: OutboxEntry) => boolean): string[] {
+    const ids = lanes
+      .get(name)
+      .entries.filter(isMeant)
+      .map(({ id }) => id)
+    for (const id of ids) progress.forget(id)
+    lanes.remove(name, ids)
+    return ids
+  }
+
   function entryOf({ lane, entryId }: EntryProgress): OutboxEntry | undefined {
     return lanes.get(lane).entries.find(({ id }) => id === entryId)
   }
@@ -76,7 +95,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
   /** An entry of which everything is on the server, and nothing has still to come back. */
   function finish(entry: OutboxEntry): Pick<JournalChange, 'outboxPut' | 'outboxDelete'> {
     progress.forget(entry.id)
-    if (entry.lane !== TRAINING_LANE) {
+    if (!isEventLane(entry.lane)) {
       lanes.remove(entry.lane, [entry.id])
       return { outboxDelete: [entry.id] }
     }
@@ -128,7 +147,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
       sender.start(send, publish)
       whole.forgive()
       for (const lane of lanes.all()) {
-        const isForServer = publish === undefined || lane.name === TRAINING_LANE
+        const isForServer = publish === undefined || isEventLane(lane.name)
         // What a sync server said of documents is for it to confirm.
         for (const entry of isForServer ? lane.entries : []) {
           if (entry.state === 'saved') restage(entry)
@@ -194,6 +213,15 @@ export function createOutbox(options: OutboxOptions): Outbox {
       options.onChange()
       return true
     },
+    firstUnsent: (name) =>
+      lanes.get(name).entries.find(({ state }) => state === 'pending' || state === 'staged')?.seq,
+    hasEntry: (name, id) => lanes.get(name).entries.some((entry) => entry.id === id),
+    keep(entries) {
+      for (const entry of entries) lanes.put(entry)
+    },
+    forget,
+    forgetSaved: (name) => forget(name, ({ state }) => state === 'saved'),
+    forgetAll: (name) => forget(name, () => true),
 
     dropPending(name) {
       const ids = lanes

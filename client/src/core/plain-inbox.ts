@@ -14,6 +14,7 @@ import {
   parsePlainState,
 } from '@onyx-sync/shared'
 import type { Documents } from './documents.js'
+import { isHere } from './hold-filters.js'
 import type { PlainNote } from './plain-note.js'
 import type { RemoteUpdate } from './remote-updates.js'
 
@@ -185,7 +186,7 @@ export function createPlainInbox(options: PlainInboxOptions): PlainInbox {
     async lacking() {
       const names: string[] = []
       for (const { address, body } of documents.list()) {
-        if (body === 'listed' || body === 'evicted') continue
+        if (!isHere(body)) continue
         const coverage = coverages.get(address) ?? createCoverage()
         const isHeld = await documents.read(address, (doc) => coverage.covers(doc))
         if (!isHeld || lacksStatement(address)) names.push(address)

@@ -18,9 +18,7 @@ import { type OutboxEntry, RESTORE, type SyncStore } from '../ports/store.js'
 import { cutEdit } from './cut-edit.js'
 import type { Documents } from './documents.js'
 import { eventsOf, eventsToJson, whyTooLarge } from './outbox-events.js'
-
-/** The lane of training data, which belongs to no document. */
-export const TRAINING_LANE = 'training'
+import { isEventLane } from './outbox-lanes.js'
 
 /** Edits turned into one signed event, or into the signed parts of one edit. */
 export interface Staged {
@@ -201,7 +199,7 @@ export function createStaging(options: StagingOptions): Stage {
   }
 
   return async (lane, entries) => {
-    if (lane !== TRAINING_LANE) return stageUpdates(lane, entries)
+    if (!isEventLane(lane)) return stageUpdates(lane, entries)
     const taken = entries.filter((entry) => entry.state === 'pending').slice(0, 1)
     const first = taken[0]
     if (first === undefined) return undefined

@@ -65,6 +65,8 @@ export interface Chats {
   /** The same list, to be observed. */
   watch(options?: ChatListOptions): View<readonly ChatSummary[]>
   read(chat: string): Promise<ChatContent>
+  /** The address of a chat, given its id or its address. Throws as the edits reject. */
+  addressOf(chat: string): string
   /** The chat, kept loaded until released: to show all of it, and to edit it without waiting. */
   open(chat: string): Promise<Chat>
   /**
@@ -117,6 +119,11 @@ export interface Chats {
   /** Marks a chat as deleted; {@link Chats.restore} undoes it. */
   delete(chat: string): Promise<void>
   restore(chat: string): Promise<void>
+  /**
+   * Deletes a chat of one's own for good, on the server and on every device (NIP-09): nothing brings it back. Resolves
+   * once that is durable here; the server hears of it with the next connection. Edits that were not sent go, too.
+   */
+  deleteForever(chat: string): Promise<void>
   archive(chat: string, archived: boolean): Promise<void>
   /** States who else may read and write a chat of one's own, by public key. */
   setMembers(chat: string, pubkeys: readonly string[]): Promise<void>

@@ -53,6 +53,7 @@ export interface ChatsOptions {
   evict(address: string): Promise<void>
   /** The signed log of a document, from the server. */
   loadLog(address: DocumentAddress): Promise<readonly LoggedEdit[]>
+  deleteForever(address: string): Promise<void>
 }
 
 export function createChats(options: ChatsOptions): Chats {
@@ -208,5 +209,11 @@ export function createChats(options: ChatsOptions): Chats {
       await keep(() => local.setDraft(address, text))
     },
     evict: async (chat) => options.evict(addressOf(chat)),
+    addressOf,
+    async deleteForever(chat) {
+      const address = addressOf(chat)
+      await options.deleteForever(address)
+      await keep(() => local.setDraft(address, ''))
+    },
   }
 }

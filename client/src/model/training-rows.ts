@@ -1,5 +1,5 @@
 import type { RowChange } from '../core/journal.js'
-import { TRAINING_LANE } from '../core/staging.js'
+import { TRAINING_LANE } from '../core/outbox-lanes.js'
 import type { OutboxEntry, OutboxState, QueryRow } from '../ports/store.js'
 
 /** How far a contribution is. `waiting`: on this device only, to be sent. */

@@ -1,8 +1,9 @@
-import { type Clock, type EventTemplate, KIND, SyncError } from '@onyx-sync/shared'
+import { type Clock, createDeletionTemplate, type EventTemplate, KIND, SyncError } from '@onyx-sync/shared'
 import type { Documents } from '../core/documents.js'
 import type { Outbox } from '../core/outbox.js'
-import { TRAINING_LANE } from '../core/staging.js'
-import type { QueryRow, SyncStore } from '../ports/store.js'
+import { eventsOf } from '../core/outbox-events.js'
+import { DELETION_LANE, TRAINING_LANE } from '../core/outbox-lanes.js'
+import type { OutboxEntry, QueryRow, SyncStore } from '../ports/store.js'
 import type { Chats } from './chats-api.js'
 import type { RowFeed } from './row-feed.js'
 import { looksSecret } from './secrets.js'
@@ -45,7 +46,10 @@ export interface Training {
    * already is replaced. `quality` is a whole number from 1 to 5. @default as the message was rated
    */
   submit(chat: string, messageId: string, quality?: number): Promise<Contribution>
-  /** Takes back a contribution before it is sent. `VALUE_INVALID` if it was, or is about to be. */
+  /**
+   * Takes back a contribution. Before it was signed it never leaves this device; later it is deleted on the server
+   * (NIP-09), with the next connection. It leaves the list at once.
+   */
   revoke(id: string): Promise<void>
   /** What was contributed on this device, newest first. */
   list(): Promise<Contribution[]>
@@ -75,6 +79,23 @@ export function createTraining(parts: TrainingParts): Training {
   async function list(): Promise<Contribution[]> {
     const rows = await store.loadRows('training')
     return rows.map(rowToContribution).sort((a, b) => b.createdAt - a.createdAt || (a.id < b.id ? 1 : -1))
+  }
+
+  /** Of what is signed, and so may be on the server. It isn't sent again, whatever becomes of the server. */
+  function requestDeletion(id: string): void {
+    const taken: OutboxEntry[] = []
+    const gone = outbox.forget(TRAINING_LANE, (entry) => entry.seq === seqOf(id) && taken.push(entry) > 0)
+    const ids = taken.flatMap((entry) => eventsOf(entry).map((event) => event.id))
+    if (ids.length === 0) return
+    const createdAt = Math.floor(clock.now() / 1000)
+    const event = JSON.stringify(createDeletionTemplate({ ids, kinds: [KIND.training], createdAt }))
+    const seq = journal.nextSeq()
+    const place = { id: `deletion-${seq}`, lane: DELETION_LANE, seq, throughSeq: seq, edits: 1 }
+    journal.add({
+      // By its first id too, under which its row goes.
+      outboxDelete: [...new Set([...gone, id])],
+      outboxPut: [{ ...place, state: 'pending', event, reason: '' }],
+    })
   }
 
   const consent = async () => (await settings.get(CONSENT)) === true
@@ -160,8 +181,7 @@ export function createTraining(parts: TrainingParts): Training {
       if (row === undefined) {
         throw new SyncError('VALUE_INVALID', `there is no contribution ${JSON.stringify(id)} on this device`)
       }
-      if (!outbox.withdraw(TRAINING_LANE, seqOf(id)))
-        throw new SyncError('VALUE_INVALID', 'this contribution was sent already, or is about to be')
+      if (!outbox.withdraw(TRAINING_LANE, seqOf(id))) requestDeletion(id)
       await journal.flush()
     },
   }

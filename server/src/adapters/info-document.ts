@@ -23,7 +23,7 @@ export function createInfoDocument(input: InfoDocumentInput): Record<string, unk
     description: input.description,
     self: input.publicKey,
     version: input.version,
-    supported_nips: [1, 11, 42, 45, 67, 70, 77],
+    supported_nips: [1, 9, 11, 40, 42, 45, 62, 67, 70, 77],
     yjs_sync: 1,
     yjs_summaries: 1,
     limitation: {
@@ -36,6 +36,6 @@ export function createInfoDocument(input: InfoDocumentInput): Record<string, unk
       payment_required: false,
       restricted_writes: true,
     },
-    retention: [{ kinds: [KIND.chat, KIND.settings, KIND.training], time: null }],
+    retention: [{ kinds: [KIND.chat, KIND.settings, KIND.training, KIND.deletion], time: null }],
   }
 }

@@ -8,6 +8,7 @@ import type {
   KeptState,
   KeptSummary,
   LoggedEvent,
+  Vanished,
 } from '../ports/event-log.js'
 import type {
   DerivedEntry,
@@ -31,6 +32,8 @@ export interface MemoryTables {
   /** Positions, ascending; those of superseded events stay. */
   readonly feeds: Map<string, number[]>
   readonly documentLogs: Map<string, number[]>
+  /** Ids of superseded events, by document. */
+  readonly supersededIds: Map<string, string[]>
   /** By owner and kind. */
   readonly ownerLogs: Map<string, number[]>
   readonly grants: Map<string, Grant[]>
@@ -39,6 +42,12 @@ export interface MemoryTables {
   /** By client id and address. */
   readonly writers: Map<string, string>
   readonly held: Map<string, HeldPart>
+  /** Positions of deletion requests, by author and id. */
+  readonly deletedIds: Map<string, number>
+  /** By public key. */
+  readonly vanished: Map<string, Vanished>
+  /** When events expire, by position. */
+  readonly expiries: Map<number, number>
   /** Position of the newest event of each document, by reader. */
   readonly changes: Map<string, Map<string, number>>
   readonly states: Map<string, KeptState>
@@ -53,12 +62,16 @@ export function createMemoryTables(): MemoryTables {
     records: new Map(),
     feeds: new Map(),
     documentLogs: new Map(),
+    supersededIds: new Map(),
     ownerLogs: new Map(),
     grants: new Map(),
     shared: new Map(),
     epochs: [],
     writers: new Map(),
     held: new Map(),
+    deletedIds: new Map(),
+    vanished: new Map(),
+    expiries: new Map(),
     changes: new Map(),
     states: new Map(),
     summaries: new Map(),
@@ -93,6 +106,14 @@ function hasEntry(tables: MemoryTables, entry: PlaceEntry): boolean {
   switch (entry.index) {
     case 'id':
       return tables.seqById.get(entry.id) === numberOfPlace(entry.place)
+    case 'vanished': {
+      const known = tables.vanished.get(entry.pubkey)
+      return known?.seq === entry.seq && known.until === entry.until
+    }
+    case 'expiry':
+      return tables.expiries.get(entry.seq) === entry.expiresAt
+    case 'deletedId':
+      return tables.deletedIds.get(`${entry.pubkey} ${entry.id}`) === entry.seq
     case 'shared':
       return tables.shared.get(entry.reader)?.has(entry.address) === true
     case 'change':
@@ -170,6 +191,13 @@ const SCANS: { readonly [I in LogIndex]: (tables: MemoryTables) => EntryOf<I>[] 
       const clientId = Number(key.slice(0, space))
       return [{ index: 'writer', address: key.slice(space + 1), clientId, pubkey }]
     }),
+  deletedId: ({ deletedIds }) =>
+    flat(deletedIds, (seq, key) => {
+      const [pubkey = '', id = ''] = key.split(' ')
+      return [{ index: 'deletedId', pubkey, id, seq }]
+    }),
+  vanished: ({ vanished }) => flat(vanished, (entry) => [{ index: 'vanished', ...entry }]),
+  expiry: ({ expiries }) => [...expiries].map(([seq, expiresAt]) => ({ index: 'expiry', expiresAt, seq })),
   held: ({ held }) => flat(held, (part) => [{ index: 'held', part }]),
   state: ({ states }) => flat(states, (_state, address) => [{ index: 'state', address }]),
 }
@@ -189,6 +217,15 @@ function drop(tables: MemoryTables, entry: DerivedEntry): void {
       break
     case 'state':
       tables.states.delete(entry.address)
+      break
+    case 'vanished':
+      tables.vanished.delete(entry.pubkey)
+      break
+    case 'expiry':
+      tables.expiries.delete(entry.seq)
+      break
+    case 'deletedId':
+      tables.deletedIds.delete(`${entry.pubkey} ${entry.id}`)
       break
     case 'shared':
       tables.shared.get(entry.reader)?.delete(entry.address)
@@ -224,6 +261,15 @@ function put(tables: MemoryTables, entry: PlaceEntry | EntryOf<'record'>): void 
     case 'record':
       if (entry.record === undefined) throw new SyncError('STORE_FAILED', 'no value for an entry of record')
       tables.records.set(entry.address, entry.record)
+      break
+    case 'vanished':
+      tables.vanished.set(entry.pubkey, { pubkey: entry.pubkey, until: entry.until, seq: entry.seq })
+      break
+    case 'expiry':
+      tables.expiries.set(entry.seq, entry.expiresAt)
+      break
+    case 'deletedId':
+      tables.deletedIds.set(`${entry.pubkey} ${entry.id}`, entry.seq)
       break
     case 'shared':
       getOrCreate(tables.shared, entry.reader, () => new Set()).add(entry.address)

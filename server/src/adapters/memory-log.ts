@@ -1,6 +1,7 @@
 import { compareNewestFirst, getOrCreate, SyncError } from '@onyx-sync/shared'
 import type { Commit, EventLog, HeldPart, PartGroup } from '../ports/event-log.js'
 import type { InspectableLog } from '../ports/inspectable-log.js'
+import { forgetDocument } from './memory-deletion.js'
 import { createMemoryInspection, createMemoryTables, HELD, placesAt, SUPERSEDED } from './memory-entries.js'
 
 /** What names an in-memory log. Everything has a default; simulations give fixed values. */
@@ -20,7 +21,7 @@ export function createMemoryLog(options: MemoryLogOptions = {}): InspectableLog 
   const serverSecretKey = options.serverSecretKey ?? globalThis.crypto.getRandomValues(new Uint8Array(32))
   const tables = createMemoryTables()
   const { events, seqById, records, feeds, documentLogs, ownerLogs, grants, shared, epochs } = tables
-  const { writers, held, changes, states, summaries } = tables
+  const { writers, held, changes, states, summaries, deletedIds, expiries } = tables
   let isClosed = false
 
   function assertOpen(): void {
@@ -28,10 +29,20 @@ export function createMemoryLog(options: MemoryLogOptions = {}): InspectableLog 
   }
 
   function apply(commit: Commit): void {
+    for (const { pubkey, id } of commit.forgottenIds ?? []) deletedIds.delete(`${pubkey} ${id}`)
+    for (const gone of commit.vanished ?? []) tables.vanished.set(gone.pubkey, gone)
+    for (const { address } of commit.deletedDocuments ?? []) forgetDocument(tables, address)
+    for (const { seq, id } of commit.withdrawn ?? []) {
+      events[seq - 1] = undefined
+      seqById.delete(id)
+      expiries.delete(seq)
+    }
+    for (const { pubkey, id, seq } of commit.deletedIds ?? []) deletedIds.set(`${pubkey} ${id}`, seq)
     if (commit.epoch !== undefined) epochs.push(commit.epoch)
     for (const event of commit.events) {
       events.push(event)
       seqById.set(event.id, event.seq)
+      if (event.expiresAt !== undefined) expiries.set(event.seq, event.expiresAt)
       for (const reader of new Set(event.readers)) listOf(feeds, reader).push(event.seq)
       if (event.address !== undefined) listOf(documentLogs, event.address).push(event.seq)
       listOf(ownerLogs, `${event.owner} ${event.kind}`).push(event.seq)
@@ -54,8 +65,9 @@ export function createMemoryLog(options: MemoryLogOptions = {}): InspectableLog 
       if (to === undefined) positions.delete(address)
       else positions.set(address, to)
     }
-    for (const { events: gone } of superseded) {
+    for (const { address, events: gone } of superseded) {
       for (const { seq, id } of gone) {
+        listOf(tables.supersededIds, address).push(id)
         events[seq - 1] = undefined
         seqById.set(id, SUPERSEDED)
       }
@@ -92,6 +104,14 @@ export function createMemoryLog(options: MemoryLogOptions = {}): InspectableLog 
     async has(ids) {
       assertOpen()
       return ids.map((id) => seqById.has(id))
+    },
+    async areDeleted(asked) {
+      assertOpen()
+      return asked.map(({ pubkey, id }) => deletedIds.has(`${pubkey} ${id}`))
+    },
+    async vanishedUntil(pubkeys) {
+      assertOpen()
+      return pubkeys.map((pubkey) => tables.vanished.get(pubkey)?.until)
     },
     async documents(addresses) {
       assertOpen()
@@ -163,6 +183,16 @@ export function createMemoryLog(options: MemoryLogOptions = {}): InspectableLog 
         .filter(({ created_at }) => created_at >= since && created_at <= until)
         .sort(compareNewestFirst)
     },
+    async *ownedBy(owner) {
+      assertOpen()
+      const lists = [...ownerLogs].filter(([key]) => key.startsWith(`${owner} `))
+      yield* lists.flatMap(([, seqs]) => seqs.flatMap((seq) => placesAt(tables, seq)))
+    },
+    async *expiring(through) {
+      assertOpen()
+      const due = [...expiries].filter(([, expiresAt]) => expiresAt <= through)
+      yield* due.sort(([, a], [, b]) => a - b).map(([seq, expiresAt]) => ({ expiresAt, seq }))
+    },
     async sharedWith(reader) {
       assertOpen()
       return [...(shared.get(reader) ?? [])].sort()
@@ -177,7 +207,7 @@ export function createMemoryLog(options: MemoryLogOptions = {}): InspectableLog 
     },
     async keepState(address, state) {
       assertOpen()
-      states.set(address, state)
+      if (records.get(address)?.deleted === undefined) states.set(address, state)
     },
     async keptSummaries(addresses) {
       assertOpen()
@@ -185,7 +215,8 @@ export function createMemoryLog(options: MemoryLogOptions = {}): InspectableLog 
     },
     async keepSummary(kept) {
       assertOpen()
-      summaries.set(kept.summary.address, kept)
+      const { address } = kept.summary
+      if (records.get(address)?.deleted === undefined) summaries.set(address, kept)
     },
     async close() {
       isClosed = true

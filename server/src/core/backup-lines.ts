@@ -23,6 +23,9 @@ export const BACKED_UP = {
   shared: 'copied',
   change: 'copied',
   writer: 'copied',
+  deletedId: 'derived',
+  expiry: 'derived',
+  vanished: 'copied',
   held: 'copied',
   state: 'rebuilt',
 } as const satisfies Readonly<Record<LogIndex, 'events' | 'copied' | 'ranges' | 'derived' | 'rebuilt'>>

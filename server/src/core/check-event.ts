@@ -1,4 +1,5 @@
 import {
+  type DeletionRequest,
   decodeUpdateEvent,
   type EventVerifier,
   type FramedUpdate,
@@ -9,10 +10,13 @@ import {
   type Member,
   type NostrEvent,
   type Part,
+  parseDeletion,
   parseEvent,
   SyncError,
   stringifyEvent,
 } from '@onyx-sync/shared'
+import { checkExpiration } from './expiry.js'
+import { checkVanish } from './vanish-check.js'
 
 /** What an event brings to a document. */
 export interface DocumentContent {
@@ -35,6 +39,10 @@ export interface CheckedEvent {
   readonly owner: string
   /** Members that an owner's event states; undefined on all others. */
   readonly statedMembers: readonly Member[] | undefined
+  /** Whether its author wants to vanish. */
+  readonly isVanish?: true
+  /** What is to be deleted; undefined on all events of other kinds than 5. */
+  readonly deletion?: DeletionRequest
 }
 
 /** What an event is checked with. */
@@ -43,7 +51,14 @@ export interface EventChecks {
   readonly keys: ReadonlySet<string>
   readonly verifier: EventVerifier
   readonly limits: Limits
+  /** The server's clock; without it expiration isn't looked at. */
+  readonly nowMs?: number
+  /** Public URLs of the server, any of which a request to vanish may name. */
+  relayUrls?(): readonly string[]
 }
+
+/** Kinds of events that belong to no document. */
+const OTHER_KINDS: readonly number[] = [KIND.training, KIND.deletion, KIND.vanish]
 
 /** A lone half of a surrogate pair: UTF-8 can't tell two of them apart, so two documents would share a log. */
 const LONE_SURROGATE = /\p{Surrogate}/u
@@ -55,13 +70,20 @@ const LONE_SURROGATE = /\p{Surrogate}/u
  */
 export function checkEvent(value: unknown, checks: EventChecks): CheckedEvent {
   const { event, json } = checkShape(value, checks)
-  if (event.kind !== KIND.training && !isDocumentKind(event.kind)) {
+  if (!isDocumentKind(event.kind) && !OTHER_KINDS.includes(event.kind)) {
     throw new SyncError('KIND_NOT_ACCEPTED', `kind ${event.kind} is not accepted here`)
   }
   checkAuthor(event, checks)
-  const { limits } = checks
+  const { limits, nowMs } = checks
+  if (nowMs !== undefined) checkExpiration(event, nowMs)
   if (!isDocumentKind(event.kind)) {
-    return { event, json, content: undefined, owner: event.pubkey, statedMembers: undefined }
+    const checked = { event, json, content: undefined, owner: event.pubkey, statedMembers: undefined }
+    if (event.kind === KIND.vanish) {
+      const nowSeconds = Math.floor((nowMs ?? Date.now()) / 1000)
+      checkVanish(event, checks.relayUrls?.() ?? [], nowSeconds + limits.maxAuthSkewSeconds)
+      return { ...checked, isVanish: true }
+    }
+    return event.kind === KIND.deletion ? { ...checked, deletion: parseDeletion(event) } : checked
   }
   const checked = decodeChecked(event, json, limits)
   if (LONE_SURROGATE.test(checked.content.address)) {

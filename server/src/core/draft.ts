@@ -1,4 +1,4 @@
-import { getOrCreate, KIND, type NostrEvent, SyncError } from '@onyx-sync/shared'
+import { expirationOf, getOrCreate, KIND, type NostrEvent, SyncError } from '@onyx-sync/shared'
 import type {
   Commit,
   DocumentRecord,
@@ -12,6 +12,7 @@ import type { CheckedEvent, DocumentContent } from './check-event.js'
 import type { Checkpoints, Gone } from './checkpoints.js'
 import { createHeldParts, type DocumentEvent, type HeldParts, joinContents } from './held-parts.js'
 import { applyToDocument, mayWrite } from './roster.js'
+import { assertNotVanished } from './vanish-check.js'
 
 /** A commit in the making: each event is decided on what the events before it in the batch did. */
 export interface Draft {
@@ -31,6 +32,10 @@ interface Known {
   readonly records: Map<string, DocumentRecord>
   /** Whose a Yjs client id is, by `<client id> <address>`. */
   readonly writers: Map<string, string>
+  /** Ids of events of the batch that their authors deleted before. */
+  readonly deletedIds: ReadonlySet<string>
+  /** Up to when authors of the batch wanted everything gone. */
+  readonly vanished: ReadonlyMap<string, number | undefined>
 }
 
 /** A draft on top of the log as it is now. Reads everything that the batch will ask for at once. */
@@ -46,11 +51,22 @@ export async function createDraft(
     const ids = getOrCreate(idsByAddress, content.address, () => new Set())
     for (const id of content.clientIds) ids.add(id)
   }
-  const known: Known = { records: new Map(), writers: new Map() }
   const clients = [...idsByAddress].flatMap(([address, ids]) =>
     [...ids].map((clientId) => ({ address, clientId })),
   )
-  const [found, owners] = await Promise.all([log.documents([...idsByAddress.keys()]), log.writers(clients)])
+  const authors = [...new Set(batch.map(({ event }) => event.pubkey))]
+  const [found, owners, untils, deletedIds] = await Promise.all([
+    log.documents([...idsByAddress.keys()]),
+    log.writers(clients),
+    log.vanishedUntil(authors),
+    deletedAmong(log, batch),
+  ])
+  const known: Known = {
+    records: new Map(),
+    writers: new Map(),
+    deletedIds,
+    vanished: new Map(authors.map((author, index) => [author, untils[index]])),
+  }
   for (const record of found) if (record !== undefined) known.records.set(record.address, record)
   for (const [index, { address, clientId }] of clients.entries()) {
     const pubkey = owners[index]
@@ -59,9 +75,16 @@ export async function createDraft(
   return assemble(log.head, known, checkpoints, createHeldParts(log, maxHeldBytes))
 }
 
+/** Events of documents are not among them: those are deleted as a whole (SPEC DEL3). */
+async function deletedAmong(log: EventLog, batch: readonly CheckedEvent[]): Promise<Set<string>> {
+  const others = batch.flatMap(({ content, event }) => (content === undefined ? event : []))
+  const found = others.length === 0 ? [] : await log.areDeleted(others)
+  return new Set(others.flatMap(({ id }, index) => (found[index] === true ? id : [])))
+}
+
 function assemble(
   head: number,
-  { records, writers }: Known,
+  { records, writers, deletedIds, vanished }: Known,
   checkpoints: Checkpoints,
   held: HeldParts,
 ): Draft {
@@ -154,14 +177,20 @@ function assemble(
   }
 
   function assertMayWrite({ event, owner, content: { address } }: DocumentEvent): void {
-    if (mayWrite(event.pubkey, owner, records.get(address))) return
+    const record = records.get(address)
+    if (mayWrite(event.pubkey, owner, record)) {
+      if (record?.deleted === undefined) return
+      throw new SyncError('DELETED', `${address} was deleted by its owner, for good`)
+    }
     throw new SyncError('WRITE_RESTRICTED', `you are not a member of ${address}`)
   }
 
   function append({ event, json, content, owner }: CheckedEvent, readers: readonly string[]): void {
+    const expiresAt = content === undefined ? expirationOf(event) : undefined
     ids.add(event.id)
     events.push(event)
     logged.push({
+      ...(expiresAt === undefined ? {} : { expiresAt }),
       seq: head + logged.length + 1,
       id: event.id,
       pubkey: event.pubkey,
@@ -213,6 +242,10 @@ function assemble(
     has: (id) => ids.has(id),
     async add(checked) {
       const { content } = checked
+      assertNotVanished(checked.event, vanished.get(checked.event.pubkey))
+      if (deletedIds.has(checked.event.id)) {
+        throw new SyncError('DELETED', 'this event was deleted by its author')
+      }
       if (content === undefined) return append(checked, [checked.owner])
       const documentEvent = { ...checked, content }
       if (content.part === undefined) return addEdit([documentEvent])

@@ -1,5 +1,6 @@
 import { getOrCreate, type Logger, type NostrEvent } from '@onyx-sync/shared'
 import type { LoggedEvent } from '../ports/event-log.js'
+import type { Gone } from './deletions.js'
 import type { PublishedCommit } from './ingest.js'
 
 /** An event that has just become durable. */
@@ -14,6 +15,8 @@ export interface Subscriber {
   readonly keys: readonly string[]
   /** Some of the keys lost documents. Called before `deliver` of the same commit. */
   revoked(): void
+  /** Something left the log that it may be reading. Called before `deliver` of the same commit. */
+  withdrawn(gone: Gone): void
   /** Events that its keys may read, in log order; `hasGrants` when one of them gained a document. */
   deliver(events: readonly LiveEvent[], hasGrants: boolean): void
 }
@@ -59,10 +62,14 @@ export function createHub(logger: Logger): Hub {
       }
     },
 
-    publish({ events, grants, revocations }) {
+    publish({ events, grants, revocations, gone }) {
       const lost = new Set(revocations.map(({ reader, address }) => `${reader} ${address}`))
       for (const subscriber of subscribersOf(revocations.map(({ reader }) => reader))) {
         guarded(() => subscriber.revoked())
+      }
+      if (gone !== undefined) {
+        const readers = [...gone.documents, ...gone.events].flatMap((item) => item.readers)
+        for (const subscriber of subscribersOf(readers)) guarded(() => subscriber.withdrawn(gone))
       }
       const deliveries = new Map<Subscriber, LiveEvent[]>()
       for (const live of events) {

@@ -3,7 +3,10 @@ import type { Commit, EventLog, LoggedEvent } from '../ports/event-log.js'
 import type { CheckedEvent } from './check-event.js'
 import type { Checkpoints } from './checkpoints.js'
 import type { Counters } from './counters.js'
+import { type DeletionCommit, decideDeletion, type Gone } from './deletions.js'
 import { createDraft, type Draft } from './draft.js'
+import { decideVanish } from './vanish.js'
+import { assertNotVanished } from './vanish-check.js'
 
 /** How an event fared: stored now, known before, or refused. */
 export type IngestOutcome = 'stored' | 'duplicate' | SyncError
@@ -14,6 +17,8 @@ export interface PublishedCommit {
   readonly events: readonly { readonly logged: LoggedEvent; readonly event: NostrEvent }[]
   readonly grants: Commit['grants']
   readonly revocations: Commit['revocations']
+  /** What left the log for good. Absent where nothing did. */
+  readonly gone?: Gone
 }
 
 /** The one writer of the log. */
@@ -23,6 +28,8 @@ export interface Ingest {
    * refused; events submitted one after another are settled in that order. Source: SPEC ING1–ING4.
    */
   submit(checked: CheckedEvent, settle: (outcome: IngestOutcome) => void): void
+  /** Does something to the log while nothing else is written. */
+  exclusively<T>(work: () => Promise<T>): Promise<T>
   /** Refuses what comes from now on with `SHUTTING_DOWN`; resolves when all that was queued is settled. */
   stop(): Promise<void>
 }
@@ -60,6 +67,8 @@ export function createIngest({
   publish,
 }: IngestOptions): Ingest {
   let queue: Submission[] = []
+  /** Work that waits for its turn between two batches. */
+  const errands: (() => Promise<void>)[] = []
   let isStopped = false
   let running: Promise<void> | undefined
 
@@ -70,7 +79,9 @@ export function createIngest({
   async function run(): Promise<void> {
     // Starts after this tick, so that what one read of the socket brought goes into one batch.
     await Promise.resolve()
-    while (queue.length > 0) {
+    while (queue.length + errands.length > 0) {
+      await errands.shift()?.()
+      if (queue.length === 0) continue
       const batch = takeBatch()
       try {
         await write(batch)
@@ -93,8 +104,12 @@ export function createIngest({
     let length = 0
     let count = 0
     while (count < queue.length && count < MAX_BATCH_EVENTS && length < MAX_BATCH_LENGTH) {
-      length += (queue[count] as Submission).checked.json.length
+      const { checked } = queue[count] as Submission
+      // What is deleted may be in the batch: a deletion is one of its own.
+      if (isRemoval(checked) && count > 0) break
+      length += checked.json.length
       count++
+      if (isRemoval(checked)) break
     }
     const batch = queue.slice(0, count)
     queue = queue.slice(count)
@@ -104,6 +119,8 @@ export function createIngest({
   async function write(batch: readonly Submission[]): Promise<void> {
     // First: a log that recovers from a failed write may find, while it answers, that it has grown by it.
     const known = await log.has(batch.map(({ checked }) => checked.event.id))
+    const [first] = batch
+    if (first !== undefined && isRemoval(first.checked) && known[0] !== true) return remove(first)
     const unknown = batch.filter((_, index) => known[index] !== true).map(({ checked }) => checked)
     const draft = await createDraft(log, checkpoints, maxHeldBytes, unknown)
     const outcomes: IngestOutcome[] = []
@@ -116,12 +133,36 @@ export function createIngest({
     // From here to the end in one tick: the submitters hear OK first, then everybody gets the events, and
     // nobody can ask in between.
     for (const [index, submission] of batch.entries()) settle(submission, outcomes[index] as IngestOutcome)
-    if (commit.events.length === 0) return
+    tell(commit, draft.events)
+  }
+
+  /** Deletes what an event names. As above: durable, then OK, then everybody is told. */
+  async function remove(submission: Submission): Promise<void> {
+    const { checked } = submission
+    let outcome: IngestOutcome = 'stored'
+    const decided = await decideRemoval(checked).catch((error: unknown) => {
+      if (!(error instanceof SyncError) || error.code === 'STORE_FAILED') throw error
+      outcome = error
+      return undefined
+    })
+    if (decided !== undefined) await log.commit({ ...decided.commit, ...newEpoch(decided.commit) })
+    settle(submission, outcome)
+    if (decided !== undefined) tell(decided.commit, [checked.event], decided.gone)
+  }
+
+  async function decideRemoval(checked: CheckedEvent): Promise<DeletionCommit> {
+    const [until] = await log.vanishedUntil([checked.event.pubkey])
+    assertNotVanished(checked.event, until)
+    return (checked.isVanish ? decideVanish : decideDeletion)(log, logger, checked)
+  }
+
+  function tell({ events, grants, revocations }: Commit, signed: readonly NostrEvent[], gone?: Gone): void {
+    if (events.length === 0) return
     try {
       publish({
-        events: commit.events.map((logged, index) => ({ logged, event: draft.events[index] as NostrEvent })),
-        grants: commit.grants,
-        revocations: commit.revocations,
+        events: events.map((logged, index) => ({ logged, event: signed[index] as NostrEvent })),
+        ...{ grants, revocations },
+        ...(gone === undefined ? {} : { gone }),
       })
     } catch (error) {
       logger.error('publishing a commit failed', { error: String(error) })
@@ -165,9 +206,21 @@ export function createIngest({
       queue.push({ checked, settle: settleSubmission })
       running ??= run()
     },
+    exclusively(work) {
+      return new Promise((resolve, reject) => {
+        // Whatever becomes of it, the batches go on.
+        errands.push(() => work().then(resolve, reject))
+        running ??= run()
+      })
+    },
     async stop() {
       isStopped = true
       while (running !== undefined) await running
     },
   }
+}
+
+/** Whether an event takes others out of the log. */
+function isRemoval({ deletion, isVanish }: CheckedEvent): boolean {
+  return deletion !== undefined || isVanish === true
 }

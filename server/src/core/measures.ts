@@ -126,6 +126,7 @@ export function createMeasures(): Measures {
             settle(outcome)
           })
         },
+        exclusively: (work) => ingest.exclusively(work),
         stop: () => ingest.stop(),
       }
     },

@@ -11,6 +11,8 @@ export interface MergedStates {
    * `look` must neither change it nor keep it.
    */
   read<T>(address: string, look: (doc: Y.Doc, throughSeq: number) => T): Promise<T>
+  /** Lets go of a document that was deleted. */
+  forget(address: string): void
   /** Estimated memory of the documents kept loaded, bytes. */
   readonly hotBytes: number
 }
@@ -124,19 +126,27 @@ export function createMergedStates({
     }
   }
 
+  /** Does something with a document after everything that was begun before. */
+  function inTurn<T>(address: string, work: () => T | Promise<T>): Promise<T> {
+    const before = reading.get(address) ?? Promise.resolve()
+    const now = before.then(work, work)
+    reading.set(address, now)
+    const ended = () => {
+      if (reading.get(address) === now) reading.delete(address)
+    }
+    now.then(ended, ended)
+    return now
+  }
+
   return {
-    read(address, look) {
-      const before = reading.get(address) ?? Promise.resolve()
-      const now = before.then(
-        () => readNow(address, look),
-        () => readNow(address, look),
-      )
-      reading.set(address, now)
-      const ended = () => {
-        if (reading.get(address) === now) reading.delete(address)
-      }
-      now.then(ended, ended)
-      return now
+    read: (address, look) => inTurn(address, () => readNow(address, look)),
+    forget(address) {
+      void inTurn(address, () => {
+        const known = hot.get(address)
+        if (known === undefined) return
+        forget(address, known)
+        known.doc.destroy()
+      })
     },
     get hotBytes() {
       return hotBytes

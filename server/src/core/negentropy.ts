@@ -97,7 +97,7 @@ export function createNegentropy(options: NegentropyOptions): Negentropy {
     keys: ReadonlySet<string>,
   ): Promise<RecordSet> {
     const collector = createRecordCollector()
-    for await (const { event } of queryEvents({ log, logger, keys, through: log.head }, [filter])) {
+    for await (const { event } of queryEvents({ log, logger, clock, keys, through: log.head }, [filter])) {
       if (!isOpen()) break
       collector.add(event.created_at, event.id)
       comparison.recordCount++

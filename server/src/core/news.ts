@@ -37,7 +37,7 @@ export async function grantedDocuments(
   const granted = new Map<string, number>()
   if (candidates.size === 0) return granted
   for (const record of await log.documents([...candidates])) {
-    if (record === undefined) continue
+    if (record === undefined || record.deleted !== undefined) continue
     const members = new Set(record.members.map((member) => member.pubkey))
     const since = keys
       .filter((key) => members.has(key))

@@ -30,7 +30,7 @@ export interface Presence {
   /** Tells a subscription. To be called before it is answered. */
   watch(options: WatchOptions): Watch
   /** Takes note of keys that lost documents. Call with each commit, in the tick in which it is published. */
-  published(commit: Pick<PublishedCommit, 'revocations'>): void
+  published(commit: Pick<PublishedCommit, 'revocations' | 'gone'>): void
   /** Nobody is told any more of connections that end: all of them will. */
   stop(): void
 }
@@ -70,14 +70,18 @@ export function createPresence(options: PresenceOptions): Presence {
    * Looks up who may read a document now, and uses it in the very tick in which it is known. From the log each
    * time: what is kept beside it could miss a commit that a recovery of the log brings to light.
    */
-  async function withReaders<T>(address: string, use: (readers: readonly string[]) => T): Promise<T> {
+  async function withReaders<T>(
+    address: string,
+    use: (readers: readonly string[], isDeleted: boolean) => T,
+  ): Promise<T> {
     for (;;) {
       const startedAt = revocations
       const [record] = await log.documents([address]).catch((cause: unknown) => {
         throw new SyncError('STORE_FAILED', 'who may read this could not be looked up', { cause })
       })
       if (startedAt !== revocations) continue
-      return use([ownerOfAddress(address), ...(record?.members.map(({ pubkey }) => pubkey) ?? [])])
+      const members = record?.members.map(({ pubkey }) => pubkey) ?? []
+      return use([ownerOfAddress(address), ...members], record?.deleted !== undefined)
     }
   }
 
@@ -147,13 +151,14 @@ export function createPresence(options: PresenceOptions): Presence {
       const name = formatAddress(address)
       const clientIds = entries.map(({ clientId }) => clientId)
       const said = { event, json, clientIds, order: arrived++, atMs: clock.now() }
-      await withReaders(name, (readers) => {
+      await withReaders(name, (readers, isDeleted) => {
         // The connection may have ended meanwhile: then nobody would ever take back what it says.
         if (!isOpen) return
         if (!readers.includes(event.pubkey)) {
           removeAuthor(name, event.pubkey)
           throw new SyncError('WRITE_RESTRICTED', `you are not a member of ${name}`)
         }
+        if (isDeleted) throw new SyncError('DELETED', `${name} was deleted by its owner, for good`)
         if (rooms.accept(holder, name, entries, said)) watchers.deliver(said, readers)
       })
       return event
@@ -180,6 +185,10 @@ export function createPresence(options: PresenceOptions): Presence {
     published(commit) {
       revocations += commit.revocations.length
       for (const { reader, address } of commit.revocations) removeAuthor(address, reader)
+      for (const { address, readers } of commit.gone?.documents ?? []) {
+        revocations++
+        for (const reader of readers) removeAuthor(address, reader)
+      }
     },
     stop() {
       isStopped = true

@@ -1,8 +1,10 @@
 import {
+  type Clock,
   compareNewestFirst,
   type Filter,
   formatAddress,
   isDocumentKind,
+  isExpired,
   KIND,
   type Logger,
   matchFilter,
@@ -25,12 +27,13 @@ import {
 export interface QueryScope {
   readonly log: EventLog
   readonly logger: Logger
+  readonly clock: Clock
   readonly keys: ReadonlySet<string>
   /** Only events up to this position; what comes later is the live part of a subscription. */
   readonly through: number
 }
 
-const STORED_KINDS: readonly number[] = [KIND.chat, KIND.settings, KIND.training]
+const STORED_KINDS: readonly number[] = [KIND.chat, KIND.settings, KIND.training, KIND.deletion]
 
 /**
  * Stored events that match any of the filters and that the keys may see, newest first, equal times by lowest
@@ -91,13 +94,15 @@ export async function countEvents(scope: QueryScope, filters: readonly Filter[])
 
 /** All events of one filter's set, newest first. */
 async function* matchingEvents(scope: QueryScope, filter: Filter): AsyncGenerator<StoredEvent, undefined> {
-  const { log, logger, keys, through } = scope
+  const { log, logger, clock, keys, through } = scope
   const load = async (entries: readonly { readonly seq: number }[]): Promise<StoredEvent[]> => {
-    const events = (await loadEvents(log, logger, entries)).filter(({ event }) => matchFilter(filter, event))
+    const events = (await loadEvents(log, logger, entries)).filter(
+      ({ event }) => matchFilter(filter, event) && !isExpired(event, clock.now()),
+    )
     const readable = await readableAmong(
       log,
       keys,
-      events.map(({ address }) => address),
+      events.flatMap(({ about }) => about),
     )
     // A document that became readable after `through` comes as a whole with the live part.
     if (log.head > through) {
@@ -123,10 +128,13 @@ async function* candidates(scope: QueryScope, filter: Filter): AsyncGenerator<In
   const until = filter.until ?? Number.MAX_SAFE_INTEGER
   const kinds = [...new Set(filter.kinds ?? STORED_KINDS)].filter((kind) => STORED_KINDS.includes(kind))
   const sources: AsyncIterable<IndexEntry>[] = []
-  const shared = kinds.includes(KIND.chat) ? await sharedDocuments(scope) : []
+  const mayBeShared = kinds.includes(KIND.chat) || kinds.includes(KIND.deletion)
+  const shared = mayBeShared ? await sharedDocuments(scope) : []
   const named = namedDocuments(filter, keys, shared)
-  const documents = named?.filter((address) => kinds.includes(parseAddress(address)?.kind ?? -1)) ?? shared
+  const isWanted = (address: string) => kinds.includes(parseAddress(address)?.kind ?? -1)
+  const documents = (named ?? shared).filter(isWanted)
   if (documents.length > 0) sources.push(documentEntries(scope, documents, since, until))
+  if (kinds.includes(KIND.deletion)) sources.push(sharedDeletions(scope, shared, since, until))
   for (const kind of kinds) {
     if (named !== undefined && isDocumentKind(kind)) continue
     for (const key of keys) sources.push(log.ownerLog(key, kind, since, until))
@@ -189,6 +197,22 @@ async function* documentEntries(
     }
   }
   yield* entries.sort(compareNewestFirst)
+}
+
+/** Requests of others that deleted documents which the keys could read. */
+async function* sharedDeletions(
+  { log }: QueryScope,
+  addresses: readonly string[],
+  since: number,
+  until: number,
+): AsyncGenerator<IndexEntry> {
+  const bySeq = new Map<number, IndexEntry>()
+  for (const record of await log.documents(addresses)) {
+    if (record?.deleted === undefined) continue
+    const { created_at } = record.deleted
+    if (created_at >= since && created_at <= until) bySeq.set(record.deleted.seq, record.deleted)
+  }
+  yield* [...bySeq.values()].sort(compareNewestFirst)
 }
 
 /** Several sequences, each newest first, as one. No event is in two of them. */

@@ -14,6 +14,7 @@ import type { EventLog } from '../ports/event-log.js'
 import type { Peer } from '../ports/peer.js'
 import { createCheckpoints } from './checkpoints.js'
 import { type Counters, createCounters } from './counters.js'
+import { createExpiry, expiredEvents } from './expiry.js'
 import { createHub, type Hub } from './hub.js'
 import { createIngest } from './ingest.js'
 import { createMeasures, type Measures } from './measures.js'
@@ -72,9 +73,22 @@ export function createRelay(options: RelayOptions): Relay {
     counters,
     epochId: bytesToHex(options.random.bytes(8)),
     publish(commit) {
+      for (const { address } of commit.gone?.documents ?? []) states.forget(address)
       hub.publish(commit)
+      for (const { logged } of commit.events)
+        if (logged.expiresAt !== undefined) expiry.noted(logged.expiresAt)
       presence.published(commit)
     },
+  })
+  const expiry = createExpiry({
+    ...{ log, logger, clock: options.clock },
+    purge: () =>
+      ingest.exclusively(async () => {
+        const withdrawn = await expiredEvents(log, logger, options.clock.now())
+        if (withdrawn.length === 0) return false
+        await log.commit({ events: [], documents: [], grants: [], revocations: [], withdrawn })
+        return true
+      }),
   })
   const stateSigner = createStateSigner({ ...options, signEvent: sign })
   const summaries = createSummaries({ ...options, states, signEvent: sign })
@@ -98,6 +112,7 @@ export function createRelay(options: RelayOptions): Relay {
     connect: (peer) => createSession(measures.peer(peer), context),
     stop() {
       presence.stop()
+      expiry.stop()
       return ingest.stop()
     },
   }

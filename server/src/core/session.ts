@@ -181,7 +181,13 @@ export function createSession(peer: Peer, context: SessionContext): Session {
     }
     let checked: ReturnType<typeof checkEvent>
     try {
-      checked = checkEvent(value, { keys, verifier: context.verifier, limits })
+      checked = checkEvent(value, {
+        keys,
+        verifier: context.verifier,
+        limits,
+        nowMs: clock.now(),
+        relayUrls: () => context.relayUrls(),
+      })
     } catch (error) {
       counters.eventsRefused++
       throw error
@@ -234,7 +240,16 @@ export function createSession(peer: Peer, context: SessionContext): Session {
     const sortedKeys = [...keys].sort()
     const startedAt = secondsNow()
     const sync = syncOptions(filters, sortedKeys)
-    const base = { id: subscriptionId, filters, keys: sortedKeys, log, hub: context.hub, peer, counters }
+    const base = {
+      id: subscriptionId,
+      filters,
+      keys: sortedKeys,
+      log,
+      hub: context.hub,
+      peer,
+      clock,
+      counters,
+    }
     let subscription: Subscription
     function onFailed(error: unknown): void {
       if (subscriptions.get(subscriptionId) !== subscription) return
@@ -247,7 +262,7 @@ export function createSession(peer: Peer, context: SessionContext): Session {
     if (filters.some(({ summaries }) => summaries === true) && sync.sync !== undefined) {
       const pageDocuments = limits.maxSummaryDocuments
       const { summaries } = context
-      const summaryOptions = { ...base, sync: sync.sync, summaries, clock, pageDocuments, onFailed }
+      const summaryOptions = { ...base, sync: sync.sync, summaries, pageDocuments, onFailed }
       subscription = createSummarySubscription(summaryOptions)
     } else {
       const watch = context.presence.watch({ id: subscriptionId, filters, keys: sortedKeys, peer })
@@ -292,7 +307,7 @@ export function createSession(peer: Peer, context: SessionContext): Session {
     }
     checkSlots()
     countsUnderWay++
-    countEvents({ log, logger, keys: new Set(keys), through: log.head }, filters)
+    countEvents({ log, logger, clock, keys: new Set(keys), through: log.head }, filters)
       .then((total) => peer.send(encodeRelay.count(subscriptionId, total)))
       .catch((error: unknown) => {
         if (!isOpen) return

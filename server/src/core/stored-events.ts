@@ -1,14 +1,16 @@
 import {
   DEFAULT_LIMITS,
   decodeContent,
+  expirationOf,
   formatAddress,
   isDocumentKind,
   KIND,
   type Limits,
   type Logger,
   type NostrEvent,
+  tagValues,
 } from '@onyx-sync/shared'
-import type { EventLog } from '../ports/event-log.js'
+import type { EventLog, WithdrawnEvent } from '../ports/event-log.js'
 
 /** An event as it comes out of the log. */
 export interface StoredEvent {
@@ -17,6 +19,8 @@ export interface StoredEvent {
   readonly json: string
   /** Address of its document; undefined for events of no document. */
   readonly address: string | undefined
+  /** Documents whose readers may read it: its own, or those that it deletes. */
+  readonly about: readonly string[]
 }
 
 /** The owner named in an address: 64 lower-case hex characters. */
@@ -37,6 +41,13 @@ export function addressOfEvent(event: NostrEvent): string | undefined {
   return formatAddress({ kind, owner, identifier })
 }
 
+/** Documents whose readers may read an event that was checked when it was stored. */
+export function documentsOfEvent(event: NostrEvent): readonly string[] {
+  if (event.kind === KIND.deletion) return tagValues(event, 'a')
+  const address = addressOfEvent(event)
+  return address === undefined ? [] : [address]
+}
+
 /** Bounds for what was checked when it was stored: limits may have been tightened since. */
 export const UNBOUNDED = Object.fromEntries(
   Object.keys(DEFAULT_LIMITS).map((name) => [name, Number.MAX_SAFE_INTEGER]),
@@ -46,6 +57,14 @@ export const UNBOUNDED = Object.fromEntries(
 export function updateOfStored(event: NostrEvent): Uint8Array {
   const encoding = event.tags.find((tag) => tag[0] === 'encoding')
   return decodeContent(event.content, encoding?.[2] === 'deflate' ? 'yjs+deflate' : 'yjs', UNBOUNDED).update
+}
+
+/** An event of no document, as it leaves the log. */
+export function withdrawnOf({ seq, event }: StoredEvent): WithdrawnEvent {
+  const { id, kind, created_at, pubkey } = event
+  const expiresAt = expirationOf(event)
+  const withdrawn = { seq, id, created_at, kind, owner: pubkey, readers: [pubkey] }
+  return expiresAt === undefined ? withdrawn : { ...withdrawn, expiresAt }
 }
 
 /**
@@ -65,7 +84,8 @@ export async function loadEvents<T extends { readonly seq: number }>(
       // A checkpoint may have taken its place since the position was read.
       if (json === undefined) continue
       const event = JSON.parse(json) as NostrEvent
-      events.push({ ...place, event, json, address: addressOfEvent(event) })
+      const about = documentsOfEvent(event)
+      events.push({ ...place, event, json, address: addressOfEvent(event), about })
     } catch (error) {
       logger.error('a stored event is unreadable; it is left out', { seq: place.seq, error: String(error) })
     }
@@ -73,7 +93,10 @@ export async function loadEvents<T extends { readonly seq: number }>(
   return events
 }
 
-/** Which of these documents some of the keys may read now. One's own are known without a look. */
+/**
+ * Which of these documents some of the keys may read now. One's own are known without a look. Of a deleted one
+ * there is nothing to read but that it is gone, and that may be read by whoever could read it.
+ */
 export async function readableAmong(
   log: EventLog,
   keys: ReadonlySet<string>,
@@ -99,7 +122,10 @@ export function isReadable(
   keys: ReadonlySet<string>,
   readable: ReadonlySet<string>,
 ): boolean {
-  return stored.address === undefined ? keys.has(stored.event.pubkey) : readable.has(stored.address)
+  if (stored.address !== undefined) return readable.has(stored.address)
+  // Bookkeeping of this server's.
+  if (stored.event.kind === KIND.vanish) return false
+  return keys.has(stored.event.pubkey) || stored.about.some((address) => readable.has(address))
 }
 
 const MIN_PAGE = 16

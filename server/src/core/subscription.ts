@@ -1,10 +1,12 @@
 import {
+  type Clock,
   cursorHint,
   EOSE_FINISH,
   EOSE_MORE,
   EOSE_RESET,
   encodeRelay,
   type Filter,
+  isExpired,
   type Logger,
   matchFilter,
 } from '@onyx-sync/shared'
@@ -44,6 +46,7 @@ export interface SubscriptionOptions {
   readonly hub: Hub
   readonly peer: Peer
   readonly logger: Logger
+  readonly clock: Clock
   readonly counters: Counters
   /** The `EOSE` was said, in this tick. Called once. */
   onEose(): void
@@ -66,7 +69,7 @@ const STORED_PAGE = 64
  * so a slow reader costs no memory.
  */
 export function createSubscription(options: SubscriptionOptions): Subscription {
-  const { id, filters, keys, sync, log, hub, peer, logger, counters } = options
+  const { id, filters, keys, sync, log, hub, peer, logger, clock, counters } = options
   const keySet = new Set(keys)
   let isOpen = true
   let isReading = true
@@ -74,11 +77,19 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
   let position = sync?.from.seq ?? log.head
   /** Counts revocations, so that a permission looked up before one isn't used after it. */
   let revocations = 0
+  /** What left the log while it reads, and may be in a page that was read before. */
+  const goneDocuments = new Set<string>()
+  const goneSeqs = new Set<number>()
 
   const subscriber: Subscriber = {
     keys,
     revoked() {
       revocations++
+    },
+    withdrawn({ documents, events }) {
+      if (!isReading) return
+      for (const { address } of documents) goneDocuments.add(address)
+      for (const { seq } of events) goneSeqs.add(seq)
     },
     deliver(events, hasGrants) {
       // While it reads, the end of the reading finds these in the log.
@@ -116,7 +127,7 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
   }
 
   async function sendStored(): Promise<void> {
-    const events = queryEvents({ log, logger, keys: keySet, through: position }, filters)
+    const events = queryEvents({ log, logger, clock, keys: keySet, through: position }, filters)
     try {
       for (;;) {
         const page: StoredEvent[] = []
@@ -148,6 +159,8 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
     }
     finishCatchUp()
     isReading = false
+    goneDocuments.clear()
+    goneSeqs.clear()
   }
 
   function finishCatchUp(): void {
@@ -173,7 +186,7 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
         const grantedAt = address === undefined ? undefined : granted.get(address)
         // Comes, or came, with the whole document.
         if (!isWhole && grantedAt !== undefined && seq <= grantedAt) return false
-        return filters.some((filter) => matchFilter(filter, event))
+        return !isExpired(event, clock.now()) && filters.some((filter) => matchFilter(filter, event))
       })
     }
     const relevant = await relevantNews(log, keys, filters, after, through, granted)
@@ -202,7 +215,9 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
     for await (const batch of replayStates(scope, skipped)) {
       const readable = await whenReadable(batch.documents.map(({ address }) => address))
       if (!isOpen) return
-      const documents = batch.documents.filter(({ address }) => readable.has(address))
+      const documents = batch.documents.filter(
+        ({ address }) => readable.has(address) && !goneDocuments.has(address),
+      )
       if (documents.length === 0) continue
       for (const json of options.stateSigner.sign({ ...batch, documents })) {
         counters.statesSent++
@@ -240,14 +255,18 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
         readable = await readableAmong(
           log,
           keySet,
-          events.map(({ address }) => address),
+          events.flatMap(({ about }) => about),
         )
       }
       if (!isOpen) return
-      if (!isReadable(stored, keySet, readable)) continue
+      if (!isReadable(stored, keySet, readable) || isGone(stored)) continue
       counters.eventsSent++
       peer.send(encodeRelay.event(id, stored.json, cursorOf(stored)))
     }
+  }
+
+  function isGone({ seq, address }: StoredEvent): boolean {
+    return goneSeqs.has(seq) || (address !== undefined && goneDocuments.has(address))
   }
 
   function close(): void {

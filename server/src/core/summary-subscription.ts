@@ -59,11 +59,16 @@ export function createSummarySubscription(options: SummarySubscriptionOptions): 
   let hasMore = false
   /** Counts revocations, so that a permission looked up before one isn't used after it. */
   let revocations = 0
+  /** Documents that left the log while it reads. */
+  const gone = new Set<string>()
 
   const subscriber: Subscriber = {
     keys,
     revoked() {
       revocations++
+    },
+    withdrawn({ documents }) {
+      if (isReading) for (const { address } of documents) gone.add(address)
     },
     deliver(events, hasGrants) {
       if (hasGrants || events.some(({ logged }) => isWanted(logged.address))) schedule()
@@ -94,6 +99,7 @@ export function createSummarySubscription(options: SummarySubscriptionOptions): 
       await tell(position, through)
       position = through
       isReading = false
+      gone.clear()
       finish()
       if (hasMore) schedule()
     } catch (error) {
@@ -153,7 +159,7 @@ export function createSummarySubscription(options: SummarySubscriptionOptions): 
       )
     }
     if (!isOpen) return
-    const documents = found.filter(({ address }) => readable.has(address))
+    const documents = found.filter(({ address }) => readable.has(address) && !gone.has(address))
     const events = summaries.sign(documents)
     counters.summariesSent += documents.length
     for (const [index, json] of events.entries()) {

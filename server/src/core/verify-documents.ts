@@ -22,7 +22,8 @@ export async function checkDocuments(check: Findings): Promise<void> {
     const { address } = entry
     last = address
     if (!isDocumentKind(parseAddress(address)?.kind ?? 0)) continue
-    if (!check.mislisted.has(address)) await checkDocument(check, address)
+    // Whatever has come back of it is reported with what is known of it.
+    if (!check.mislisted.has(address) && !check.deletions.has(address)) await checkDocument(check, address)
     check.counts.documents++
     check.tell('documents')
   }

@@ -2,8 +2,10 @@ import {
   type DecodedUpdateEvent,
   decodeUpdateEvent,
   type EventVerifier,
+  expirationOf,
   formatAddress,
   isDocumentKind,
+  KIND,
   type NostrEvent,
   parseEvent,
   SyncError,
@@ -11,6 +13,7 @@ import {
 } from '@onyx-sync/shared'
 import type { PlaceEntry } from '../ports/inspectable-log.js'
 import { addressOfEvent, loadInPages, ownerOfAddress, UNBOUNDED } from './stored-events.js'
+import { entriesOfDeletion, noteDeletion } from './verify-deletions.js'
 import { type Findings, readable } from './verify-findings.js'
 
 /** An event of the log, and where it must be found. */
@@ -56,10 +59,13 @@ export function entriesOf({ event, address, owner }: Place, seq: number): PlaceE
   const entries: PlaceEntry[] = [
     { index: 'id', id, place: seq },
     { index: 'ownerLog', owner, kind, created_at, id, seq },
-    { index: 'feed', reader: owner, seq },
+    // A request to vanish is served to nobody.
+    ...(kind === KIND.vanish ? [] : [{ index: 'feed', reader: owner, seq } as const]),
   ]
   if (address !== undefined) entries.push({ index: 'documentLog', address, seq, id, created_at })
-  return entries
+  const expiresAt = address === undefined ? expirationOf(event) : undefined
+  if (expiresAt !== undefined) entries.push({ index: 'expiry', expiresAt, seq })
+  return [...entries, ...entriesOfDeletion(event, seq)]
 }
 
 /** Checks every event of the log, and that the indexes find it. */
@@ -70,7 +76,9 @@ export async function checkEvents(check: Findings): Promise<void> {
       check.counts.events++
       try {
         checkStored(json, check.verifier)
-        places.push({ seq, place: placeOf(json) })
+        const place = placeOf(json)
+        noteDeletion(check, place.event, seq)
+        places.push({ seq, place })
       } catch (error) {
         check.damaged.add(seq)
         const message = error instanceof SyntaxError ? 'it is no JSON' : (error as Error).message
@@ -131,6 +139,9 @@ const MISSED: Readonly<Record<PlaceEntry['index'], string>> = {
   shared: 'a right is missing',
   change: 'a change is missing',
   supersededId: 'a superseded id is missing',
+  deletedId: 'an event that it deletes is not known as deleted',
+  expiry: 'the event is not known to expire',
+  vanished: 'the key is not known to have vanished',
 }
 
 /** Another position at which the very same event stands. */

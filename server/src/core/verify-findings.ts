@@ -1,5 +1,5 @@
 import { type EventVerifier, SyncError } from '@onyx-sync/shared'
-import type { DocumentRecord, KeptState } from '../ports/event-log.js'
+import type { DocumentRecord, IndexEntry, KeptState, Vanished } from '../ports/event-log.js'
 import type { EntryOf, InspectableLog, LogIndex, Mending } from '../ports/inspectable-log.js'
 
 /** What can be wrong with a log. Stable: programs may compare them. */
@@ -100,6 +100,10 @@ export interface Findings {
   readonly unsure: Set<string>
   /** Documents whose log lists too much or too little, and is not mended: what hangs on it can't be checked. */
   readonly mislisted: Set<string>
+  /** Documents that were deleted, with the first request that did it. */
+  readonly deletions: Map<string, IndexEntry>
+  /** Keys that asked to vanish, with their requests in the order of the log. */
+  readonly vanished: Map<string, Vanished[]>
   /** What is known of documents, where that was found wrong, as it should be. */
   readonly corrected: Map<string, DocumentRecord>
   /** Reports a fault; with a remedy it is mended, if that is wanted, at the next {@link settle}. */
@@ -177,6 +181,8 @@ export function createFindings({ log, verifier, ...options }: FindingsOptions): 
     missing: new Set(),
     unsure: new Set(),
     mislisted,
+    deletions: new Map(),
+    vanished: new Map(),
     corrected: new Map(),
     async note(fault, remedy) {
       const isMended = remedy !== undefined && options.repair
@@ -219,6 +225,9 @@ const DERIVED: ReadonlySet<LogIndex> = new Set<LogIndex>([
   'record',
   'shared',
   'change',
+  'deletedId',
+  'expiry',
+  'vanished',
   'state',
 ])
 

@@ -21,6 +21,7 @@ export async function checkHeld(check: Findings): Promise<Set<string>> {
       if (event.id !== id || event.pubkey !== author || own !== address || !isPlaced) {
         throw new Error('it lies under another name than its own')
       }
+      if (check.deletions.has(address)) throw new Error('it waits in a document that was deleted')
     } catch (error) {
       await check.note({ kind: 'part', id, address, message: (error as Error).message })
       continue

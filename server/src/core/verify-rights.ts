@@ -1,5 +1,6 @@
 import type { DocumentRecord } from '../ports/event-log.js'
 import type { EntryOf } from '../ports/inspectable-log.js'
+import { isTombstoneOf } from './verify-deletions.js'
 import { END, type Findings, readable, readRecord } from './verify-findings.js'
 
 /** Feed entries asked for at a time. */
@@ -33,7 +34,7 @@ export async function checkShared(check: Findings): Promise<void> {
       // The newest event: whoever has not seen it gets the whole document again, and nothing is doubled.
       const put = [{ index: 'grant', reader, seq, address } as const, { index: 'feed', reader, seq } as const]
       await check.note({ kind: 'index', index: 'grant', address, reader, message }, { put })
-    } else await checkFeed(check, reader, address, grantedAt)
+    } else await checkFeed(check, reader, address, grantedAt, record.deleted?.seq)
   }
 }
 
@@ -43,7 +44,13 @@ async function lastGrantsOf(check: Findings, reader: string): Promise<Map<string
   return new Map(grants.map(({ address, seq }) => [address, seq]))
 }
 
-async function checkFeed(check: Findings, reader: string, address: string, from: number): Promise<void> {
+async function checkFeed(
+  check: Findings,
+  reader: string,
+  address: string,
+  from: number,
+  deletedSeq: number | undefined,
+): Promise<void> {
   let page: EntryOf<'feed'>[] = []
   const ask = async (): Promise<void> => {
     const found = await check.log.hasEntries(page)
@@ -60,6 +67,9 @@ async function checkFeed(check: Findings, reader: string, address: string, from:
     if (check.missing.has(seq) || check.damaged.has(seq)) continue
     page.push({ index: 'feed', reader, seq })
     if (page.length === PAGE) await ask()
+  }
+  if (deletedSeq !== undefined && !check.missing.has(deletedSeq) && !check.damaged.has(deletedSeq)) {
+    page.push({ index: 'feed', reader, seq: deletedSeq })
   }
   await ask()
 }
@@ -89,15 +99,18 @@ export async function checkChanges(check: Findings): Promise<void> {
   }
 }
 
-function isReader({ owner, members }: DocumentRecord, key: string): boolean {
+/** Of a deleted document nobody has anything to read. */
+function isReader({ owner, members, deleted }: DocumentRecord, key: string): boolean {
+  if (deleted !== undefined) return false
   return owner === key || members.some(({ pubkey }) => pubkey === key)
 }
 
 /** Checks that what is known of documents is of documents with events. */
 export async function checkRecords(check: Findings): Promise<void> {
   for await (const entry of readable(check, 'record')) {
-    const { address } = entry
-    let isThere = check.mislisted.has(address)
+    const { address, record } = entry
+    const isTombstone = record?.deleted !== undefined && isTombstoneOf(check, address, record.deleted)
+    let isThere = isTombstone || check.mislisted.has(address)
     for await (const _ of check.log.documentLog(address, 0, END)) {
       isThere = true
       break
@@ -111,13 +124,13 @@ export async function checkRecords(check: Findings): Promise<void> {
 /** Checks that client ids and merged states are of documents that are there, and superseded ids known as such. */
 export async function checkRest(check: Findings): Promise<void> {
   for await (const { address, clientId, pubkey: reader } of readable(check, 'writer')) {
-    if (await isKnown(check, address)) continue
+    if (await isThere(check, address)) continue
     const message = `the client id ${clientId} belongs to a key in a document that is not there`
     await check.note({ kind: 'index', index: 'writer', address, reader, message })
   }
   for await (const entry of readable(check, 'state')) {
     const { address } = entry
-    if (await isKnown(check, address)) continue
+    if (await isThere(check, address)) continue
     const message = 'a state is kept of a document that is not there'
     await check.note({ kind: 'index', index: 'state', address, message }, { drop: [entry] })
   }
@@ -129,6 +142,13 @@ export async function checkRest(check: Findings): Promise<void> {
     await check.note({ kind: 'index', index: 'supersededId', address, seq, id, message }, { drop: [entry] })
   }
   check.tell('indexes')
+}
+
+/** Whether a document has events, as far as that can be said. */
+async function isThere(check: Findings, address: string): Promise<boolean> {
+  if (check.unsure.has(address)) return true
+  const record = await readRecord(check, address)
+  return record !== undefined && record.deleted === undefined
 }
 
 async function isKnown(check: Findings, address: string): Promise<boolean> {

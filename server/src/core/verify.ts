@@ -1,5 +1,6 @@
 import { type EventVerifier, pureVerifier } from '@onyx-sync/shared'
 import type { InspectableLog } from '../ports/inspectable-log.js'
+import { checkDeletedIds, checkExpiries, checkTombstones, checkVanished } from './verify-deletions.js'
 import { checkDocuments } from './verify-documents.js'
 import { checkEvents } from './verify-events.js'
 import {
@@ -79,6 +80,10 @@ export async function verifyLog(log: InspectableLog, options: VerifyOptions = {}
     ['the documents', () => checkDocuments(check)],
     ['the logs of owners', () => checkLog(check, 'ownerLog')],
     ['what is known of documents', () => checkRecords(check)],
+    ['deleted documents', () => checkTombstones(check)],
+    ['deleted ids', () => checkDeletedIds(check)],
+    ['keys that vanished', () => checkVanished(check)],
+    ['what expires', () => checkExpiries(check)],
     ['the grants', () => checkGrants(check)],
     ['what is shared', () => checkShared(check)],
     ['the feeds', () => checkFeeds(check)],

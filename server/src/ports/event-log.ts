@@ -16,6 +16,8 @@ export interface LoggedEvent {
   readonly owner: string
   /** Keys in whose feed it appears: owner and members at the time of writing. */
   readonly readers: readonly string[]
+  /** When it expires (NIP-40), Unix seconds; absent where it doesn't. Never of a document's event. */
+  readonly expiresAt?: number
 }
 
 /** What the log knows of one document. */
@@ -41,6 +43,11 @@ export interface DocumentRecord {
   readonly eventCount: number
   /** Bytes of their JSON. */
   readonly byteCount: number
+  /**
+   * The event that deleted the document for good. The record is all that is left then: it has no events, and its
+   * members are those who could read it and may know that it is gone.
+   */
+  readonly deleted?: IndexEntry
 }
 
 /** A key that became a member: from this position on, the whole document is news to it. */
@@ -75,6 +82,31 @@ export interface Superseded {
   readonly events: readonly IndexEntry[]
   /** In whose feeds they are, as far as that is known: what is left behind in others' is passed over. */
   readonly readers: readonly string[]
+}
+
+/** An event of no document that leaves the log, for good or because another takes its place. */
+export interface WithdrawnEvent extends IndexEntry {
+  readonly kind: number
+  readonly owner: string
+  readonly readers: readonly string[]
+  readonly expiresAt?: number
+}
+
+/** An event that its author deleted, known here or not: it is never taken again from that author. */
+export interface DeletedId {
+  readonly pubkey: string
+  readonly id: string
+  /** Position of the deletion request. */
+  readonly seq: number
+}
+
+/** A key that asked to vanish: nothing that it signed up to a time is taken again. */
+export interface Vanished {
+  readonly pubkey: string
+  /** Unix seconds. */
+  readonly until: number
+  /** Position of the request. */
+  readonly seq: number
 }
 
 /** Where a reader's newest change of a document moves to, in the order of changes. */
@@ -122,6 +154,16 @@ export interface Commit {
   readonly held?: readonly HeldPart[]
   /** Groups whose parts are complete, and among `events`, or given up. */
   readonly released?: readonly PartGroup[]
+  /**
+   * Documents that are deleted for good, which `documents` say: their events, their ids, whom client ids belong
+   * to, parts that wait, and what is derived of them all go. A state or summary that is kept meanwhile does, too.
+   */
+  readonly deletedDocuments?: readonly { readonly address: string; readonly readers: readonly string[] }[]
+  readonly withdrawn?: readonly WithdrawnEvent[]
+  readonly deletedIds?: readonly DeletedId[]
+  /** Ids that count as deleted no more. */
+  readonly forgottenIds?: readonly { readonly pubkey: string; readonly id: string }[]
+  readonly vanished?: readonly Vanished[]
 }
 
 /** Merged state of a document as it was kept: derived from its log, and as good as rebuilt. */
@@ -169,6 +211,10 @@ export interface EventLog {
   /** For each id, whether the log holds that event, held it until it was superseded, or holds it as a part. */
   has(ids: readonly string[]): Promise<boolean[]>
   documents(addresses: readonly string[]): Promise<(DocumentRecord | undefined)[]>
+  /** For each event, whether its author deleted it. */
+  areDeleted(events: readonly { readonly pubkey: string; readonly id: string }[]): Promise<boolean[]>
+  /** For each key, up to when it wanted everything gone, Unix seconds; undefined where it asked for no such thing. */
+  vanishedUntil(pubkeys: readonly string[]): Promise<(number | undefined)[]>
   /** Resolves when everything would survive a power cut (fsync). On rejection nothing of it is visible. */
   commit(commit: Commit): Promise<void>
 
@@ -199,6 +245,10 @@ export interface EventLog {
   documentLog(address: string, after: number, through: number): AsyncIterable<IndexEntry>
   /** Everything one owner has of one kind, newest first, equal times by lowest id, `since`/`until` inclusive. */
   ownerLog(owner: string, kind: number, since: number, until: number): AsyncIterable<IndexEntry>
+  /** Everything of one owner, of all kinds, in no order. */
+  ownedBy(owner: string): AsyncIterable<IndexEntry>
+  /** Events that expire up to a time, Unix seconds, ascending by it. Also those that have and are still here. */
+  expiring(through: number): AsyncIterable<{ readonly expiresAt: number; readonly seq: number }>
   /** Addresses of the documents of others that a key may read now. */
   sharedWith(reader: string): Promise<string[]>
 
@@ -206,11 +256,11 @@ export interface EventLog {
   allDocuments(): AsyncIterable<string>
   /** What {@link keepState} kept last; undefined if nothing, or nothing readable. */
   keptState(address: string): Promise<KeptState | undefined>
-  /** Keeps a document's merged state, in the order of the calls; a power cut may lose it. */
+  /** Keeps a document's merged state, in the order of the calls; a power cut may lose it. Not of a deleted one. */
   keepState(address: string, state: KeptState): Promise<void>
   /** What {@link keepSummary} kept last of each document; undefined if nothing, or nothing readable. */
   keptSummaries(addresses: readonly string[]): Promise<(KeptSummary | undefined)[]>
-  /** Keeps a document's summary, in the order of the calls; a power cut may lose it. */
+  /** Keeps a document's summary, in the order of the calls; a power cut may lose it. Not of a deleted one. */
   keepSummary(kept: KeptSummary): Promise<void>
 
   /** Waits for a commit under way, then releases the database. */

@@ -1,4 +1,13 @@
-import type { DocumentRecord, EventLog, Grant, HeldPart, IndexEntry, Writer } from './event-log.js'
+import type {
+  DeletedId,
+  DocumentRecord,
+  EventLog,
+  Grant,
+  HeldPart,
+  IndexEntry,
+  Vanished,
+  Writer,
+} from './event-log.js'
 
 /** What a log and its indexes consist of, entry by entry. */
 export interface LogEntries {
@@ -19,6 +28,9 @@ export interface LogEntries {
   /** A reader's documents by their newest event. */
   readonly change: { readonly reader: string; readonly seq: number; readonly address: string }
   readonly writer: Writer
+  readonly deletedId: DeletedId
+  readonly vanished: Vanished
+  readonly expiry: { readonly expiresAt: number; readonly seq: number }
   readonly held: { readonly part: HeldPart }
   /** Where the merged state of a document is kept. */
   readonly state: { readonly address: string }

@@ -1,4 +1,4 @@
-import type { HeldPart, IndexEntry, KeptState } from '../../ports/event-log.js'
+import type { HeldPart, IndexEntry, KeptState, Vanished } from '../../ports/event-log.js'
 
 /**
  * How the log's indexes lie in LevelDB: a first byte names the index, numbers are big-endian so that keys sort
@@ -20,6 +20,9 @@ import type { HeldPart, IndexEntry, KeptState } from '../../ports/event-log.js'
  * | `w` | address, client id | public key |
  * | `t` | reader, seq | address |
  * | `x` | address, seq | id of an event that was superseded |
+ * | `k` | author, id | seq of the request that deleted the event |
+ * | `v` | public key | seq and time of its request to vanish |
+ * | `q` | expiration, seq | nothing |
  * | `h` | author, address, group, index | id and JSON of a part that waits for others |
  * | `c` | address | seq and merged state |
  * | `l` | address | seq and summary, as JSON |
@@ -41,6 +44,9 @@ const PREFIX = {
   writer: 0x77,
   change: 0x74,
   supersededId: 0x78,
+  deletedId: 0x6b,
+  expiry: 0x71,
+  vanished: 0x76,
   held: 0x68,
   state: 0x63,
   summary: 0x6c,
@@ -57,6 +63,7 @@ export const FEED_EVENT = Uint8Array.of(1)
 export const EMPTY = new Uint8Array(0)
 
 const MAX_INDEX = 0xffff
+const MAX_CLIENT_ID = 0xffffffff
 
 /** Bounds of a range of keys, both inclusive. */
 export interface KeyRange {
@@ -143,6 +150,9 @@ export const keyOf = {
   change: (reader: string, seq: number): Uint8Array => join(PREFIX.change, hex(reader), uint64(seq)),
   supersededId: (address: string, seq: number): Uint8Array =>
     join(PREFIX.supersededId, sized(address), uint64(seq)),
+  deletedId: (pubkey: string, id: string): Uint8Array => join(PREFIX.deletedId, hex(pubkey), hex(id)),
+  vanished: (pubkey: string): Uint8Array => join(PREFIX.vanished, hex(pubkey)),
+  expiry: (expiresAt: number, seq: number): Uint8Array => join(PREFIX.expiry, uint64(expiresAt), uint64(seq)),
   held: (author: string, address: string, group: string, index: number): Uint8Array =>
     join(PREFIX.held, hex(author), sized(address), sized(group), uint16(index)),
   state: (address: string): Uint8Array => join(PREFIX.state, sized(address)),
@@ -174,6 +184,10 @@ export const rangeOf = {
     gte: keyOf.ownerLog(owner, kind, until, LOWEST_ID),
     lte: keyOf.ownerLog(owner, kind, since, HIGHEST_ID),
   }),
+  ownedBy: (owner: string): KeyRange => ({
+    gte: keyOf.ownerLog(owner, 0, Number.MAX_SAFE_INTEGER, LOWEST_ID),
+    lte: keyOf.ownerLog(owner, MAX_INDEX, 0, HIGHEST_ID),
+  }),
   shared: (reader: string): KeyRange => ({
     gte: keyOf.shared(reader, ''),
     lte: Buffer.concat([keyOf.shared(reader, ''), AFTER_TEXT]),
@@ -185,6 +199,14 @@ export const rangeOf = {
   supersededIds: (address: string): KeyRange => ({
     gte: keyOf.supersededId(address, 0),
     lte: keyOf.supersededId(address, Number.MAX_SAFE_INTEGER),
+  }),
+  expiring: (through: number): KeyRange => ({
+    gte: keyOf.expiry(0, 0),
+    lte: keyOf.expiry(through, Number.MAX_SAFE_INTEGER),
+  }),
+  writers: (address: string): KeyRange => ({
+    gte: keyOf.writer(address, 0),
+    lte: keyOf.writer(address, MAX_CLIENT_ID),
   }),
   held: (author: string, address: string, group: string): KeyRange => ({
     gte: keyOf.held(author, address, group, 0),
@@ -253,6 +275,27 @@ export function heldOfEntry(key: Uint8Array, value: Uint8Array): HeldPart {
     id: hexAt(value, 0),
     json: textAt(value, HASH_BYTES),
   }
+}
+
+/** The value of a `v` entry. */
+export function encodeVanished({ seq, until }: Omit<Vanished, 'pubkey'>): Uint8Array {
+  return Buffer.concat([uint64(seq), uint64(until)])
+}
+
+/** A `v` entry. */
+export function vanishedOfEntry(key: Uint8Array, value: Uint8Array): Vanished {
+  return { pubkey: hexAt(key, 1), seq: uint64At(value, 0), until: uint64At(value, SEQ_BYTES) }
+}
+
+/** A `q` key. */
+export function expiryOfKey(key: Uint8Array): { readonly expiresAt: number; readonly seq: number } {
+  return { expiresAt: uint64At(key, 1), seq: seqOfKey(key) }
+}
+
+/** The address in an `h` key. */
+export function addressOfHeldKey(key: Uint8Array): string {
+  const start = 1 + HASH_BYTES + 2
+  return textAt(key.subarray(0, start + view(key).getUint16(start - 2)), start)
 }
 
 /** The value of a `c` entry. */

@@ -1,6 +1,12 @@
 import { parseAddress, SyncError } from '@onyx-sync/shared'
 import type { Level } from 'level'
-import { type Commit, type HeldPart, KEPT_SUPERSEDED_IDS, type Superseded } from '../../ports/event-log.js'
+import {
+  type Commit,
+  type HeldPart,
+  KEPT_SUPERSEDED_IDS,
+  type Superseded,
+  type WithdrawnEvent,
+} from '../../ports/event-log.js'
 import {
   decodeHex,
   EMPTY,
@@ -8,12 +14,14 @@ import {
   encodeHex,
   encodePlace,
   encodeSeq,
+  encodeVanished,
   FEED_EVENT,
   ID_HELD,
   ID_SUPERSEDED,
   keyOf,
   rangeOf,
 } from './keys.js'
+import { keysOfDeleted } from './level-deletion.js'
 
 /** What a commit needs to know of the database before it is written. */
 export interface LookedUp {
@@ -21,6 +29,8 @@ export interface LookedUp {
   readonly released: readonly HeldPart[]
   /** Ids of superseded events that are forgotten now, with their keys. */
   readonly forgotten: readonly { readonly key: Uint8Array; readonly id: string }[]
+  /** Everything that is kept of documents that the commit deletes. */
+  readonly deleted: readonly Uint8Array[]
 }
 
 /** The writing half of a LevelDB batch. */
@@ -30,10 +40,8 @@ interface Writer {
 }
 
 /** Reads what a commit releases and lets go. */
-export async function lookUp(
-  db: Pick<Level<Uint8Array, Uint8Array>, 'iterator'>,
-  { released = [], superseded = [] }: Commit,
-): Promise<LookedUp> {
+export async function lookUp(db: Level<Uint8Array, Uint8Array>, commit: Commit): Promise<LookedUp> {
+  const { released = [], superseded = [] } = commit
   const parts: HeldPart[] = []
   for (const group of released) {
     const range = rangeOf.held(group.author, group.address, group.group)
@@ -54,12 +62,15 @@ export async function lookUp(
     for (const [key, value] of known.slice(0, Math.max(0, excess)))
       forgotten.push({ key, id: decodeHex(value) })
   }
-  return { released: parts, forgotten }
+  return { released: parts, forgotten, deleted: await keysOfDeleted(db, commit) }
 }
 
 /** Writes a commit into a batch. What goes comes first, because it may be put again by what comes. */
 export function writeCommit(commit: Commit, lookedUp: LookedUp, batch: Writer): void {
   const { epoch, moves = [], writers = [], superseded = [], held = [] } = commit
+  for (const key of lookedUp.deleted) batch.del(key)
+  for (const { pubkey, id } of commit.forgottenIds ?? []) batch.del(keyOf.deletedId(pubkey, id))
+  for (const gone of commit.withdrawn ?? []) deleteWithdrawn(gone, batch)
   for (const part of lookedUp.released) {
     batch.del(keyOf.held(part.author, part.address, part.group, part.index))
     batch.del(keyOf.id(part.id))
@@ -78,6 +89,7 @@ export function writeCommit(commit: Commit, lookedUp: LookedUp, batch: Writer): 
     batch.put(keyOf.ownerLog(event.owner, event.kind, createdAt, id), position)
     if (address !== undefined) batch.put(keyOf.documentLog(address, seq), encodePlace(createdAt, id))
     for (const reader of event.readers) batch.put(keyOf.feed(reader, seq), FEED_EVENT)
+    if (event.expiresAt !== undefined) batch.put(keyOf.expiry(event.expiresAt, seq), EMPTY)
   }
   for (const part of held) {
     batch.put(keyOf.held(part.author, part.address, part.group, part.index), encodeHeld(part))
@@ -89,6 +101,10 @@ export function writeCommit(commit: Commit, lookedUp: LookedUp, batch: Writer): 
   for (const { address, clientId, pubkey } of writers) {
     batch.put(keyOf.writer(address, clientId), encodeHex(pubkey))
   }
+  for (const gone of commit.vanished ?? []) batch.put(keyOf.vanished(gone.pubkey), encodeVanished(gone))
+  for (const { pubkey, id, seq } of commit.deletedIds ?? []) {
+    batch.put(keyOf.deletedId(pubkey, id), encodeSeq(seq))
+  }
   for (const { reader, from } of moves) if (from !== undefined) batch.del(keyOf.change(reader, from))
   for (const { reader, address, to } of moves) {
     if (to !== undefined) batch.put(keyOf.change(reader, to), Buffer.from(address, 'utf8'))
@@ -98,6 +114,15 @@ export function writeCommit(commit: Commit, lookedUp: LookedUp, batch: Writer): 
     batch.put(keyOf.grant(reader, seq, address), EMPTY)
     batch.put(keyOf.shared(reader, address), EMPTY)
   }
+}
+
+function deleteWithdrawn(gone: WithdrawnEvent, batch: Writer): void {
+  const { seq, id, created_at, kind, owner, readers, expiresAt } = gone
+  batch.del(keyOf.event(seq))
+  batch.del(keyOf.id(id))
+  batch.del(keyOf.ownerLog(owner, kind, created_at, id))
+  for (const reader of readers) batch.del(keyOf.feed(reader, seq))
+  if (expiresAt !== undefined) batch.del(keyOf.expiry(expiresAt, seq))
 }
 
 function deleteSuperseded({ address, events, readers }: Superseded, batch: Writer): void {

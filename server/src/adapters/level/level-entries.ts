@@ -11,8 +11,10 @@ import {
   encodeHex,
   encodePlace,
   encodeSeq,
+  encodeVanished,
   entryOfDocumentLog,
   entryOfOwnerLog,
+  expiryOfKey,
   FEED_EVENT,
   grantOfKey,
   heldOfEntry,
@@ -22,6 +24,7 @@ import {
   keyOf,
   seqOfKey,
   textAt,
+  vanishedOfEntry,
   view,
 } from './keys.js'
 
@@ -94,6 +97,14 @@ const DECODERS: Decoders = {
     clientId: view(key).getUint32(key.byteLength - 4),
     pubkey: decodeHex(value),
   }),
+  deletedId: (key, value) => ({
+    index: 'deletedId',
+    pubkey: hexAt(key, FIRST_BYTE),
+    id: hexAt(key, FIRST_BYTE + HASH_BYTES),
+    seq: decodeSeq(value),
+  }),
+  vanished: (key, value) => ({ index: 'vanished', ...vanishedOfEntry(key, value) }),
+  expiry: (key) => ({ index: 'expiry', ...expiryOfKey(key) }),
   held: (key, value) => ({ index: 'held', part: heldOfEntry(key, value) }),
   state: (key) => ({ index: 'state', address: sizedAddress(key) }),
 }
@@ -132,6 +143,12 @@ export function encodeEntry(entry: LogEntry): RawEntry {
       return { key: keyOf.change(entry.reader, entry.seq), value: Buffer.from(entry.address, 'utf8') }
     case 'writer':
       return { key: keyOf.writer(entry.address, entry.clientId), value: encodeHex(entry.pubkey) }
+    case 'deletedId':
+      return { key: keyOf.deletedId(entry.pubkey, entry.id), value: encodeSeq(entry.seq) }
+    case 'vanished':
+      return { key: keyOf.vanished(entry.pubkey), value: encodeVanished(entry) }
+    case 'expiry':
+      return { key: keyOf.expiry(entry.expiresAt, entry.seq), value: EMPTY }
     case 'held': {
       const { author, address, group, index } = entry.part
       return { key: keyOf.held(author, address, group, index), value: encodeHeld(entry.part) }

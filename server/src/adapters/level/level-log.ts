@@ -14,6 +14,7 @@ import {
   encodeState,
   entryOfDocumentLog,
   entryOfOwnerLog,
+  expiryOfKey,
   grantOfKey,
   heldOfEntry,
   type KeyRange,
@@ -21,6 +22,7 @@ import {
   rangeOf,
   seqOfId,
   seqOfKey,
+  vanishedOfEntry,
 } from './keys.js'
 import { lookUp, writeCommit } from './level-commit.js'
 import { checkFiles, openingError } from './level-files.js'
@@ -81,6 +83,10 @@ export function createLevelLog(db: Database, meta: Meta, initial: Place, logger:
   let isSuspect = false
   let isClosed = false
   let healing: Promise<void> | undefined
+  /** Documents that are being deleted, or were: what is derived of them must not be kept any more. */
+  const deleted = new Set<string>()
+  /** Settles when nothing that is derived is being written. */
+  let keeping: Promise<void> = Promise.resolve()
   /** Settles when nothing is being written. */
   let writing: Promise<void> = Promise.resolve()
 
@@ -115,8 +121,17 @@ export function createLevelLog(db: Database, meta: Meta, initial: Place, logger:
   async function write(commit: Commit): Promise<void> {
     await heal()
     assertFollows(commit, head)
-    const lookedUp = await lookUp(db, commit)
-    await writeBatch((batch) => writeCommit(commit, lookedUp, batch))
+    const { deletedDocuments = [] } = commit
+    for (const { address } of deletedDocuments) deleted.add(address)
+    try {
+      // LevelDB may write a value that was handed to it before after this batch.
+      if (deletedDocuments.length > 0) await keeping
+      const lookedUp = await lookUp(db, commit)
+      await writeBatch((batch) => writeCommit(commit, lookedUp, batch))
+    } catch (error) {
+      for (const { address } of deletedDocuments) deleted.delete(address)
+      throw error
+    }
     head += commit.events.length
     if (commit.epoch !== undefined) epochs = [...epochs, commit.epoch]
   }
@@ -143,6 +158,13 @@ export function createLevelLog(db: Database, meta: Meta, initial: Place, logger:
     return written
   }
 
+  async function keep(address: string, put: () => Promise<void>): Promise<void> {
+    if (isClosed || isSuspect || deleted.has(address)) return
+    const kept = begin(put())
+    keeping = Promise.allSettled([keeping, kept]).then(() => {})
+    await kept
+  }
+
   const entries = (range: KeyRange) => paged<[Uint8Array, Uint8Array]>(db.iterator(range))
   const keys = (range: KeyRange) => paged<Uint8Array>(db.keys(range))
 
@@ -158,6 +180,18 @@ export function createLevelLog(db: Database, meta: Meta, initial: Place, logger:
     async has(ids) {
       await heal()
       return (await db.getMany(ids.map(keyOf.id))).map((value) => value !== undefined)
+    },
+    async areDeleted(events) {
+      const keys = events.map(({ pubkey, id }) => keyOf.deletedId(pubkey, id))
+      return (await db.getMany(keys)).map((value) => value !== undefined)
+    },
+    async vanishedUntil(pubkeys) {
+      const values = await db.getMany(pubkeys.map(keyOf.vanished))
+      return values.map((value, index) =>
+        value === undefined
+          ? undefined
+          : vanishedOfEntry(keyOf.vanished(pubkeys[index] as string), value).until,
+      )
     },
     async documents(addresses) {
       const values = await db.getMany<Uint8Array, string>(addresses.map(keyOf.record), {
@@ -225,6 +259,12 @@ export function createLevelLog(db: Database, meta: Meta, initial: Place, logger:
         yield entryOfOwnerLog(key, value)
       }
     },
+    async *ownedBy(owner) {
+      for await (const [key, value] of entries(rangeOf.ownedBy(owner))) yield entryOfOwnerLog(key, value)
+    },
+    async *expiring(through) {
+      for await (const key of keys(rangeOf.expiring(through))) yield expiryOfKey(key)
+    },
     async sharedWith(reader) {
       return (await db.keys(rangeOf.shared(reader)).all()).map(addressOfSharedKey)
     },
@@ -235,20 +275,17 @@ export function createLevelLog(db: Database, meta: Meta, initial: Place, logger:
       const value = await db.get(keyOf.state(address))
       return value === undefined ? undefined : decodeState(value)
     },
-    async keepState(address, state) {
-      if (isClosed || isSuspect) return
-      await begin(db.put(keyOf.state(address), encodeState(state)))
-    },
+    keepState: (address, state) => keep(address, () => db.put(keyOf.state(address), encodeState(state))),
     async keptSummaries(addresses) {
       const values = await db.getMany<Uint8Array, string>(addresses.map(keyOf.summary), {
         valueEncoding: 'utf8',
       })
       return values.map((json) => (json === undefined ? undefined : readSummary(json)))
     },
-    async keepSummary(kept) {
-      if (isClosed || isSuspect) return
-      const key = keyOf.summary(kept.summary.address)
-      await begin(db.put<Uint8Array, string>(key, JSON.stringify(kept), { valueEncoding: 'utf8' }))
+    keepSummary(kept) {
+      const { address } = kept.summary
+      const value = Buffer.from(JSON.stringify(kept), 'utf8')
+      return keep(address, () => db.put(keyOf.summary(address), value))
     },
     async close() {
       isClosed = true

@@ -1,0 +1,185 @@
+import {
+  createDeletionTemplate,
+  KIND,
+  type Logger,
+  type NostrEvent,
+  parseAddress,
+  parseDeletion,
+  SyncError,
+  stringifyEvent,
+} from '@onyx-sync/shared'
+import type { BodyState, OutboxEntry, QueryRow, SyncStore } from '../ports/store.js'
+import type { Documents } from './documents.js'
+import type { JournalChange } from './journal.js'
+import type { Outbox } from './outbox.js'
+import { DELETION_LANE } from './outbox-lanes.js'
+
+/** A deletion request of an owner, with what is to be written about it. */
+export interface ReceivedDeletion {
+  readonly event: NostrEvent
+  readonly chats: readonly DoomedChat[]
+}
+
+/** A chat that a request deletes, as its rows are. */
+interface DoomedChat {
+  readonly address: string
+  readonly row: QueryRow | undefined
+  readonly messageIds: readonly string[]
+}
+
+/** Chats that were deleted for good (NIP-09). Source: SPEC DLD1–DLD6. */
+export interface Deletions {
+  /**
+   * Reads what a request that came from the server does here. The event's signature is checked; throws for one that
+   * its author didn't sign.
+   */
+  open(event: NostrEvent): Promise<ReceivedDeletion>
+  /** Marks the chats as deleted, at once. @returns what to write together with the cursor that covers the request */
+  apply(received: ReceivedDeletion): JournalChange
+  /** Deletes a chat of this account for good. Resolves once that is durable here; the server hears of it later. */
+  deleteChat(address: string, createdAt: number): Promise<void>
+  /** Takes bodies off the device whose edits the server has refused by now, or that nobody uses any more. */
+  tidy(): void
+}
+
+export interface DeletionsOptions {
+  readonly pubkey: string
+  readonly documents: Documents
+  readonly store: SyncStore
+  readonly outbox: Outbox
+  readonly logger: Logger
+  verify(event: NostrEvent): void
+}
+
+/** Whether a document is deleted for good, whatever of it is still here. */
+export function isDeleted(body: BodyState | undefined): boolean {
+  return body === 'deleting' || body === 'deleted'
+}
+
+/** What a call on a document that was deleted for good is rejected with. */
+export function deletedError(address: string): SyncError {
+  return new SyncError('DELETED', `${address} was deleted by its owner, for good`)
+}
+
+export function createDeletions(options: DeletionsOptions): Deletions {
+  const { pubkey, documents, store, outbox, logger } = options
+  const { journal } = documents
+
+  /** Documents with the body `deleting`. */
+  const deleting = new Set(
+    documents.list().flatMap(({ address, body }) => (body === 'deleting' ? address : [])),
+  )
+
+  async function doom(address: string): Promise<DoomedChat> {
+    const [row] = await store.loadRows('chats', { column: 'address', equals: address })
+    const messages = await store.loadRows('messages', { column: 'address', equals: address })
+    return { address, row, messageIds: messages.map(({ id }) => id) }
+  }
+
+  /** Nothing of it is shown from here on, whatever is still to be sent. */
+  function markDeleted({ address, row, messageIds }: DoomedChat, deletedAtMs: number): JournalChange['rows'] {
+    documents.setBody(address, 'deleting')
+    deleting.add(address)
+    const put =
+      row === undefined
+        ? []
+        : [{ ...row, deleted_at: deletedAtMs, message_count: 0, bytes: null, held: false }]
+    return [
+      { table: 'chats', put, delete: [] },
+      { table: 'messages', put: [], delete: messageIds },
+    ]
+  }
+
+  /** Whether edits of it wait for the server to say that it doesn't take them. */
+  function hasUnsent(address: string): boolean {
+    return outbox.firstUnsent(address) !== undefined || journal.unwrittenLanes().includes(address)
+  }
+
+  function tidyOne(address: string): void {
+    // Not while it is open: whoever has it open lets go of it later.
+    if (hasUnsent(address) || !documents.dropBody(address, 'deleted')) return
+    deleting.delete(address)
+    journal.flush().catch(() => {})
+  }
+
+  /** Kept so that any device of the account can bring the request back to a server that was set back. */
+  function entryOf(event: NostrEvent): OutboxEntry[] {
+    const id = `event-${event.id}`
+    if (event.pubkey !== pubkey || outbox.hasEntry(DELETION_LANE, id)) return []
+    const seq = journal.nextSeq()
+    return [
+      {
+        id,
+        lane: DELETION_LANE,
+        seq,
+        throughSeq: seq,
+        edits: 1,
+        state: 'confirmed',
+        event: stringifyEvent(event),
+        reason: '',
+      },
+    ]
+  }
+
+  return {
+    async open(event) {
+      options.verify(event)
+      const chats: DoomedChat[] = []
+      for (const address of parseDeletion(event).documents) {
+        if (parseAddress(address)?.kind === KIND.chat) chats.push(await doom(address))
+      }
+      return { event, chats }
+    },
+
+    apply({ event, chats: named }) {
+      // Now, because what comes before it in the same batch may have brought the chat.
+      const chats = named.filter(({ address }) => {
+        const info = documents.info(address)
+        return info !== undefined && !isDeleted(info.body)
+      })
+      const rows = chats.flatMap((chat) => {
+        logger.info('a chat was deleted by its owner', { address: chat.address })
+        return markDeleted(chat, event.created_at * 1000) ?? []
+      })
+      // What the server had saved is gone with the rest; what it hasn't seen is refused there, and listed.
+      const outboxDelete = chats.flatMap(({ address }) => outbox.forgetSaved(address))
+      const outboxPut = entryOf(event)
+      outbox.keep(outboxPut)
+      return { rows, outboxDelete, outboxPut }
+    },
+
+    async deleteChat(address, createdAt) {
+      if (parseAddress(address)?.owner !== pubkey) {
+        throw new SyncError('VALUE_INVALID', 'only the owner of a chat deletes it for good')
+      }
+      await documents.flush()
+      const chat = await doom(address)
+      if (isDeleted(documents.info(address)?.body)) return
+      const seq = journal.nextSeq()
+      const event = JSON.stringify(createDeletionTemplate({ addresses: [address], createdAt }))
+      journal.add({
+        rows: markDeleted(chat, createdAt * 1000) ?? [],
+        // Its owner wants none of it, sent or not.
+        outboxDelete: outbox.forgetAll(address),
+        outboxPut: [
+          {
+            id: `deletion-${seq}`,
+            lane: DELETION_LANE,
+            seq,
+            throughSeq: seq,
+            edits: 1,
+            state: 'pending',
+            event,
+            reason: '',
+          },
+        ],
+      })
+      if (documents.dropBody(address, 'deleted')) deleting.delete(address)
+      await journal.flush()
+    },
+
+    tidy() {
+      for (const address of deleting) tidyOne(address)
+    },
+  }
+}

@@ -1,0 +1,88 @@
+import { KIND, type Logger, type NostrEvent, tagValues } from '@onyx-sync/shared'
+import type { DocumentRecord, EventLog, Move, WithdrawnEvent } from '../ports/event-log.js'
+import type { CheckedEvent } from './check-event.js'
+import { type DeletionCommit, type GoneDocument, readersOf, tombstoneOf } from './deletions.js'
+import { documentsOfEvent, loadEvents, loadInPages, ownerOfAddress, withdrawnOf } from './stored-events.js'
+
+/**
+ * Decides a request to vanish: every document of the key, everything else that it signed up to that time, and what of
+ * its edits waits for other parts. One commit. Source: NIP-62, SPEC VAN2.
+ */
+export async function decideVanish(
+  log: EventLog,
+  logger: Logger,
+  { event, json }: CheckedEvent,
+): Promise<DeletionCommit> {
+  const { pubkey, created_at } = event
+  const seq = log.head + 1
+  const place = { seq, id: event.id, created_at }
+  const others = await othersOf(log, logger, event)
+  const alive = await ownDocuments(log, pubkey)
+  const known = await log.documents([...new Set(others.flatMap(({ stored }) => documentsOfEvent(stored)))])
+  // Their requests go as well: that they are gone has to hang on this one.
+  const before = known.filter((record) => record?.deleted !== undefined) as DocumentRecord[]
+  const withdrawn = others.map(({ gone, stored }): WithdrawnEvent => {
+    const named = new Set(documentsOfEvent(stored))
+    const readers = before.filter(({ address }) => named.has(address)).flatMap(readersOf)
+    return { ...gone, readers: [...new Set([...gone.readers, ...readers])] }
+  })
+  const documents = alive.map(
+    (record): GoneDocument => ({ address: record.address, readers: readersOf(record) }),
+  )
+  const moves = alive.flatMap((record) =>
+    readersOf(record).map((reader): Move => {
+      return { reader, address: record.address, from: record.headSeq, to: undefined }
+    }),
+  )
+  return {
+    commit: {
+      events: [
+        {
+          ...{ seq, id: event.id, pubkey, kind: event.kind, createdAt: created_at, json },
+          ...{ address: undefined, owner: pubkey, readers: [] },
+        },
+      ],
+      // Who could read them is nobody's business any more either.
+      documents: [...alive, ...before].map(({ address }) => tombstoneOf(address, undefined, place)),
+      grants: [],
+      revocations: [...alive, ...before].flatMap(({ address, members }) =>
+        members.map((member) => ({ reader: member.pubkey, address })),
+      ),
+      moves,
+      deletedDocuments: documents,
+      withdrawn,
+      released: await log.heldGroups(pubkey),
+      forgottenIds: others.flatMap(({ stored }) =>
+        stored.kind === KIND.deletion ? tagValues(stored, 'e').map((id) => ({ pubkey, id })) : [],
+      ),
+      vanished: [{ pubkey, until: created_at, seq }],
+    },
+    gone: { documents, events: withdrawn },
+  }
+}
+
+/** What a key signed that belongs to no document, up to the time of its request. */
+async function othersOf(
+  log: EventLog,
+  logger: Logger,
+  { pubkey, created_at }: NostrEvent,
+): Promise<{ readonly gone: WithdrawnEvent; readonly stored: NostrEvent }[]> {
+  const found: { readonly gone: WithdrawnEvent; readonly stored: NostrEvent }[] = []
+  for await (const page of loadInPages(log.ownedBy(pubkey), (places) => loadEvents(log, logger, places))) {
+    for (const stored of page) {
+      const { event, address } = stored
+      if (address !== undefined || event.pubkey !== pubkey || event.kind === KIND.vanish) continue
+      if (event.created_at <= created_at) found.push({ gone: withdrawnOf(stored), stored: event })
+    }
+  }
+  return found
+}
+
+async function ownDocuments(log: EventLog, owner: string): Promise<DocumentRecord[]> {
+  const addresses: string[] = []
+  for await (const { address } of log.changedDocuments(owner, 0)) {
+    if (ownerOfAddress(address) === owner) addresses.push(address)
+  }
+  const records = await log.documents(addresses)
+  return records.filter((record) => record !== undefined && record.deleted === undefined) as DocumentRecord[]
+}

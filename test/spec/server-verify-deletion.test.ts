@@ -1,0 +1,111 @@
+import { type Fault, openLevelLog, verifyLog } from '@onyx-sync/server'
+import { describe, expect, it } from 'vitest'
+import { encodeSeq, encodeState, keyOf } from '../../server/src/adapters/level/keys.js'
+import { type RawDatabase, rewrite, tamper } from '../support/damage.js'
+import {
+  chatAddressText,
+  chatEvent,
+  deletionEvent,
+  membersOf,
+  testKey,
+  trainingEvent,
+} from '../support/events.js'
+import { connect, runServer, temporaryDataDirectory } from '../support/servers.js'
+
+const alice = testKey(1)
+const bob = testKey(2)
+const CHAT = chatAddressText(alice)
+const REQUEST_SEQ = 3
+
+/** A chat with a member that was deleted at 3, and training data that was deleted at 4. */
+async function deletedData(): Promise<{ data: string; trainingId: string }> {
+  const data = temporaryDataDirectory()
+  const server = await runServer({ data })
+  const a = await connect(server, alice)
+  const training = trainingEvent(alice)
+  for (const event of [
+    chatEvent(alice, { members: membersOf(bob) }),
+    training,
+    deletionEvent(alice, { addresses: [CHAT] }),
+    deletionEvent(alice, { ids: [training.id] }),
+  ]) {
+    expect(await a.publish(event)).toMatchObject({ accepted: true })
+  }
+  await server.close()
+  return { data, trainingId: training.id }
+}
+
+/** Damages a copy, has it checked, mended and checked again. */
+async function faultsOf(
+  damage: (db: RawDatabase, trainingId: string) => Promise<unknown>,
+): Promise<{ found: Fault[]; left: number; members: number | undefined }> {
+  const { data, trainingId } = await deletedData()
+  await tamper(data, (db) => damage(db, trainingId))
+  const found: Fault[] = []
+  const log = await openLevelLog(data)
+  await verifyLog(log, { repair: true, onFault: (fault) => found.push(fault) })
+  const { faultCount } = await verifyLog(log)
+  const [record] = await log.documents([CHAT])
+  await log.close()
+  return {
+    found,
+    left: faultCount,
+    members: record?.deleted === undefined ? undefined : record.members.length,
+  }
+}
+
+describe('deleted data', () => {
+  it('[VFY1][VFY9] is sound', async () => {
+    const { found, members } = await faultsOf(async () => {})
+    expect(found).toEqual([])
+    expect(members).toBe(1)
+  })
+
+  it('[VFY9] whose tombstone is gone gets it again, so that nothing comes back', async () => {
+    const { found, left, members } = await faultsOf((db) => db.del(keyOf.record(CHAT)))
+    expect(found).toContainEqual(
+      expect.objectContaining({
+        kind: 'record',
+        address: CHAT,
+        message: expect.stringContaining('was deleted'),
+      }),
+    )
+    expect([left, members]).toEqual([0, 0])
+  })
+
+  it('[VFY9] of which something is left is reported, and what is derived goes', async () => {
+    const state = encodeState({ throughSeq: 2, update: Uint8Array.of(0, 0) })
+    const kept = await faultsOf((db) => db.put(keyOf.state(CHAT), state))
+    expect(kept.found).toMatchObject([{ kind: 'index', index: 'state' }])
+    const change = await faultsOf((db) =>
+      db.put(keyOf.change(alice.publicKey, REQUEST_SEQ), Buffer.from(CHAT)),
+    )
+    expect(change.found).toMatchObject([{ kind: 'index', index: 'change' }])
+    expect([kept.left, change.left]).toEqual([0, 0])
+  })
+
+  it('[VFY9] that is known as alive is reported, and left alone', async () => {
+    const { found, left } = await faultsOf((db) =>
+      rewrite(db, keyOf.record(CHAT), (value) => {
+        const { deleted: _, ...record } = JSON.parse(Buffer.from(value).toString()) as Record<string, unknown>
+        return Buffer.from(JSON.stringify(record))
+      }),
+    )
+    expect(found[0]).toMatchObject({ kind: 'record', address: CHAT })
+    expect(left).toBe(0)
+  })
+
+  it('[VFY9] is found by those who could read it', async () => {
+    const { found, left } = await faultsOf((db) => db.del(keyOf.feed(bob.publicKey, REQUEST_SEQ)))
+    expect(found).toMatchObject([{ kind: 'index', index: 'feed', reader: bob.publicKey, seq: REQUEST_SEQ }])
+    expect(left).toBe(0)
+  })
+
+  it('[VFY9] has its ids, and no others', async () => {
+    const missing = await faultsOf((db, id) => db.del(keyOf.deletedId(alice.publicKey, id)))
+    expect(missing.found).toMatchObject([{ kind: 'index', index: 'deletedId', seq: 4 }])
+    const stray = await faultsOf((db, id) => db.put(keyOf.deletedId(bob.publicKey, id), encodeSeq(4)))
+    expect(stray.found).toMatchObject([{ kind: 'index', index: 'deletedId', seq: 4 }])
+    expect([missing.left, stray.left]).toEqual([0, 0])
+  })
+})
