@@ -19,7 +19,7 @@ export interface Limits {
    */
   readonly maxUpdateBytes: number
   /**
-   * Structs plus delete ranges in one Yjs update: bounds the work of decoding.
+   * Structs, delete ranges, and values beyond one for each struct, in one Yjs update: bounds the work of applying it.
    * @default 200_000
    */
   readonly maxUpdateStructs: number

@@ -1,0 +1,218 @@
+import * as decoding from 'lib0/decoding'
+import { NotAnUpdate, skipAny, skipBytes, skipJson } from './update-values.js'
+
+/** Yjs keeps clocks in JavaScript numbers and writes them as 32-bit varints in places: stay far below. */
+const MAX_CLOCK = 2 ** 31
+/** Characters in the name of a key, a formatting attribute or a root. */
+const MAX_NAME_LENGTH = 1_024
+
+/** What a scan is told of on the way. Each may throw to end it. */
+export interface ScanObserver {
+  /** A top-level type that something is put into. */
+  root(name: string): void
+  /** So many structs, delete ranges or values more. */
+  count(more: number): void
+}
+
+/** What an update turned out to be. */
+export interface ScannedUpdate {
+  /** Yjs client ids under which it has structs, each once, in its order. */
+  readonly clientIds: readonly number[]
+  /**
+   * Steps that Yjs may take over and above one for each struct when it applies the update to an empty document:
+   * what runs of values cost that are cut apart, and values of one key that know nothing of each other.
+   */
+  readonly extraSteps: number
+}
+
+// Yjs update format V1: bits of the byte that begins a struct.
+const INFO_SKIP = 10
+const MASK_CONTENT = 0x1f
+const BIT_HAS_KEY = 0x20
+const BIT_HAS_RIGHT = 0x40
+const BIT_HAS_LEFT = 0x80
+const MAX_TYPE_REF = 6
+const TYPE_XML_ELEMENT = 3
+const TYPE_XML_HOOK = 5
+
+/**
+ * Walks through a Yjs update (format V1) without making anything of it: memory stays flat, and what is too much is
+ * noticed where it begins. Takes no more and no less than `Y.decodeUpdate`, but for what only harms: client ids
+ * that come twice or out of order (merging would lose them), subdocuments, values nested too deeply, names too
+ * long, clocks out of range, and bytes behind the end. Throws `NotAnUpdate`, an error of lib0, or what the
+ * observer throws.
+ */
+export function scanUpdate(update: Uint8Array, observer: ScanObserver): ScannedUpdate {
+  const scan = createScan(decoding.createDecoder(update), observer)
+  const clientIds = scan.structs()
+  scan.deletions()
+  scan.end()
+  return { clientIds, extraSteps: scan.extraSteps() }
+}
+
+function createScan(decoder: decoding.Decoder, observer: ScanObserver) {
+  const { readVarUint } = decoding
+  const count = (more: number): void => {
+    pieces += more
+    observer.count(more)
+  }
+  /** Lengths of the runs of values that Yjs keeps in one array. */
+  const runs: number[] = []
+  /** How many first values each key got. */
+  const firsts = new Map<string, number>()
+  let pieces = 0
+
+  function name(): string {
+    const text = decoding.readVarString(decoder)
+    if (text.length > MAX_NAME_LENGTH) {
+      throw new NotAnUpdate(`a name of ${text.length} characters is longer than ${MAX_NAME_LENGTH}`)
+    }
+    return text
+  }
+
+  function id(): string {
+    const client = readVarUint(decoder)
+    const clock = readVarUint(decoder)
+    if (clock >= MAX_CLOCK) throw new NotAnUpdate(`clock ${clock} is out of range`)
+    return `${client}:${clock}`
+  }
+
+  /** A container of items, in a form that tells containers apart. */
+  function parent(): string {
+    if (readVarUint(decoder) !== 1) return id()
+    const root = name()
+    observer.root(root)
+    return `.${root}`
+  }
+
+  function values(read: () => void): number {
+    const length = readVarUint(decoder)
+    for (let left = length; left > 0; left--) read()
+    // One value comes with its struct.
+    if (length > 1) runs.push(length)
+    return length
+  }
+
+  /** One value less than there are, since each struct counts already. */
+  function beyondFirst(): (more: number) => void {
+    let isFirst = true
+    return (more) => {
+      if (!isFirst) count(more)
+      isFirst = false
+    }
+  }
+
+  function content(kind: number): number {
+    switch (kind) {
+      case 1:
+        return readVarUint(decoder)
+      case 2: {
+        const add = beyondFirst()
+        return values(() => {
+          const text = decoding.readVarString(decoder)
+          if (text === 'undefined') add(1)
+          else skipJson(text, add)
+        })
+      }
+      case 3:
+        skipBytes(decoder, readVarUint(decoder))
+        return 1
+      case 4:
+        return decoding.readVarString(decoder).length
+      case 5:
+        skipJson(decoding.readVarString(decoder), beyondFirst())
+        return 1
+      case 6:
+        name()
+        skipJson(decoding.readVarString(decoder), beyondFirst())
+        return 1
+      case 7: {
+        const type = readVarUint(decoder)
+        if (type > MAX_TYPE_REF) throw new NotAnUpdate(`there is no shared type ${type}`)
+        if (type === TYPE_XML_ELEMENT || type === TYPE_XML_HOOK) name()
+        return 1
+      }
+      case 8: {
+        const add = beyondFirst()
+        return values(() => skipAny(decoder, add))
+      }
+      case 9:
+        throw new NotAnUpdate('it holds a subdocument')
+      default:
+        throw new NotAnUpdate(`there is no content of kind ${kind}`)
+    }
+  }
+
+  function item(info: number): number {
+    const hasLeft = (info & BIT_HAS_LEFT) !== 0
+    const hasRight = (info & BIT_HAS_RIGHT) !== 0
+    if (hasLeft) id()
+    if (hasRight) id()
+    if (!hasLeft && !hasRight) {
+      const container = parent()
+      if ((info & BIT_HAS_KEY) !== 0) {
+        const key = `${container} ${name()}`
+        firsts.set(key, (firsts.get(key) ?? 0) + 1)
+      }
+    }
+    return content(info & MASK_CONTENT)
+  }
+
+  /** Returns the length of the struct in clocks. */
+  function struct(info: number): number {
+    if (info === INFO_SKIP || (info & MASK_CONTENT) === 0) return readVarUint(decoder)
+    return item(info)
+  }
+
+  function checkRange(clock: number, length: number): void {
+    if (length < 1 || clock + length > MAX_CLOCK) {
+      throw new NotAnUpdate(`clock ${clock} with length ${length} is out of range`)
+    }
+  }
+
+  return {
+    structs(): number[] {
+      const clientIds: number[] = []
+      let previous = Number.POSITIVE_INFINITY
+      for (let clients = readVarUint(decoder); clients > 0; clients--) {
+        let left = readVarUint(decoder)
+        const client = readVarUint(decoder)
+        if (client >= previous) throw new NotAnUpdate('client ids come once each, the highest first')
+        previous = client
+        let clock = readVarUint(decoder)
+        let hasWritten = false
+        for (; left > 0; left--) {
+          count(1)
+          const info = decoding.readUint8(decoder)
+          const length = struct(info)
+          checkRange(clock, length)
+          clock += length
+          if (info !== INFO_SKIP) hasWritten = true
+        }
+        if (hasWritten) clientIds.push(client)
+      }
+      return clientIds
+    },
+
+    deletions(): void {
+      for (let clients = readVarUint(decoder); clients > 0; clients--) {
+        readVarUint(decoder)
+        for (let left = readVarUint(decoder); left > 0; left--) {
+          count(1)
+          checkRange(readVarUint(decoder), readVarUint(decoder))
+        }
+      }
+    },
+
+    end(): void {
+      if (decoding.hasContent(decoder)) throw new NotAnUpdate('there are bytes behind its end')
+    },
+
+    extraSteps(): number {
+      let steps = 0
+      for (const length of runs) steps += length * Math.min(length, pieces - length)
+      for (const times of firsts.values()) steps += times * (times - 1)
+      return steps
+    },
+  }
+}
