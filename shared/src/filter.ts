@@ -1,4 +1,5 @@
 import { addressToDTag, type DocumentAddress } from './address.js'
+import { getOrCreate } from './collections.js'
 import { SyncError } from './errors.js'
 import type { NostrEvent } from './event.js'
 import { isHex64 } from './hex.js'
@@ -51,6 +52,7 @@ export function parseFilter(value: unknown, limits: Limits): Filter {
   if (fields.authors !== undefined) filter.authors = parseList('authors', fields.authors, limits, isHex64, '')
   if (fields.kinds !== undefined)
     filter.kinds = parseList('kinds', fields.kinds, limits, isKind, 'kind numbers')
+  checkTotal(filter, limits)
   if (fields.since !== undefined) filter.since = parseCount('since', fields.since)
   if (fields.until !== undefined) filter.until = parseCount('until', fields.until)
   if (fields.limit !== undefined) filter.limit = parseCount('limit', fields.limit)
@@ -73,6 +75,14 @@ export function parseFilter(value: unknown, limits: Limits): Filter {
     filter.summaries = fields.summaries
   }
   return filter
+}
+
+/** All lists of texts together: 52 letters with full lists each would hold on to megabytes per filter. */
+function checkTotal({ ids = [], authors = [], tags }: Filter, { maxFilterValues }: Limits): void {
+  let total = ids.length + authors.length
+  for (const values of tags.values()) total += values.length
+  if (total <= maxFilterValues) return
+  throw invalid(`a filter has ${total} values in its lists, at most ${maxFilterValues} are allowed`)
 }
 
 function checkSummaryFilter({ after, ids, authors, states, tags }: Filter): void {
@@ -122,16 +132,48 @@ function parseCount(name: string, value: unknown): number {
 
 /** Whether an event is in a filter's set (NIP-01). `limit` and `after` don't decide that. */
 export function matchFilter(filter: Filter, event: NostrEvent): boolean {
-  if (filter.ids !== undefined && !filter.ids.includes(event.id)) return false
-  if (filter.kinds !== undefined && !filter.kinds.includes(event.kind)) return false
-  if (filter.authors !== undefined && !filter.authors.includes(event.pubkey)) return false
+  if (filter.ids !== undefined && !includes(filter.ids, event.id)) return false
+  if (filter.kinds !== undefined && !includes(filter.kinds, event.kind)) return false
+  if (filter.authors !== undefined && !includes(filter.authors, event.pubkey)) return false
   if (filter.since !== undefined && event.created_at < filter.since) return false
   if (filter.until !== undefined && event.created_at > filter.until) return false
+  if (filter.tags.size === 0) return true
+  const tags = tagsOf(event)
   for (const [letter, values] of filter.tags) {
-    if (!event.tags.some((tag) => tag[0] === letter && tag[1] !== undefined && values.includes(tag[1])))
-      return false
+    if (tags.get(letter)?.some((value) => includes(values, value)) !== true) return false
   }
   return true
+}
+
+/** Lists up to this long are searched as they are. */
+const MAX_SEARCHED = 16
+const sets = new WeakMap<readonly unknown[], ReadonlySet<unknown>>()
+const tagIndexes = new WeakMap<object, ReadonlyMap<string, readonly string[]>>()
+
+/** Whether a list of a filter has a value. A long list becomes a set once, however many events are asked for. */
+function includes<T>(list: readonly T[], value: T): boolean {
+  if (list.length <= MAX_SEARCHED) return list.includes(value)
+  let set = sets.get(list)
+  if (set === undefined) {
+    set = new Set(list)
+    sets.set(list, set)
+  }
+  return set.has(value)
+}
+
+/** An event's single-letter tags by letter, found once, however many filters ask. */
+function tagsOf(event: Pick<NostrEvent, 'tags'>): ReadonlyMap<string, readonly string[]> {
+  let index = tagIndexes.get(event.tags)
+  if (index === undefined) {
+    const byLetter = new Map<string, string[]>()
+    for (const [letter, value] of event.tags) {
+      if (letter?.length !== 1 || value === undefined) continue
+      getOrCreate(byLetter, letter, () => []).push(value)
+    }
+    index = byLetter
+    tagIndexes.set(event.tags, index)
+  }
+  return index
 }
 
 /** Whether events of a document, given its address, may be in a filter's set: by what the address tells of them. */

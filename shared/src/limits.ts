@@ -46,7 +46,7 @@ export interface Limits {
   readonly maxSubscriptionIdLength: number
   /** Filters of one `REQ` or `COUNT`. @default 16 */
   readonly maxFilters: number
-  /** Values in one list of a filter. @default 2_000 */
+  /** Values in all lists of one filter, kinds apart. @default 2_000 */
   readonly maxFilterValues: number
   /** Comparisons of sets (NIP-77) that one connection may have open. @default 4 */
   readonly maxNegentropySessions: number

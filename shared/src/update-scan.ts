@@ -25,6 +25,12 @@ export interface ScannedUpdate {
   readonly extraSteps: number
 }
 
+/** Where a struct stands. */
+interface Place {
+  readonly client: number
+  readonly clock: number
+}
+
 // Yjs update format V1: bits of the byte that begins a struct.
 const INFO_SKIP = 10
 const MASK_CONTENT = 0x1f
@@ -39,7 +45,7 @@ const TYPE_XML_HOOK = 5
  * Walks through a Yjs update (format V1) without making anything of it: memory stays flat, and what is too much is
  * noticed where it begins. Takes no more and no less than `Y.decodeUpdate`, but for what only harms: client ids
  * that come twice or out of order (merging would lose them), subdocuments, values nested too deeply, names too
- * long, clocks out of range, and bytes behind the end. Throws `NotAnUpdate`, an error of lib0, or what the
+ * long, clocks out of range, structs that hang on later ones of their own client, and bytes behind the end. Throws `NotAnUpdate`, an error of lib0, or what the
  * observer throws.
  */
 export function scanUpdate(update: Uint8Array, observer: ScanObserver): ScannedUpdate {
@@ -70,16 +76,22 @@ function createScan(decoder: decoding.Decoder, observer: ScanObserver) {
     return text
   }
 
-  function id(): string {
+  /**
+   * The id of an item that the one at `own` hangs on. Yjs looks whether items of other clients are there, and takes
+   * for granted that one's own come earlier: it throws where they don't, each time the update is applied.
+   */
+  function id(own: Place): string {
     const client = readVarUint(decoder)
     const clock = readVarUint(decoder)
-    if (clock >= MAX_CLOCK) throw new NotAnUpdate(`clock ${clock} is out of range`)
+    if (clock >= MAX_CLOCK || (client === own.client && clock >= own.clock)) {
+      throw new NotAnUpdate(`clock ${clock} of client ${client} is out of range for what refers to it`)
+    }
     return `${client}:${clock}`
   }
 
   /** A container of items, in a form that tells containers apart. */
-  function parent(): string {
-    if (readVarUint(decoder) !== 1) return id()
+  function parent(own: Place): string {
+    if (readVarUint(decoder) !== 1) return id(own)
     const root = name()
     observer.root(root)
     return `.${root}`
@@ -143,13 +155,13 @@ function createScan(decoder: decoding.Decoder, observer: ScanObserver) {
     }
   }
 
-  function item(info: number): number {
+  function item(info: number, own: Place): number {
     const hasLeft = (info & BIT_HAS_LEFT) !== 0
     const hasRight = (info & BIT_HAS_RIGHT) !== 0
-    if (hasLeft) id()
-    if (hasRight) id()
+    if (hasLeft) id(own)
+    if (hasRight) id(own)
     if (!hasLeft && !hasRight) {
-      const container = parent()
+      const container = parent(own)
       if ((info & BIT_HAS_KEY) !== 0) {
         const key = `${container} ${name()}`
         firsts.set(key, (firsts.get(key) ?? 0) + 1)
@@ -159,9 +171,9 @@ function createScan(decoder: decoding.Decoder, observer: ScanObserver) {
   }
 
   /** Returns the length of the struct in clocks. */
-  function struct(info: number): number {
+  function struct(info: number, own: Place): number {
     if (info === INFO_SKIP || (info & MASK_CONTENT) === 0) return readVarUint(decoder)
-    return item(info)
+    return item(info, own)
   }
 
   function checkRange(clock: number, length: number): void {
@@ -184,7 +196,7 @@ function createScan(decoder: decoding.Decoder, observer: ScanObserver) {
         for (; left > 0; left--) {
           count(1)
           const info = decoding.readUint8(decoder)
-          const length = struct(info)
+          const length = struct(info, { client, clock })
           checkRange(clock, length)
           clock += length
           if (info !== INFO_SKIP) hasWritten = true

@@ -15,7 +15,7 @@ describe('authentication (NIP-42)', () => {
     expect(second.challenge).not.toBe(first.challenge)
   })
 
-  it('[AUTH2] nothing is served before an AUTH is accepted', async () => {
+  it('[AUTH2][ATK31] nothing is served before an AUTH is accepted', async () => {
     const server = await runServer()
     const client = await connect(server)
     const event = chatEvent(alice)
@@ -109,7 +109,7 @@ describe('authentication (NIP-42)', () => {
     expect((await client.auth(alice))[2]).toBe(true)
   })
 
-  it('[AUTH6] a connection that never authenticates is closed, and may come back', async () => {
+  it('[AUTH6][ATK30] a connection that never authenticates is closed, and may come back', async () => {
     const server = await runServer({ limits: { maxUnauthenticatedSeconds: 0.05 } })
     const client = await connect(server)
     const { code } = await client.closed

@@ -36,7 +36,7 @@ describe('checkpoints', () => {
     expect((await a.request('ids', { ids: [events[0]?.id] })).events).toEqual([])
   })
 
-  it('[CHK1] leave what they lack anything of, be it a struct or a deletion', async () => {
+  it('[CHK1][ATK43] leave what they lack anything of, be it a struct or a deletion', async () => {
     const a = await connect(await runServer(), alice)
     const doc = new Y.Doc()
     const first = chatEvent(alice, { update: append(doc, 'stays') })
@@ -79,7 +79,7 @@ describe('checkpoints', () => {
     expect(await idsOf(a)).toHaveLength(4)
   })
 
-  it('[CHK1][REP3] in the same batch as what they contain, and twice, leave one', async () => {
+  it('[CHK1][REP3][ATK44] in the same batch as what they contain, and twice, leave one', async () => {
     const a = await connect(await runServer(), alice)
     const doc = new Y.Doc()
     const events = ['one', 'two'].map((text) => chatEvent(alice, { update: append(doc, text) }))

@@ -106,7 +106,7 @@ describe('HTTP', () => {
     expect(await get('/healthz', { method: 'HEAD' })).toMatchObject({ status: 200, text: '' })
   })
 
-  it('[INFO4] a message over the limit closes its connection with 1009; others go on', async () => {
+  it('[INFO4][ATK7] a message over the limit closes its connection with 1009; others go on', async () => {
     const server = await runServer({ limits: { maxMessageBytes: 2_000 } })
     const [big, other] = [await connect(server, alice), await connect(server, alice)]
     big.sendText('x'.repeat(3_000))
@@ -148,7 +148,7 @@ describe('compressed messages', () => {
     }
   })
 
-  it('[INFO5][INFO4] that unfold to more than the limit close their connection with 1009', async () => {
+  it('[INFO5][INFO4][ATK8] that unfold to more than the limit close their connection with 1009', async () => {
     const server = await runServer({ limits: { maxMessageBytes: 50_000 } })
     const other = await connect(server, alice)
     const socket = new WebSocket(server.url, { perMessageDeflate: { threshold: 0 } })

@@ -79,7 +79,7 @@ describe('update events', () => {
     }
   })
 
-  it('[EVT2] a deflated content is taken; one that inflates beyond the limit, or is none, is refused', async () => {
+  it('[EVT2][ATK8] a deflated content is taken; one that inflates beyond the limit, or is none, is refused', async () => {
     const client = await connect(await runServer({ limits: { maxUpdateBytes: 100_000 } }), alice)
     const plain = chatTemplate(alice)
     const deflated = (message: Uint8Array) => ({

@@ -140,7 +140,7 @@ describe('edits in parts', () => {
     expect(ids((await a.request('whole', { kinds: [30001] })).events).sort()).toEqual(ids(whole).sort())
   })
 
-  it('[ING8] an author has so much room for unfinished edits', async () => {
+  it('[ING8][ATK34] an author has so much room for unfinished edits', async () => {
     const a = await connect(await runServer({ limits: { maxHeldBytes: 20_000 } }), alice)
     const edits = ['one', 'two', 'three'].map((name, index) =>
       partsOf(alice, appendLong(new Y.Doc(), 9_000, name), { group: `0000000${index}` }),

@@ -42,7 +42,7 @@ describe('who may do what', () => {
     expect((await b.publish(early)).reason).toMatch(/^duplicate: /)
   })
 
-  it('[PERM3] strangers read nothing: neither stored nor live, by no filter, nor its number', async () => {
+  it('[PERM3][ATK45] strangers read nothing: neither stored nor live, by no filter, nor its number', async () => {
     const server = await runServer()
     const [a, c] = [await connect(server, alice), await connect(server, carol)]
     const events = [
@@ -105,7 +105,7 @@ describe('who may do what', () => {
     expect(stray.tags.some((tag) => tag[0] === 'p')).toBe(false)
   })
 
-  it('[PERM5][S9] a member who is removed gets nothing more, at once, on open subscriptions too', async () => {
+  it('[PERM5][S9][ATK46] a member who is removed gets nothing more, at once, on open subscriptions too', async () => {
     const server = await runServer()
     const [a, b] = [await connect(server, alice), await connect(server, bob)]
     const before = chatEvent(alice, { members: membersOf(bob) })

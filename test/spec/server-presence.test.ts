@@ -260,7 +260,7 @@ describe('passing presence on', () => {
 })
 
 describe('whose client it is', () => {
-  it('[PRS4] belongs to the connection that used it first, and to its key, until the connection ends', async () => {
+  it('[PRS4][ATK41] belongs to the connection that used it first, and to its key, until the connection ends', async () => {
     const { server, a, b } = await sharedChat()
     const [a2, both] = [await connect(server, alice), await connect(server, alice, bob)]
     const watcher = await connect(server, alice)
@@ -564,7 +564,7 @@ describe('a key that loses a document', () => {
 })
 
 describe('bounds', () => {
-  it('[PRS8] so many a second, and a burst of as many as documents', async () => {
+  it('[PRS8][ATK35] so many a second, and a burst of as many as documents', async () => {
     let nowMs = Date.now()
     const clock = { ...systemClock, now: () => nowMs }
     const limits = { maxPresencePerSecond: 2, maxPresenceDocuments: 5 }

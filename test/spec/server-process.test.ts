@@ -189,7 +189,7 @@ describe('embedding', () => {
     expect(() => createSyncServer({ log }).url).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }))
   })
 
-  it('[SRV5][S7] a peer that reads nothing is cut off once too much is queued, and others go on', async () => {
+  it('[SRV5][S7][ATK33] a peer that reads nothing is cut off once too much is queued, and others go on', async () => {
     const server = await runServer({ limits: { maxQueuedBytes: 200_000 } })
     const [deaf, other] = [await connect(server, alice), await connect(server, alice)]
     deaf.socket.pause()

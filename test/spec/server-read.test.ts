@@ -127,7 +127,7 @@ describe('reading, plainly', () => {
     expect(reader.eventsOf('future')).toHaveLength(1)
   })
 
-  it('[REQ6] wrong or too many filters and subscriptions are CLOSED with a reason', async () => {
+  it('[REQ6][ATK32] wrong or too many filters and subscriptions are CLOSED with a reason', async () => {
     const server = await runServer({ limits: { maxSubscriptions: 2, maxFilters: 3, maxFilterValues: 4 } })
     const client = await connect(server, alice)
     const bad: unknown[][] = [

@@ -102,7 +102,7 @@ describe('what only a backup can mend', () => {
     expect(found).toMatchObject({ isSound: false, mendableCount: 0, mendedCount: 0 })
   }
 
-  it('[VFY2] every flipped bit of an event shows, and nothing else is touched', async () => {
+  it('[VFY2][ATK50] every flipped bit of an event shows, and nothing else is touched', async () => {
     const copy = data.copy()
     const size = Buffer.byteLength(JSON.stringify(data.events.get(2)))
     for (let index = 0; index < size; index += 17) {

@@ -29,7 +29,7 @@ async function mergedText(client: RelayClient): Promise<unknown> {
 }
 
 describe('whom Yjs client ids belong to', () => {
-  it('[YID1][Y6] a client id belongs to the key that used it first; structs of others under it are refused', async () => {
+  it('[YID1][Y6][ATK40] a client id belongs to the key that used it first; structs of others under it are refused', async () => {
     const { a, b, c } = await sharedChat()
     const victim = new Y.Doc()
     const first = append(victim, 'mine')
@@ -78,7 +78,7 @@ describe('whom Yjs client ids belong to', () => {
     expect(await mergedText(a)).toContain('from bob')
   })
 
-  it('[YID2] what contradicts the document is refused, also where only the content differs', async () => {
+  it('[YID2][ATK42] what contradicts the document is refused, also where only the content differs', async () => {
     const { b, c } = await sharedChat()
     const victim = new Y.Doc()
     const real = append(victim, 'real')

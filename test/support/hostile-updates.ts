@@ -1,4 +1,7 @@
+import { deflateRawSync } from 'node:zlib'
+import { encodeSyncMessage, type NostrEvent } from '@onyx-sync/shared'
 import * as encoding from 'lib0/encoding'
+import { chatTemplate, sign, type TestKey } from './events.js'
 
 /** Writes one struct of an update. */
 export type Piece = (encoder: encoding.Encoder) => void
@@ -53,4 +56,12 @@ export function value(root: string, content: unknown, key?: string): Piece {
     },
     key,
   )
+}
+
+/** A chat event whose content was deflated, however much that shrinks it. */
+export function deflatedChat(author: TestKey, update: Uint8Array): NostrEvent {
+  const template = chatTemplate(author, { update: new Uint8Array([0, 0]) })
+  const tags = template.tags.map((tag) => (tag[0] === 'encoding' ? ['encoding', 'yjs', 'deflate'] : tag))
+  const content = deflateRawSync(encodeSyncMessage({ update, checkpoint: false })).toString('base64')
+  return sign(author, { ...template, tags, content })
 }

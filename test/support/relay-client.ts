@@ -153,3 +153,16 @@ export async function connectClient(url: string, ...keys: readonly TestKey[]): P
   }
   return client
 }
+
+/** That a connection is still served. */
+export async function expectServed(client: RelayClient): Promise<void> {
+  const { closedReason } = await client.request(`still ${client.messages.length}`, { kinds: [1] })
+  if (closedReason !== undefined) throw new Error(`the connection is not served: ${closedReason}`)
+}
+
+/** The answer to a message that names no subscription and no event. */
+export async function noticeFor(client: RelayClient, text: string): Promise<string> {
+  const from = client.messages.length
+  client.sendText(text)
+  return String((await client.waitFor(([type]) => type === 'NOTICE', from))[1])
+}

@@ -62,27 +62,29 @@ export function createCheckpoints({ log, states, logger, ...options }: Checkpoin
   return {
     async compare({ address, framed: { update } }, earlier) {
       const state = await states.read(address, (doc) => Y.encodeStateAsUpdate(doc))
-      const before = new Y.Doc()
-      mergeInto(before, [state, ...earlier])
-      const bringsNews = !containsUpdate(before, update)
-      const newWriters = writersBeyond(before, update)
-      const reversed = new Y.Doc()
-      mergeInto(reversed, [update, Y.encodeStateAsUpdate(before)])
-      mergeInto(before, [update])
-      if (!hasPending(before) && !hasSameBytes(before, reversed)) {
-        throw new SyncError(
-          'UPDATE_INVALID',
-          `the update contradicts what ${address} holds under the same client ids and clocks: load the document anew`,
-        )
-      }
-      return { bringsNews, newWriters }
+      return refusing(() => {
+        const before = new Y.Doc()
+        mergeInto(before, [state, ...earlier])
+        const bringsNews = !containsUpdate(before, update)
+        const newWriters = writersBeyond(before, update)
+        const reversed = new Y.Doc()
+        mergeInto(reversed, [update, Y.encodeStateAsUpdate(before)])
+        mergeInto(before, [update])
+        if (!hasPending(before) && !hasSameBytes(before, reversed)) {
+          throw new SyncError(
+            'UPDATE_INVALID',
+            `the update contradicts what ${address} holds under the same client ids and clocks: load the document anew`,
+          )
+        }
+        return { bringsNews, newWriters }
+      })
     },
 
     async superseded({ content, event, statedMembers }, record) {
       if (content === undefined || !content.framed.checkpoint || record === undefined) return NOTHING
       const { address, framed } = content
       const doc = new Y.Doc()
-      mergeInto(doc, [framed.update])
+      refusing(() => mergeInto(doc, [framed.update]))
       if (hasPending(doc)) return NOTHING
       const statesMembers = statedMembers !== undefined && event.created_at >= record.membersStatedAt
       const keptSeq = statesMembers ? 0 : record.membersSeq
@@ -129,6 +131,19 @@ export function createCheckpoints({ log, states, logger, ...options }: Checkpoin
       events: whole.map(({ entry }) => entry),
       bytes: whole.reduce((sum, { bytes }) => sum + bytes, 0),
     }
+  }
+}
+
+/**
+ * What Yjs makes of an update that somebody sent. What it throws, such as at types nested without end, is the
+ * update's fault and refuses it; taken for a failure of ours it would refuse all that others sent in the same batch.
+ */
+function refusing<T>(merge: () => T): T {
+  try {
+    return merge()
+  } catch (cause) {
+    if (cause instanceof SyncError) throw cause
+    throw new SyncError('UPDATE_INVALID', 'the update can not be merged with its document', { cause })
   }
 }
 

@@ -80,7 +80,7 @@ export function createHeldParts(log: EventLog, maxHeldBytes: number): HeldParts 
       await makeRoom(id, bytes)
       group.parts.set(part.index, { ...id, index: part.index, id: event.id, json })
       if (group.parts.size < part.count) return undefined
-      return complete([...group.parts.values()], checked, part)
+      return complete([...group.parts.values()], checked, part, maxHeldBytes)
     },
     settle({ event, content }, part, isAccepted) {
       const group = groups.get(`${event.pubkey} ${part.group} ${content.address}`)
@@ -104,13 +104,26 @@ export function createHeldParts(log: EventLog, maxHeldBytes: number): HeldParts 
   }
 }
 
-function complete(parts: readonly HeldPart[], last: DocumentEvent, { count }: Part): DocumentEvent[] {
+/**
+ * The parts of an edit, taken apart again. What they unfold to is bounded like what they take on disk: 256 parts,
+ * each a deflate bomb of the largest update, would come to gigabytes.
+ */
+function complete(
+  parts: readonly HeldPart[],
+  last: DocumentEvent,
+  { count }: Part,
+  maxBytes: number,
+): DocumentEvent[] {
   const inOrder = [...parts].sort((a, b) => a.index - b.index)
+  let bytes = 0
   return inOrder.map(({ id, json }) => {
-    if (id === last.event.id) return last
-    const checked = recheckEvent(json, UNBOUNDED)
-    if (parsePartTag(checked.event, UNBOUNDED)?.count !== count) {
+    const checked = id === last.event.id ? last : recheckEvent(json, UNBOUNDED)
+    if (checked !== last && parsePartTag(checked.event, UNBOUNDED)?.count !== count) {
       throw new SyncError('EVENT_TAGS_INVALID', 'the parts of one group disagree about how many there are')
+    }
+    bytes += checked.content.framed.update.byteLength
+    if (bytes > maxBytes) {
+      throw new SyncError('TOO_LARGE', `the parts of an edit unfold to ${maxBytes} bytes at most`)
     }
     return checked
   })

@@ -28,12 +28,16 @@ interface Hot {
   readonly doc: Y.Doc
   throughSeq: number
   bytes: number
+  /** What it was counted as when it was put into the cache. */
+  heapBytes: number
   /** What came since the state was kept on disk. */
   unkeptEvents: number
 }
 
 /** A loaded document takes many times its encoded size: 3.3 KB for a message of some 200 bytes. */
 const HEAP_FACTOR = 14
+/** What one struct takes at least, however few bytes it was sent in: a hostile one has three. */
+const HEAP_STRUCT = 256
 const HEAP_BASE = 8 * 1024
 /** Events after which the state on disk is brought up to date: bounds what a cold start reads of one document. */
 const KEEP_EVERY_EVENTS = 64
@@ -51,7 +55,7 @@ export function createMergedStates({
 
   async function load(address: string): Promise<Hot> {
     const doc = new Y.Doc()
-    const entry: Hot = { doc, throughSeq: 0, bytes: 0, unkeptEvents: 0 }
+    const entry: Hot = { doc, throughSeq: 0, bytes: 0, heapBytes: 0, unkeptEvents: 0 }
     const kept = await log.keptState(address)
     if (kept === undefined || kept.throughSeq > log.head) return entry
     try {
@@ -72,14 +76,16 @@ export function createMergedStates({
     const entries = log.documentLog(address, entry.throughSeq, head)
     for await (const events of loadInPages(entries, (page) => loadEvents(log, logger, page))) {
       mergeTogether(entry.doc, () => {
-        for (const { event, seq, json } of events) {
+        for (const { event, seq } of events) {
           try {
-            Y.applyUpdate(entry.doc, updateOfStored(event))
+            const update = updateOfStored(event)
+            // Counted as it is unfolded: what was sent may have been a thousandth of it.
+            entry.bytes += update.byteLength
+            Y.applyUpdate(entry.doc, update)
           } catch (error) {
             logger.error('a stored event can not be merged; it is left out', { seq, error: String(error) })
           }
           entry.unkeptEvents++
-          entry.bytes += json.length >> 1
         }
       })
     }
@@ -107,7 +113,7 @@ export function createMergedStates({
 
   function forget(address: string, entry: Hot): void {
     hot.delete(address)
-    hotBytes -= heapOf(entry)
+    hotBytes -= entry.heapBytes
   }
 
   async function readNow<T>(address: string, look: (doc: Y.Doc, throughSeq: number) => T): Promise<T> {
@@ -118,7 +124,8 @@ export function createMergedStates({
     await catchUp(address, entry)
     keep(address, entry)
     hot.set(address, entry)
-    hotBytes += heapOf(entry)
+    entry.heapBytes = heapOf(entry)
+    hotBytes += entry.heapBytes
     try {
       return look(entry.doc, entry.throughSeq)
     } finally {
@@ -154,6 +161,8 @@ export function createMergedStates({
   }
 }
 
-function heapOf({ bytes }: Hot): number {
-  return HEAP_BASE + bytes * HEAP_FACTOR
+function heapOf({ doc, bytes }: Hot): number {
+  let structs = 0
+  for (const list of doc.store.clients.values()) structs += list.length
+  return HEAP_BASE + Math.max(bytes * HEAP_FACTOR, structs * HEAP_STRUCT)
 }
