@@ -1,4 +1,4 @@
-import type { Logger } from '@onyx-sync/shared'
+import { createLineLogger } from '../adapters/line-logger.js'
 import { type HelpLine, limitsHelp, optionsHelp } from '../config/help.js'
 import { ConfigError, type ConfigRequest, type LoadedConfig, readConfigRequest } from '../config/load.js'
 import type { ServerConfig } from '../config/schema.js'
@@ -57,13 +57,6 @@ Examples:
   onyx-sync-server --config /etc/onyx-sync.json --print-config
 `
 
-const log = (level: string) => (message: string, fields?: Record<string, unknown>) => {
-  const details = fields === undefined ? '' : ` ${JSON.stringify(fields)}`
-  process.stderr.write(`${new Date().toISOString()} ${level} ${message}${details}\n`)
-}
-
-const stderrLogger: Logger = { debug: () => {}, info: log('info'), warn: log('warn'), error: log('error') }
-
 /** Runs the server until a signal ends it. Resolves when it listens, or when there was nothing to run. */
 export async function runServe(args: readonly string[]): Promise<void> {
   const request = asUsage(() => readConfigRequest(args, process.env))
@@ -91,23 +84,29 @@ function printConfig({ config, from }: LoadedConfig): void {
 }
 
 async function serve(config: ServerConfig): Promise<void> {
+  const logger = createLineLogger({
+    format: config.logFormat,
+    level: config.logLevel,
+    now: () => Date.now(),
+    write: (line) => process.stderr.write(line),
+  })
   if (config.url === undefined && (config.host === '0.0.0.0' || config.host === '::')) {
-    stderrLogger.warn('clients on other machines need --url: they prove their key for the URL they dial')
+    logger.warn('clients on other machines need --url: they prove their key for the URL they dial')
   }
-  const server = createSyncServer({ ...config, logger: stderrLogger })
+  const server = createSyncServer({ ...config, logger })
   let stoppedAtMs: number | undefined
   const stop = (signal: NodeJS.Signals): void => {
     if (stoppedAtMs !== undefined) {
       // One Ctrl-C reaches the process twice when npm, which runs it, passes its own on.
       if (Date.now() - stoppedAtMs < REPEATED_SIGNAL_MS) return
-      stderrLogger.warn(`${signal} again: stopping at once`)
+      logger.warn(`${signal} again: stopping at once`)
       process.exit(EXIT.failed)
     }
     stoppedAtMs = Date.now()
     server.close().then(
       () => process.exit(0),
       (error: unknown) => {
-        stderrLogger.error('closing failed', { error: String(error) })
+        logger.error('closing failed', { error: String(error) })
         process.exit(EXIT.failed)
       },
     )

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { LOG_FORMATS, LOG_LEVELS } from '../adapters/line-logger.js'
 import { VERIFIER_CHOICES } from '../adapters/verifiers/choose-verifier.js'
 import { limitsSchema } from './limits-schema.js'
 
@@ -37,6 +38,14 @@ export const configSchema = z.strictObject({
     .enum(VERIFIER_CHOICES)
     .default('auto')
     .meta({ description: 'what checks signatures; auto is the fastest that works here' }),
+  logFormat: z
+    .enum(LOG_FORMATS)
+    .default('text')
+    .meta({ description: 'how the command writes its log: lines for people, or JSON, one object a line' }),
+  logLevel: z
+    .enum(LOG_LEVELS)
+    .default('info')
+    .meta({ description: 'the lowest level that the command writes' }),
   limits: limitsSchema.prefault({}),
 })
 

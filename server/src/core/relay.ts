@@ -13,6 +13,7 @@ import type * as Y from 'yjs'
 import type { EventLog } from '../ports/event-log.js'
 import type { Peer } from '../ports/peer.js'
 import { createCheckpoints } from './checkpoints.js'
+import { withFields } from './connection-log.js'
 import { type Counters, createCounters } from './counters.js'
 import { createExpiry, expiredEvents } from './expiry.js'
 import { createHub, type Hub } from './hub.js'
@@ -60,6 +61,8 @@ export interface Relay {
 export function createRelay(options: RelayOptions): Relay {
   const counters = createCounters()
   const measures = createMeasures()
+  /** Names each connection in the log of this run. */
+  let connections = 0
   const hub = options.hub ?? createHub(options.logger)
   const { log, logger } = options
   const states = createMergedStates({ log, logger })
@@ -109,7 +112,19 @@ export function createRelay(options: RelayOptions): Relay {
     counters,
     measures,
     states,
-    connect: (peer) => createSession(measures.peer(peer), context),
+    connect(peer) {
+      connections++
+      const own = withFields(logger, { connection: connections })
+      own.debug('a connection begins')
+      const session = createSession(measures.peer(peer), { ...context, logger: own })
+      return {
+        ...session,
+        end() {
+          own.debug('a connection ends')
+          session.end()
+        },
+      }
+    },
     stop() {
       presence.stop()
       expiry.stop()

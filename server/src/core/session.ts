@@ -151,6 +151,8 @@ export function createSession(peer: Peer, context: SessionContext): Session {
   function report(error: unknown): SyncError {
     if (error instanceof SyncError) {
       context.measures.refused(error)
+      // The code only: reasons may quote what somebody wrote.
+      logger.debug('refused', { code: error.code })
       return error
     }
     logger.error('a handler failed', { error: error instanceof Error ? String(error.stack) : String(error) })
