@@ -4,8 +4,10 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Bench, BenchContext, Figure } from './bench.js'
 import { chatSize } from './chat-size.js'
+import { coldStart } from './cold-start.js'
 import { connections } from './connections.js'
 import { fanOut } from './fan-out.js'
+import { growth } from './growth.js'
 import { ingest } from './ingest.js'
 import { longChat } from './long-chat.js'
 import { newDevice } from './new-device.js'
@@ -21,6 +23,8 @@ const BENCHES: readonly Bench[] = [
   ingest,
   fanOut,
   connections,
+  coldStart,
+  growth,
 ]
 
 const HELP = `Measures onyx-sync. Nothing here is a test: figures depend on the machine.

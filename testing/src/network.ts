@@ -11,7 +11,7 @@ export interface ServerEnd {
 
 /** Where connections arrive. Undefined while the server is down. */
 export type Accept = (peer: {
-  send(text: string): void
+  send(message: string | Uint8Array): void
   close(code: number, reason: string): void
   readonly queuedBytes: number
   drained(): Promise<void>
@@ -106,8 +106,9 @@ export function createNetwork(options: NetworkOptions): Network {
     link.server = accept({
       queuedBytes: 0,
       drained: () => Promise.resolve(),
-      send(text) {
+      send(message) {
         if (link.isClosed) return
+        const text = typeof message === 'string' ? message : new TextDecoder().decode(message)
         options.onDelivered?.(link.device, text)
         const arriving = options.onTheWay?.(text) ?? text
         const deliver = () => {

@@ -59,6 +59,9 @@ const PING_INTERVAL_MS = 30_000
 /** How long a peer may take to read and answer a close before its socket is cut. Milliseconds. */
 const CLOSE_GRACE_MS = 2_000
 
+/** All messages are, also those that come as bytes. */
+const TEXT = { binary: false }
+
 interface Connection {
   readonly socket: WebSocket
   isAlive: boolean
@@ -183,10 +186,10 @@ function createPeer(
 
   socket.on('close', wake)
   return {
-    send(text) {
+    send(message) {
       if (!isOpen()) return
       gather()
-      socket.send(text, wake)
+      socket.send(message, TEXT, wake)
       if (socket.bufferedAmount <= limits.maxQueuedBytes) return
       onSlowReader()
       socket.close(CLOSE_TRY_AGAIN_LATER, 'too slow; come back with your cursor')

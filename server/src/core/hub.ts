@@ -1,4 +1,4 @@
-import { getOrCreate, type Logger, type NostrEvent } from '@onyx-sync/shared'
+import { encodeRelay, getOrCreate, type Logger, type NostrEvent } from '@onyx-sync/shared'
 import type { LoggedEvent } from '../ports/event-log.js'
 import type { Gone } from './deletions.js'
 import type { PublishedCommit } from './ingest.js'
@@ -7,6 +7,28 @@ import type { PublishedCommit } from './ingest.js'
 export interface LiveEvent {
   readonly logged: LoggedEvent
   readonly event: NostrEvent
+  /**
+   * The `EVENT` message for a subscription, as UTF-8. Subscriptions with the same id and cursor, such as those of
+   * one account's devices, are given the same bytes.
+   */
+  message(subscriptionId: string, cursor: string | undefined): Uint8Array
+}
+
+const utf8 = new TextEncoder()
+
+function toLive({ logged, event }: PublishedCommit['events'][number]): LiveEvent {
+  let last: { subscriptionId: string; cursor: string | undefined; bytes: Uint8Array } | undefined
+  return {
+    logged,
+    event,
+    message(subscriptionId, cursor) {
+      if (last === undefined || last.subscriptionId !== subscriptionId || last.cursor !== cursor) {
+        const bytes = utf8.encode(encodeRelay.event(subscriptionId, logged.json, cursor))
+        last = { subscriptionId, cursor, bytes }
+      }
+      return last.bytes
+    },
+  }
 }
 
 /** Somebody who wants to hear of commits. */
@@ -72,7 +94,7 @@ export function createHub(logger: Logger): Hub {
         for (const subscriber of subscribersOf(readers)) guarded(() => subscriber.withdrawn(gone))
       }
       const deliveries = new Map<Subscriber, LiveEvent[]>()
-      for (const live of events) {
+      for (const live of events.map(toLive)) {
         const { readers, address } = live.logged
         // Whoever a later event of this commit removed has no right to the earlier ones any more (trap S9).
         const current = lost.size === 0 ? readers : readers.filter((key) => !lost.has(`${key} ${address}`))

@@ -6,6 +6,7 @@ import {
   SyncError,
 } from '@onyx-sync/shared'
 import type { PresenceEvent } from './presence-watchers.js'
+import { ownerOfAddress } from './stored-events.js'
 
 /** A presence event that was taken. */
 export interface Said extends PresenceEvent {
@@ -37,8 +38,8 @@ export interface Claim {
 
 /** Who is there in which document. Knows nothing of permissions, and waits for nothing. */
 export interface Rooms {
-  /** Documents of which something is known. */
-  addresses(): Iterable<string>
+  /** An owner's documents of which something is known. */
+  addressesOf(owner: string): Iterable<string>
   readonly isEmpty: boolean
   has(address: string, clientId: number): boolean
   /** What one key said in a document, on whatever connection. */
@@ -57,12 +58,19 @@ export interface Rooms {
 export function createRooms(limits: Limits): Rooms {
   /** By address and client id. No document is without a claim. */
   const rooms = new Map<string, Map<number, Claim>>()
+  /** So that who asks is not shown round the documents of everybody. */
+  const addressesByOwner = new Map<string, Set<string>>()
 
   function release(claim: Claim): void {
     claim.holder.claims.delete(claim)
     const room = rooms.get(claim.address)
     room?.delete(claim.clientId)
-    if (room?.size === 0) rooms.delete(claim.address)
+    if (room?.size !== 0) return
+    rooms.delete(claim.address)
+    const owner = ownerOfAddress(claim.address)
+    const owned = addressesByOwner.get(owner)
+    owned?.delete(claim.address)
+    if (owned?.size === 0) addressesByOwner.delete(owner)
   }
 
   /** That a connection is present as few times as it may be, once these entries hold. */
@@ -96,7 +104,7 @@ export function createRooms(limits: Limits): Rooms {
   }
 
   return {
-    addresses: () => rooms.keys(),
+    addressesOf: (owner) => addressesByOwner.get(owner) ?? [],
     get isEmpty() {
       return rooms.size === 0
     },
@@ -116,6 +124,7 @@ export function createRooms(limits: Limits): Rooms {
       if (newer.length === 0) return false
       checkHolder(holder, address, newer)
       const room = getOrCreate(rooms, address, () => new Map<number, Claim>())
+      getOrCreate(addressesByOwner, ownerOfAddress(address), () => new Set()).add(address)
       for (const { clientId, clock, state } of newer) {
         const claim = getOrCreate(room, clientId, () => {
           const made = { address, clientId, holder, author, clock, isPresent: false, said }

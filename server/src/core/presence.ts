@@ -127,8 +127,8 @@ export function createPresence(options: PresenceOptions): Presence {
       shared = new Set()
       logger.warn('who is there in shared documents is not known yet', { error: String(error) })
     }
-    for (const address of rooms.addresses()) {
-      if (!shared.has(address) && !keys.includes(ownerOfAddress(address))) continue
+    for (const key of keys) for (const address of rooms.addressesOf(key)) shared.add(address)
+    for (const address of shared) {
       for (const said of rooms.saidIn(address, clock.now())) watcher.sendPresent(said)
     }
     watcher.goLive()

@@ -104,10 +104,10 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
     },
   }
 
-  function sendLive({ logged, event }: LiveEvent): void {
-    if (!filters.some((filter) => matchFilter(filter, event))) return
+  function sendLive(live: LiveEvent): void {
+    if (!filters.some((filter) => matchFilter(filter, live.event))) return
     counters.eventsSent++
-    peer.send(encodeRelay.event(id, logged.json, sync?.codec.format(logged.seq)))
+    peer.send(live.message(id, sync?.codec.format(live.logged.seq)))
   }
 
   async function guarded(read: () => Promise<void>): Promise<void> {

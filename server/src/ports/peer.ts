@@ -1,7 +1,10 @@
 /** The other end of one connection, as a session sees it. */
 export interface Peer {
-  /** Queues one text message. Never throws; after a close it does nothing. */
-  send(text: string): void
+  /**
+   * Queues one text message, as text or as its UTF-8, which must not be changed afterwards. Never throws; after a
+   * close it does nothing.
+   */
+  send(message: string | Uint8Array): void
   /** Bytes queued in the socket and not yet taken by the network. */
   readonly queuedBytes: number
   /** Resolves once little is queued, or the connection has closed. */
