@@ -208,7 +208,7 @@ export const sessions: Target = {
     const failures: string[] = []
     const sent: string[] = []
     const peer: Peer = {
-      send: (text) => sent.push(text),
+      send: (message) => sent.push(typeof message === 'string' ? message : new TextDecoder().decode(message)),
       queuedBytes: 0,
       drained: () => Promise.resolve(),
       close() {},
