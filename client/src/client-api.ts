@@ -103,7 +103,7 @@ export interface Batching {
   readonly intervalMs?: number
 }
 
-/** How a device stands. A new object for every change. */
+/** How a device stands. A new object for every change, the same one until then. */
 export interface SyncStatus {
   readonly connection: ConnectionState
   /**

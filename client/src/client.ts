@@ -331,7 +331,16 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
     })
   }
 
+  let lastStatus: SyncStatus | undefined
+
+  /** The same object until something differs: whoever renders by it asks often. */
   function readStatus(): SyncStatus {
+    const now = composeStatus()
+    if (lastStatus === undefined || JSON.stringify(lastStatus) !== JSON.stringify(now)) lastStatus = now
+    return lastStatus
+  }
+
+  function composeStatus(): SyncStatus {
     const connection = session?.status
     const counts = outbox?.counts() ?? { unsent: 0, refused: 0 }
     return {

@@ -291,7 +291,7 @@ describe('moving in from elsewhere', () => {
 })
 
 describe('moving out', () => {
-  it('[EXP1] as JSON everything can be imported again, on another account too', async () => {
+  it('[EXPT1] as JSON everything can be imported again, on another account too', async () => {
     const { client } = await openOffline()
     await importOnyx(client, database(onyxRows()))
     const id = await firstChat(client)
@@ -309,7 +309,7 @@ describe('moving out', () => {
     expect(await other.import(readImport(text).chats)).toMatchObject({ newMessages: 0, newChats: 0 })
   })
 
-  it('[EXP2] as Markdown it can be read', async () => {
+  it('[EXPT2] as Markdown it can be read', async () => {
     const { client } = await openOffline()
     await importOnyx(client, database(onyxRows()))
     const id = await firstChat(client)

@@ -5,6 +5,7 @@ import { createWorld } from '@onyx-sync/testing'
 import { generateSecretKey } from 'nostr-tools/pure'
 import { PlainKeySigner } from 'nostr-tools/signer'
 import { describe, expect, it } from 'vitest'
+import { openOffline } from '../support/offline.js'
 import { startServer, temporaryDirectory } from '../support/processes.js'
 
 describe('what an app can tell its user', () => {
@@ -119,4 +120,15 @@ describe('edits that were only begun', () => {
     expect(await retried).toBe(true)
     expect(client.stateOf(address)).toBe('saved')
   })
+})
+
+it('[STA4] the status is the same object until something in it differs', async () => {
+  const { client } = await openOffline()
+  const before = client.status
+  expect(client.status).toBe(before)
+  await client.chats.create({ id: 'chat' })
+  const after = client.status
+  expect(after).not.toBe(before)
+  expect(after.unsent).toBe(1)
+  expect(client.status).toBe(after)
 })
