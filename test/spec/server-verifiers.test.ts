@@ -115,8 +115,6 @@ describe('a verifier that is missing or broken', () => {
 
   it('[SIG3] a name that is none is refused when the server is made', () => {
     const options = { log: createMemoryLog(), verifier: 'fast' } as unknown as SyncServerOptions
-    expect(() => createSyncServer(options)).toThrowError(
-      'verifier must be one of auto, native, wasm, pure, not fast',
-    )
+    expect(() => createSyncServer(options)).toThrowError(/^verifier must be .*auto.*native.*wasm.*pure.*fast/)
   })
 })
