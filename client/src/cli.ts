@@ -20,6 +20,7 @@ const OPTIONS = {
   format: { type: 'string' },
   chat: { type: 'string' },
   out: { type: 'string' },
+  insecure: { type: 'boolean' },
   watch: { type: 'boolean' },
   all: { type: 'boolean' },
   json: { type: 'boolean' },

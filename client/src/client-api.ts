@@ -25,6 +25,11 @@ export interface SyncClientOptions {
   /** The server's address, `ws(s)://host[:port]/sync`. Without one the device works wholly offline. */
   readonly url?: string
   /**
+   * Whether `ws:` may be used to another machine, which is not encrypted. For networks that are: a VPN, Tor.
+   * @default false: `CONNECTION_INSECURE`, except for loopback
+   */
+  readonly allowInsecure?: boolean
+  /**
    * Whom to believe that something is a document's merged state. `'server'`: its key, pinned at the first
    * contact; a new device then checks a few signatures instead of thousands. `'authors'`: only what authors
    * signed. @default 'server'

@@ -55,8 +55,14 @@ export function checkBatching({ burst, intervalMs }: Batching = {}): Batching {
   }
 }
 
-/** A server's address as given. Throws `VALUE_INVALID`. */
-export function checkUrl(text: string): string {
+/** Names of this very machine: nobody else can listen in between. */
+const LOOPBACK = /^(localhost|[^.]+\.localhost|127(\.\d{1,3}){3}|\[::1\])$/
+
+/**
+ * A server's address as given. Throws `VALUE_INVALID`, and `CONNECTION_INSECURE` for one without TLS that leaves
+ * this machine, unless that is allowed. Source: SPEC SES15.
+ */
+export function checkUrl(text: string, allowInsecure = false): string {
   let url: URL | undefined
   try {
     url = new URL(text)
@@ -66,7 +72,13 @@ export function checkUrl(text: string): string {
   if (url === undefined || (url.protocol !== 'ws:' && url.protocol !== 'wss:')) {
     throw new SyncError(
       'VALUE_INVALID',
-      `a server's address looks like ws://host:port/sync, not ${JSON.stringify(text)}`,
+      `a server's address looks like wss://host/sync, not ${JSON.stringify(text)}`,
+    )
+  }
+  if (url.protocol === 'ws:' && !allowInsecure && !LOOPBACK.test(url.hostname)) {
+    throw new SyncError(
+      'CONNECTION_INSECURE',
+      `${text} is not encrypted: everybody on the way could read and change what is said; use wss:, or allow it (allowInsecure, --insecure)`,
     )
   }
   return text

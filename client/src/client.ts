@@ -76,6 +76,7 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
   const limits = options.limits ?? DEFAULT_LIMITS
   const verifier = options.verifier ?? pureVerifier
   checkRandom(random)
+  if (url !== undefined) checkUrl(url, options.allowInsecure)
   const upkeep = checkUpkeep(options)
   const given = options.hold === undefined ? undefined : checkHoldChoice(options.hold)
   const { pubkey, deviceId, cursor, serverKey, plainNote, meta } = await openAccount(
@@ -272,7 +273,7 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
 
   if (url !== undefined) {
     session = createSession({
-      url: checkUrl(url),
+      url,
       pubkey,
       signer,
       transport: options.transport ?? createWebSocketTransport(),

@@ -1,4 +1,4 @@
-import { createServer, type Server as HttpServer } from 'node:http'
+import type { Server as HttpServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import {
   type Clock,
@@ -13,7 +13,9 @@ import {
 } from '@onyx-sync/shared'
 import { getPublicKey } from 'nostr-tools/pure'
 import { attachToHttpServer } from './adapters/attach.js'
+import { createClientAddresses } from './adapters/client-address.js'
 import { createHttpHandler, SYNC_PATH } from './adapters/http.js'
+import { createOwnServer, reloadTls } from './adapters/http-server.js'
 import { createInfoDocument } from './adapters/info-document.js'
 import { chooseVerifier, type VerifierChoice } from './adapters/verifiers/choose-verifier.js'
 import { type Compression, createWebSocketListener } from './adapters/ws-listener.js'
@@ -51,6 +53,16 @@ export interface SyncServerOptions {
    * which are mostly merged states; it saves them a quarter. @default 'large'
    */
   readonly compression?: Compression
+  /**
+   * Addresses and networks of proxies whose `X-Forwarded-For` or `Forwarded` is believed, as in `10.0.0.0/8`.
+   * @default none
+   */
+  readonly trustedProxies?: readonly string[]
+  /**
+   * Serves `wss:` with this certificate and key, both paths of PEM files. Read again on {@link SyncServer.reloadTls}.
+   * Not used with `server`. @default none: plain `ws:`
+   */
+  readonly tls?: { readonly cert: string; readonly key: string }
   /** What the NIP-11 document calls this server. @default 'onyx-sync' */
   readonly name?: string
   /** Bounds to change; see {@link Limits}. @default DEFAULT_LIMITS */
@@ -81,6 +93,11 @@ export interface SyncServer {
   /** Where it listens; undefined when it doesn't. */
   readonly address: { readonly host: string; readonly port: number } | undefined
   /**
+   * Reads certificate and key again, for connections from now on. Throws `CONFIG_INVALID` where they can't be used;
+   * those of before stay then. Does nothing without `tls`.
+   */
+  reloadTls(): void
+  /**
    * Takes no new work, stores and answers what was queued, closes connections with 1012 ("come back later")
    * and releases the data. Idempotent.
    */
@@ -96,7 +113,7 @@ const ANY_ADDRESS = new Set(['0.0.0.0', '::', ''])
 export function createSyncServer(options: SyncServerOptions): SyncServer {
   const config = checkOptions(options)
   const { host, port } = config
-  const httpServer = options.server ?? createServer()
+  const httpServer = options.server ?? createOwnServer(config.tls, config.limits.maxHandshakeSeconds)
   const logger = options.logger ?? silentLogger
   const publicUrls = config.url ?? []
   let parts: Parts | undefined
@@ -117,7 +134,9 @@ export function createSyncServer(options: SyncServerOptions): SyncServer {
     const address = listeningAddress()
     if (address !== undefined) {
       const name = ANY_ADDRESS.has(address.host) ? 'localhost' : address.host
-      derivedUrls = [`ws://${name.includes(':') ? `[${name}]` : name}:${address.port}${SYNC_PATH}`]
+      derivedUrls = [
+        `${config.tls === undefined ? 'ws' : 'wss'}://${name.includes(':') ? `[${name}]` : name}:${address.port}${SYNC_PATH}`,
+      ]
     }
     if (derivedUrls === undefined) {
       throw new SyncError('CONFIG_INVALID', 'the URL is known once the server listens')
@@ -165,6 +184,9 @@ export function createSyncServer(options: SyncServerOptions): SyncServer {
     get address() {
       return listeningAddress()
     },
+    reloadTls() {
+      if (config.tls !== undefined && options.server === undefined) reloadTls(httpServer, config.tls)
+    },
     close() {
       closing ??= stop()
       return closing
@@ -209,11 +231,14 @@ function assemble(
   const relay = createRelay({ log, verifier, limits, clock, random, logger, relayUrls })
   const metrics = createServerMetrics(relay, log, verifier)
   let isClosing = false
+  const addresses = createClientAddresses(config.trustedProxies)
+  let isProxyReported = false
   const listener = createWebSocketListener({
     limits,
     clock,
     logger,
     compression: config.compression,
+    admit: relay.admit,
     accept: relay.connect,
     onSlowReader: metrics.slowReader,
   })
@@ -233,7 +258,16 @@ function assemble(
       isReady: () => !isClosing,
       publicUrl: () => relayUrls()[0] as string,
     }),
-    handleUpgrade: listener.handleUpgrade,
+    handleUpgrade(request, socket, head) {
+      const { address, isBehindProxy } = addresses.of(request)
+      if (isBehindProxy && !isProxyReported) {
+        isProxyReported = true
+        logger.warn('a proxy forwards connections; name it in trustedProxies, or all count as one address', {
+          address,
+        })
+      }
+      listener.handleUpgrade(request, socket, head, address)
+    },
   })
   return {
     log,
@@ -251,7 +285,9 @@ function listenOn(server: HttpServer, host: string, port: number, logger: Logger
   return new Promise((resolve, reject) => {
     const fail = (cause: NodeJS.ErrnoException): void => {
       const reason =
-        cause.code === 'EADDRINUSE' ? 'is in use by another program' : `can't be used: ${cause.message}`
+        cause.code === 'EADDRINUSE'
+          ? 'is in use by another program: stop it, or choose another port'
+          : `can't be used: ${cause.message}`
       reject(new SyncError('CONFIG_INVALID', `port ${port} on ${host} ${reason}`, { cause }))
     }
     server.once('error', fail)

@@ -75,6 +75,53 @@ export interface Limits {
    * and misses nothing. @default 33_554_432
    */
   readonly maxQueuedBytes: number
+  /**
+   * Events of a connection that were read and not answered yet. Beyond it nothing more is read from the connection
+   * until half of them are answered: the network holds the rest back, and nothing is refused or lost. @default 1_024
+   */
+  readonly maxUnansweredEvents: number
+  /** Bytes of the same. Room for several of the largest events. @default 16_777_216 */
+  readonly maxUnansweredBytes: number
+  /**
+   * Open connections of one address; an IPv6 network of 64 bits counts as one. Room for an office, or a
+   * carrier's shared address. @default 512
+   */
+  readonly maxConnectionsPerAddress: number
+  /** Of these, how many without a successful AUTH: as many as may log in at once when a server restarts. @default 128 */
+  readonly maxUnauthenticatedPerAddress: number
+  /** How long a connection may take to say its first request. Seconds. @default 10 */
+  readonly maxHandshakeSeconds: number
+  /** Connections made by one address per minute. @default 600 */
+  readonly maxHandshakesPerMinute: number
+  /** `AUTH` messages of one address per minute: each costs a signature. @default 600 */
+  readonly maxAuthsPerMinute: number
+  /**
+   * Messages of one address per minute on connections that have no key yet. A client says a few before it has
+   * signed its login. @default 2_400
+   */
+  readonly maxUnauthenticatedMessagesPerMinute: number
+  /** Messages of one address per minute, all its connections together. @default 240_000 */
+  readonly maxMessagesPerMinutePerAddress: number
+  /** Bytes of the same. @default 1_073_741_824 */
+  readonly maxBytesPerMinutePerAddress: number
+  /**
+   * Messages of one key per minute, all its connections together; a connection counts for the first key that
+   * logged in on it. @default 60_000
+   */
+  readonly maxMessagesPerMinute: number
+  /** Bytes of the same: an import of a thousand chats with room to spare. @default 268_435_456 */
+  readonly maxBytesPerMinute: number
+  /**
+   * Events of one key per minute, each of which costs a signature to check and a place on the disk. A device
+   * that brings 1,000 chats sends some thousand; one that types all day, two a second. @default 30_000
+   */
+  readonly maxEventsPerMinute: number
+  /** `REQ` and `COUNT` of one key per minute, each of which may read all it has. @default 1_200 */
+  readonly maxRequestsPerMinute: number
+  /** Bytes of JSON that are kept for one key: of its documents, whoever wrote them, and its other events. @default 1_073_741_824 */
+  readonly maxStoredBytes: number
+  /** Documents that one key may have: ten times a large account. @default 10_000 */
+  readonly maxStoredDocuments: number
   /** An awareness update after base64 is undone: who is there and what it does, not content. @default 4_096 */
   readonly maxPresenceBytes: number
   /** Awareness clients in one presence event, and of one connection in one document. @default 4 */
@@ -114,6 +161,22 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   maxAuthSkewSeconds: 600,
   maxUnauthenticatedSeconds: 120,
   maxQueuedBytes: 33_554_432,
+  maxUnansweredEvents: 1_024,
+  maxUnansweredBytes: 16_777_216,
+  maxConnectionsPerAddress: 512,
+  maxUnauthenticatedPerAddress: 128,
+  maxHandshakeSeconds: 10,
+  maxHandshakesPerMinute: 600,
+  maxAuthsPerMinute: 600,
+  maxUnauthenticatedMessagesPerMinute: 2_400,
+  maxMessagesPerMinutePerAddress: 240_000,
+  maxBytesPerMinutePerAddress: 1_073_741_824,
+  maxMessagesPerMinute: 60_000,
+  maxBytesPerMinute: 268_435_456,
+  maxEventsPerMinute: 30_000,
+  maxRequestsPerMinute: 1_200,
+  maxStoredBytes: 1_073_741_824,
+  maxStoredDocuments: 10_000,
   maxPresenceBytes: 4_096,
   maxPresenceClients: 4,
   maxPresenceDocuments: 64,
@@ -146,6 +209,22 @@ export const LIMIT_UNITS: Readonly<Record<keyof Limits, string>> = {
   maxAuthSkewSeconds: "seconds between an `AUTH` event and the server's clock",
   maxUnauthenticatedSeconds: 'seconds a connection may stay without a key',
   maxQueuedBytes: "bytes waiting in a connection's socket",
+  maxUnansweredEvents: 'events of a connection that were read and not answered',
+  maxUnansweredBytes: 'bytes of the same',
+  maxConnectionsPerAddress: 'open connections of an address',
+  maxUnauthenticatedPerAddress: 'open connections of an address without a key',
+  maxHandshakeSeconds: 'seconds a connection may take to say its first request',
+  maxHandshakesPerMinute: 'connections made by an address per minute',
+  maxAuthsPerMinute: '`AUTH` messages of an address per minute',
+  maxUnauthenticatedMessagesPerMinute: 'messages of an address per minute on connections without a key',
+  maxMessagesPerMinutePerAddress: 'messages of an address per minute',
+  maxBytesPerMinutePerAddress: 'bytes of messages of an address per minute',
+  maxMessagesPerMinute: 'messages of a key per minute',
+  maxBytesPerMinute: 'bytes of messages of a key per minute',
+  maxEventsPerMinute: 'events of a key per minute',
+  maxRequestsPerMinute: '`REQ` and `COUNT` of a key per minute',
+  maxStoredBytes: 'bytes of JSON kept for a key',
+  maxStoredDocuments: 'documents of a key',
   maxPresenceBytes: 'bytes of an awareness update',
   maxPresenceClients: 'awareness clients of an event, and of a connection in a document',
   maxPresenceDocuments: 'documents in which a connection is present',

@@ -31,13 +31,14 @@ function otherValue({ name, type, default: preset }: ConfigOption): string {
   if (name === 'verifier') return 'pure'
   if (name === 'logFormat') return 'json'
   if (name === 'logLevel') return 'warn'
+  if (name === 'trustedProxies') return '10.0.0.0/8,::1'
   if (name === 'url') return 'wss://a.example/sync,wss://b.example/sync'
   if (type === 'switch') return String(preset !== true)
   return type === 'number' ? String(Math.ceil(Number(preset) / 2) + 1) : `other-${name}`
 }
 
 function get(value: unknown, path: readonly string[]): unknown {
-  return path.reduce((inner, key) => (inner as Record<string, unknown>)[key], value)
+  return path.reduce((inner, key) => (inner as Record<string, unknown> | undefined)?.[key], value)
 }
 
 /** `{ a: { b: value } }` */
@@ -51,12 +52,17 @@ describe('a configuration', () => {
     const text = otherValue(option)
     const value = { number: Number(text), switch: text === 'true', text, list: text.split(',') }[type]
     const { config: preset, from } = load()
+    // Neither half of a certificate and its key is any use without the other.
+    const others = CONFIG_OPTIONS.filter(
+      (other) => path[0] === 'tls' && other.path[0] === 'tls' && other !== option,
+    )
+    const rest = others.flatMap((other) => [`--${other.flag}`, 'x'])
     const file = configFile(nested(path, value))
     const bySource = [
-      [load(['--config', file]), file],
-      [load([], { ONYX_SYNC_CONFIG: file }), file],
-      [load([], { [variable]: text }), variable],
-      [load([`--${flag}`, text]), `--${flag}`],
+      [load(['--config', file, ...rest]), file],
+      [load(rest, { ONYX_SYNC_CONFIG: file }), file],
+      [load(rest, { [variable]: text }), variable],
+      [load([`--${flag}`, text, ...rest]), `--${flag}`],
     ] as const
     for (const [{ config, from }, source] of bySource) {
       expect(get(config, path)).toEqual(value)
@@ -64,7 +70,7 @@ describe('a configuration', () => {
     }
     expect(get(preset, path)).toEqual(option.default)
     expect(from[name]).toBe(option.default === undefined ? undefined : 'default')
-    expect(load([`--${flag}`, text], { [variable]: '' }).from[name]).toBe(`--${flag}`)
+    expect(load([`--${flag}`, text, ...rest], { [variable]: '' }).from[name]).toBe(`--${flag}`)
   })
 
   it('[CFG1] of a value that is given in several places the nearest one counts', () => {

@@ -228,6 +228,8 @@ describe('passing presence on', () => {
     })
     const peers = [0, 0].map((queuedBytes) => ({
       queuedBytes,
+      pause() {},
+      resume() {},
       texts: [] as string[],
       send(text: string) {
         this.texts.push(text)

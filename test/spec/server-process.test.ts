@@ -190,7 +190,9 @@ describe('embedding', () => {
   })
 
   it('[SRV5][S7][ATK33] a peer that reads nothing is cut off once too much is queued, and others go on', async () => {
-    const server = await runServer({ limits: { maxQueuedBytes: 200_000 } })
+    const server = await runServer({
+      limits: { maxQueuedBytes: 200_000, maxRequestsPerMinute: 10 ** 9, maxMessagesPerMinute: 10 ** 9 },
+    })
     const [deaf, other] = [await connect(server, alice), await connect(server, alice)]
     deaf.socket.pause()
     // Answers are queued, as nothing else is: a subscription stops reading for a full socket by itself.

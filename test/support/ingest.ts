@@ -1,9 +1,10 @@
 import type { EventLog } from '@onyx-sync/server'
-import { DEFAULT_LIMITS, type Logger, silentLogger } from '@onyx-sync/shared'
+import { DEFAULT_LIMITS, type Logger, silentLogger, systemClock } from '@onyx-sync/shared'
 import { createCheckpoints } from '../../server/src/core/checkpoints.js'
 import { createCounters } from '../../server/src/core/counters.js'
 import { createIngest, type Ingest, type PublishedCommit } from '../../server/src/core/ingest.js'
 import { createMergedStates } from '../../server/src/core/merged-state.js'
+import { createQuotas } from '../../server/src/core/quotas.js'
 
 /** The one writer of a log, as a relay puts it together. */
 export function ingestOf(
@@ -16,6 +17,7 @@ export function ingestOf(
     log,
     logger,
     maxHeldBytes: DEFAULT_LIMITS.maxHeldBytes,
+    quotas: createQuotas({ log, limits: DEFAULT_LIMITS, clock: systemClock }),
     checkpoints: createCheckpoints({ log, states, logger }),
     counters: createCounters(),
     epochId: '0123456789abcdef',

@@ -156,6 +156,8 @@ export async function openScripted(
   const server = createScriptedServer(clock, script)
   const client = await createSyncClient({
     url: 'ws://scripted.test/sync',
+    // No such host: its transport is here.
+    allowInsecure: true,
     store: createMemoryStore(),
     signer: new PlainKeySigner(key.secretKey),
     transport: server.transport,

@@ -14,6 +14,8 @@ export type Accept = (peer: {
   send(message: string | Uint8Array): void
   close(code: number, reason: string): void
   readonly queuedBytes: number
+  pause(): void
+  resume(): void
   drained(): Promise<void>
 }) => ServerEnd
 
@@ -105,6 +107,9 @@ export function createNetwork(options: NetworkOptions): Network {
     })
     link.server = accept({
       queuedBytes: 0,
+      // No device of these worlds has as much under way as a server stops reading for.
+      pause() {},
+      resume() {},
       drained: () => Promise.resolve(),
       send(message) {
         if (link.isClosed) return

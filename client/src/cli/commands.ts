@@ -260,6 +260,7 @@ async function runSyncCommand(
   const report = await runSync({
     db,
     watch: options.watch === true,
+    allowInsecure: options.insecure === true,
     timeoutSeconds,
     progress,
     ...text('url', options),

@@ -115,6 +115,7 @@ export async function openDevice(options: {
   readonly keyFile?: string
   readonly url?: string
   readonly isOnline: boolean
+  readonly allowInsecure?: boolean
   readonly hold?: HoldChoice
   readonly logger?: Logger
 }): Promise<Device> {
@@ -148,7 +149,13 @@ export async function openDevice(options: {
       signer: createKeyFileSigner(keyFile, pubkey),
       logger: options.logger ?? silentLogger,
       ...(options.hold === undefined ? {} : { hold: options.hold }),
-      ...(options.isOnline ? { url: url as string, transport: createNodeTransport() } : {}),
+      ...(options.isOnline
+        ? {
+            url: url as string,
+            allowInsecure: options.allowInsecure === true,
+            transport: createNodeTransport(),
+          }
+        : {}),
     })
     return { client, store, url }
   } catch (error) {

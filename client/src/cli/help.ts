@@ -151,12 +151,13 @@ export const HELP: Readonly<Record<string, CommandHelp>> = {
     examples: ['onyx-sync status --db phone.db', 'onyx-sync status --db phone.db --json'],
   },
   sync: {
-    usage: 'sync [--url WS] [--watch] [--timeout SECONDS] [--hold WHAT]',
+    usage: 'sync [--url WS] [--watch] [--timeout SECONDS] [--hold WHAT] [--insecure]',
     summary: 'send what is unsent and get what is new; the only command that uses the network',
     options: [
       ['--url WS', "the server's address (default: the one used last)"],
       ['--watch', 'stay and keep syncing until Ctrl-C'],
       ['--timeout SECONDS', 'give up after this long (default: 30)'],
+      ['--insecure', 'allow ws: to another machine, which is not encrypted'],
       ['--hold WHAT', 'hold all, none, recent:N, days:N or ids:ID,ID (default: as before)'],
       ['--key-file FILE', 'where the private key is (default: as told to init)'],
     ],

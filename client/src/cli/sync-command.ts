@@ -23,6 +23,8 @@ export interface SyncCommandOptions {
   readonly keyFile?: string
   /** Stay and keep syncing until a signal comes. */
   readonly watch: boolean
+  /** Whether `ws:` may be used to another machine. */
+  readonly allowInsecure: boolean
   /** Seconds after which to give up, without `watch`. */
   readonly timeoutSeconds: number
   /** What the device shall hold from now on. */

@@ -1,21 +1,25 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { constants } from 'node:zlib'
-import type { Clock, Limits, Logger, TimerHandle } from '@onyx-sync/shared'
+import type { Clock, Limits, Logger, SyncError, TimerHandle } from '@onyx-sync/shared'
 import { type PerMessageDeflateOptions, type RawData, type WebSocket, WebSocketServer } from 'ws'
 import type { Peer } from '../ports/peer.js'
+import { createTurns, type Lane } from './turns.js'
 
 /** What a connection is handed to: the part of a session that a socket needs. */
 export interface SocketHandler {
-  receive(text: string): void
+  /** Whom what it does counts for; undefined before a login. */
+  readonly account: string | undefined
+  /** @param bytes size of the message */
+  receive(text: string, bytes: number): void
   notice(text: string): void
   end(): void
 }
 
 /** Turns HTTP upgrades into connections. Knows nothing of what is said on them. */
 export interface WebSocketListener {
-  /** Answers an upgrade that is for this server. */
-  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
+  /** Answers an upgrade that is for this server. @param address where it comes from, as limits count it */
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer, address: string): void
   /** Closes all connections with a code that means "come back later", and waits until they are gone. */
   close(): Promise<void>
 }
@@ -28,6 +32,8 @@ export interface WebSocketListenerOptions {
   readonly compression?: Compression | undefined
   /** Called when a peer is cut off because it reads too slowly. */
   onSlowReader?(): void
+  /** Whether an address may make one more connection; if not, why. */
+  admit(address: string): SyncError | undefined
   /** Called for every new connection. */
   accept(peer: Peer): SocketHandler
 }
@@ -61,6 +67,8 @@ const CLOSE_GRACE_MS = 2_000
 
 /** All messages are, also those that come as bytes. */
 const TEXT = { binary: false }
+/** What a refused client is told to wait. Seconds. */
+const RETRY_AFTER_SECONDS = 10
 
 interface Connection {
   readonly socket: WebSocket
@@ -75,13 +83,16 @@ export function createWebSocketListener(options: WebSocketListenerOptions): WebS
     perMessageDeflate: options.compression === 'off' ? false : LARGE_MESSAGES,
     clientTracking: false,
   })
+  const turns = createTurns({ now: () => performance.now(), defer: setImmediate })
   const connections = new Set<Connection>()
+  let opened = 0
   let isClosing = false
   let pingTimer: TimerHandle = clock.setTimeout(pingAll, PING_INTERVAL_MS)
 
   function pingAll(): void {
     for (const connection of connections) {
-      if (!connection.isAlive) {
+      // One that isn't read can't answer.
+      if (!connection.isAlive && !connection.socket.isPaused) {
         connection.socket.terminate()
         continue
       }
@@ -91,39 +102,57 @@ export function createWebSocketListener(options: WebSocketListenerOptions): WebS
     pingTimer = clock.setTimeout(pingAll, PING_INTERVAL_MS)
   }
 
-  function connect(socket: WebSocket, stream: Duplex): void {
+  function connect(socket: WebSocket, stream: Duplex, address: string): void {
     const connection: Connection = { socket, isAlive: true }
     connections.add(connection)
-    const peer = createPeer(socket, stream, limits, clock, () => options.onSlowReader?.())
     // Before the session says anything: an error event without a listener would end the process.
     socket.on('error', (error) => logger.debug('a connection failed', { error: String(error) }))
-    const handler = options.accept(peer)
+    const stranger = `connection ${++opened}`
+    const lane = turns.open({
+      handle(data) {
+        try {
+          handler.receive(data.toString(), data.byteLength)
+        } catch (error) {
+          logger.error('a connection is closed because its handler failed', { error: String(error) })
+          socket.close(CLOSE_INTERNAL_ERROR, 'internal error')
+        }
+      },
+      account: () => handler.account ?? stranger,
+      setReading: (isReading) => (isReading ? socket.resume() : socket.pause()),
+    })
+    const handler: SocketHandler = options.accept(
+      createPeer({
+        ...{ socket, stream, address, lane, limits, clock },
+        onSlowReader: () => options.onSlowReader?.(),
+      }),
+    )
     socket.on('message', (data: RawData, isBinary: boolean) => {
       connection.isAlive = true
-      try {
-        if (isBinary) handler.notice('invalid: messages are text, not binary')
-        else handler.receive(data.toString())
-      } catch (error) {
-        logger.error('a connection is closed because its handler failed', { error: String(error) })
-        socket.close(CLOSE_INTERNAL_ERROR, 'internal error')
-      }
+      if (isBinary) handler.notice('invalid: messages are text, not binary')
+      else lane.push(data as Buffer)
     })
     socket.on('pong', () => {
       connection.isAlive = true
     })
     socket.on('close', () => {
       connections.delete(connection)
-      handler.end()
+      lane.end(() => handler.end())
     })
   }
 
   return {
-    handleUpgrade(request, socket, head) {
+    handleUpgrade(request, socket, head, address) {
       if (isClosing) {
         refuseUpgrade(socket, '503 Service Unavailable', 'the server is going down')
         return
       }
-      server.handleUpgrade(request, socket, head, (webSocket) => connect(webSocket, socket))
+      const refusal = options.admit(address)
+      if (refusal !== undefined) {
+        logger.debug('a connection is refused', { address, reason: refusal.message })
+        refuseUpgrade(socket, '429 Too Many Requests', refusal.reason, RETRY_AFTER_SECONDS)
+        return
+      }
+      server.handleUpgrade(request, socket, head, (accepted) => connect(accepted, socket, address))
     },
 
     async close() {
@@ -144,23 +173,36 @@ export function createWebSocketListener(options: WebSocketListenerOptions): WebS
   }
 }
 
-/** Answers an upgrade that is not taken, with a plain HTTP response. `status` such as `404 Not Found`. */
-export function refuseUpgrade(socket: Duplex, status: string, text: string): void {
+/**
+ * Answers an upgrade that is not taken, with a plain HTTP response. `status` such as `404 Not Found`;
+ * `retryAfterSeconds` where it may be taken later.
+ */
+export function refuseUpgrade(
+  socket: Duplex,
+  status: string,
+  text: string,
+  retryAfterSeconds?: number,
+): void {
   socket.on('error', () => {})
+  const retryAfter = retryAfterSeconds === undefined ? '' : `Retry-After: ${retryAfterSeconds}\r\n`
   socket.end(
-    `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n` +
+    `HTTP/1.1 ${status}\r\nConnection: close\r\n${retryAfter}Content-Type: text/plain; charset=utf-8\r\n` +
       `Content-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
   )
 }
 
-/** @param stream what the WebSocket writes to */
-function createPeer(
-  socket: WebSocket,
-  stream: Duplex,
-  limits: Limits,
-  clock: Clock,
-  onSlowReader: () => void,
-): Peer {
+interface PeerOptions {
+  readonly socket: WebSocket
+  /** What the WebSocket writes to. */
+  readonly stream: Duplex
+  readonly address: string
+  readonly lane: Lane
+  readonly limits: Limits
+  readonly clock: Clock
+  onSlowReader(): void
+}
+
+function createPeer({ socket, stream, address, lane, limits, clock, onSlowReader }: PeerOptions): Peer {
   let waiting: (() => void)[] = []
   let isGathering = false
 
@@ -186,6 +228,9 @@ function createPeer(
 
   socket.on('close', wake)
   return {
+    address,
+    pause: lane.pause,
+    resume: lane.resume,
     send(message) {
       if (!isOpen()) return
       gather()

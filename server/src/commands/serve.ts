@@ -2,7 +2,7 @@ import { createLineLogger } from '../adapters/line-logger.js'
 import { type HelpLine, limitsHelp, optionsHelp } from '../config/help.js'
 import { ConfigError, type ConfigRequest, type LoadedConfig, readConfigRequest } from '../config/load.js'
 import type { ServerConfig } from '../config/schema.js'
-import { createSyncServer } from '../server.js'
+import { createSyncServer, type SyncServer } from '../server.js'
 import { VERSION } from '../version.js'
 import { EXIT, UsageError } from './usage.js'
 
@@ -113,9 +113,22 @@ async function serve(config: ServerConfig): Promise<void> {
   }
   process.on('SIGTERM', stop)
   process.on('SIGINT', stop)
+  if (config.tls !== undefined) process.on('SIGHUP', () => rereadTls(server))
   await server.listen()
   const address = server.address
   if (stoppedAtMs !== undefined || address === undefined) return
   const shown = address.host.includes(':') ? `[${address.host}]` : address.host
-  process.stdout.write(`onyx-sync listening on ws://${shown}:${address.port}/sync\n`)
+  process.stdout.write(
+    `onyx-sync listening on ${config.tls === undefined ? 'ws' : 'wss'}://${shown}:${address.port}/sync\n`,
+  )
+}
+
+/** What a tool that renews certificates sends its signal for. */
+function rereadTls(server: SyncServer): void {
+  try {
+    server.reloadTls()
+    stderrLogger.info('certificate and key were read again')
+  } catch (error) {
+    stderrLogger.error('certificate and key stay as they were', { error: String(error) })
+  }
 }

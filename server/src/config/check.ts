@@ -9,6 +9,8 @@ export interface ConfigFault {
   readonly name: string
   /** What is wrong and how to mend it. */
   readonly message: string
+  /** Whether nothing is given where something must be: another place may give it. */
+  readonly isMissing: boolean
 }
 
 /** Checks a configuration, and fills in what isn't given. Returns all faults where there are any. */
@@ -34,14 +36,23 @@ function faultsOf(issue: z.core.$ZodIssue, root: unknown): ConfigFault[] {
     return issue.keys.map((key) => ({
       name: [...issue.path, key].join('.'),
       message: `is no option${suggest(key, known)}`,
+      isMissing: false,
     }))
   }
-  const given = describe(valueAt(root, issue.path))
+  const value = valueAt(root, issue.path)
+  const given = describe(value)
+  const isMissing = value === undefined
   const option = optionAt(issue.path)
   const name = issue.path.join('.')
-  if (issue.code === 'custom') return [{ name, message: `${issue.message}, not ${given}` }]
+  if (issue.code === 'custom') return [{ name, message: `${issue.message}, not ${given}`, isMissing }]
   const expected = option?.expected ?? `an object with ${namesIn(issue.path).join(', ')}`
-  return [{ name, message: `must be ${expected}, not ${given}` }]
+  return [
+    {
+      name,
+      message: isMissing ? `is missing: it must be ${expected}` : `must be ${expected}, not ${given}`,
+      isMissing,
+    },
+  ]
 }
 
 function optionAt(path: readonly PropertyKey[]): ConfigOption | undefined {

@@ -14,6 +14,7 @@ const UPPER_BOUNDS: { readonly [L in keyof Limits]?: number } = {
   maxUpdateBytes: MAX_TEXT_BYTES,
   maxParts: MAX_PARTS,
   maxUnauthenticatedSeconds: MAX_TIMER_SECONDS,
+  maxHandshakeSeconds: MAX_TIMER_SECONDS,
 }
 
 type LimitsShape = { [L in keyof Limits]: z.ZodDefault<z.ZodNumber> }

@@ -199,9 +199,8 @@ function combine(sources: readonly Source[], problems: readonly string[]): Loade
   for (const option of CONFIG_OPTIONS) if (option.default !== undefined) from[option.name] = 'default'
   for (const source of sources) {
     const checked = checkConfig(source.values)
-    if ('faults' in checked) {
-      for (const { name, message } of checked.faults) faults.push(`${source.place(name)} ${message}`)
-      continue
+    for (const { name, message, isMissing } of 'faults' in checked ? checked.faults : []) {
+      if (!isMissing) faults.push(`${source.place(name)} ${message}`)
     }
     for (const option of CONFIG_OPTIONS) {
       const value = get(source.values, option.path)

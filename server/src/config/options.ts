@@ -30,6 +30,7 @@ interface JsonSchema {
   readonly exclusiveMinimum?: number
   readonly maximum?: number
   readonly maxLength?: number
+  readonly minItems?: number
   readonly default?: unknown
   readonly description?: string
 }
@@ -70,11 +71,11 @@ function typeOf({ type }: JsonSchema): ConfigOption['type'] {
 }
 
 function expectedOf(schema: JsonSchema): string {
-  const { type, minimum, exclusiveMinimum, maximum, maxLength } = schema
+  const { type, minimum, exclusiveMinimum, maximum, maxLength, minItems } = schema
   if (schema.enum !== undefined) return schema.enum.map((value) => JSON.stringify(value)).join(' or ')
   if (type === 'integer') return `a whole number from ${minimum} to ${maximum}`
   if (type === 'number') return `a number above ${exclusiveMinimum}, at most ${maximum}`
   if (type === 'boolean') return 'true or false'
-  if (type === 'array') return 'a list of texts, at least one'
+  if (type === 'array') return minItems === undefined ? 'a list of texts' : 'a list of texts, at least one'
   return maxLength === undefined ? 'a text that is not empty' : `a text of 1 to ${maxLength} characters`
 }

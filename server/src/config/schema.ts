@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { LOG_FORMATS, LOG_LEVELS } from '../adapters/line-logger.js'
+import { isNetwork } from '../adapters/client-address.js'
 import { VERIFIER_CHOICES } from '../adapters/verifiers/choose-verifier.js'
 import { limitsSchema } from './limits-schema.js'
 
@@ -46,6 +47,22 @@ export const configSchema = z.strictObject({
     .enum(LOG_LEVELS)
     .default('info')
     .meta({ description: 'the lowest level that the command writes' }),
+  trustedProxies: z
+    .array(z.string().refine(isNetwork, { error: 'must be an address or a network, as in 10.0.0.0/8' }))
+    .default([])
+    .meta({
+      description:
+        'proxies whose X-Forwarded-For or Forwarded is believed: addresses or networks, as in 10.0.0.0/8',
+    }),
+  tls: z
+    .strictObject({
+      cert: z
+        .string()
+        .min(1)
+        .meta({ description: 'PEM file of the certificate with its chain, to serve wss:' }),
+      key: z.string().min(1).meta({ description: "PEM file of the certificate's key" }),
+    })
+    .exactOptional(),
   limits: limitsSchema.prefault({}),
 })
 

@@ -1,4 +1,4 @@
-import { expirationOf, getOrCreate, KIND, type NostrEvent, SyncError } from '@onyx-sync/shared'
+import { expirationOf, getOrCreate, KIND, type NostrEvent, SyncError, utf8Length } from '@onyx-sync/shared'
 import type {
   Commit,
   DocumentRecord,
@@ -11,6 +11,7 @@ import type {
 import type { CheckedEvent, DocumentContent } from './check-event.js'
 import type { Checkpoints, Gone } from './checkpoints.js'
 import { createHeldParts, type DocumentEvent, type HeldParts, joinContents } from './held-parts.js'
+import type { Usage } from './quotas.js'
 import { applyToDocument, mayWrite } from './roster.js'
 import { assertNotVanished } from './vanish-check.js'
 
@@ -22,6 +23,10 @@ export interface Draft {
    */
   add(checked: CheckedEvent): Promise<void>
   has(id: string): boolean
+  /** Whether a document isn't there, neither in the log nor in the draft. */
+  isNew(address: string): boolean
+  /** How much more, or less, is kept for each key with it, by owner. */
+  usageChanges(): ReadonlyMap<string, Usage>
   /** The events taken in, in log order. */
   readonly events: readonly NostrEvent[]
   toCommit(): Commit
@@ -240,6 +245,20 @@ function assemble(
   return {
     events,
     has: (id) => ids.has(id),
+    isNew: (address) => !records.has(address),
+    usageChanges() {
+      const changes = new Map<string, { bytes: number; documents: number }>()
+      const change = (owner: string) => getOrCreate(changes, owner, () => ({ bytes: 0, documents: 0 }))
+      for (const [address, original] of originals) {
+        const record = records.get(address) as DocumentRecord
+        change(record.owner).bytes += record.byteCount - (original?.byteCount ?? 0)
+        if (original === undefined) change(record.owner).documents++
+      }
+      for (const event of logged) {
+        if (event.address === undefined) change(event.owner).bytes += utf8Length(event.json)
+      }
+      return changes
+    },
     async add(checked) {
       const { content } = checked
       assertNotVanished(checked.event, vanished.get(checked.event.pubkey))

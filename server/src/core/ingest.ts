@@ -1,10 +1,12 @@
-import { type Logger, type NostrEvent, SyncError } from '@onyx-sync/shared'
+import { getOrCreate, type Logger, type NostrEvent, SyncError, utf8Length } from '@onyx-sync/shared'
 import type { Commit, EventLog, LoggedEvent } from '../ports/event-log.js'
 import type { CheckedEvent } from './check-event.js'
 import type { Checkpoints } from './checkpoints.js'
 import type { Counters } from './counters.js'
 import { type DeletionCommit, decideDeletion, type Gone } from './deletions.js'
 import { createDraft, type Draft } from './draft.js'
+import { createFairQueue } from './fair-queue.js'
+import type { Quotas } from './quotas.js'
 import { decideVanish } from './vanish.js'
 import { assertNotVanished } from './vanish-check.js'
 
@@ -25,9 +27,10 @@ export interface PublishedCommit {
 export interface Ingest {
   /**
    * Queues an event. `settle` is called once, when the event is durable, known to be durable already, or
-   * refused; events submitted one after another are settled in that order. Source: SPEC ING1–ING4.
+   * refused; events submitted one after another for one account are settled in that order. Accounts take turns.
+   * `account` is whom the event counts for, by default its author. Source: SPEC ING1–ING4, FAIR3.
    */
-  submit(checked: CheckedEvent, settle: (outcome: IngestOutcome) => void): void
+  submit(checked: CheckedEvent, settle: (outcome: IngestOutcome) => void, account?: string): void
   /** Does something to the log while nothing else is written. */
   exclusively<T>(work: () => Promise<T>): Promise<T>
   /** Refuses what comes from now on with `SHUTTING_DOWN`; resolves when all that was queued is settled. */
@@ -37,6 +40,7 @@ export interface Ingest {
 export interface IngestOptions {
   readonly log: EventLog
   readonly checkpoints: Checkpoints
+  readonly quotas: Quotas
   /** Bytes of one author's parts that wait for others. */
   readonly maxHeldBytes: number
   readonly logger: Logger
@@ -60,13 +64,14 @@ const MAX_BATCH_LENGTH = 8 * 1024 * 1024
 export function createIngest({
   log,
   checkpoints,
+  quotas,
   maxHeldBytes,
   logger,
   counters,
   epochId,
   publish,
 }: IngestOptions): Ingest {
-  let queue: Submission[] = []
+  const queue = createFairQueue<Submission>()
   /** Work that waits for its turn between two batches. */
   const errands: (() => Promise<void>)[] = []
   let isStopped = false
@@ -79,9 +84,9 @@ export function createIngest({
   async function run(): Promise<void> {
     // Starts after this tick, so that what one read of the socket brought goes into one batch.
     await Promise.resolve()
-    while (queue.length + errands.length > 0) {
+    while (!queue.isEmpty || errands.length > 0) {
       await errands.shift()?.()
-      if (queue.length === 0) continue
+      if (queue.isEmpty) continue
       const batch = takeBatch()
       try {
         await write(batch)
@@ -101,18 +106,16 @@ export function createIngest({
   }
 
   function takeBatch(): Submission[] {
-    let length = 0
-    let count = 0
-    while (count < queue.length && count < MAX_BATCH_EVENTS && length < MAX_BATCH_LENGTH) {
-      const { checked } = queue[count] as Submission
+    const batch: Submission[] = []
+    for (let length = 0; batch.length < MAX_BATCH_EVENTS && length < MAX_BATCH_LENGTH; ) {
+      const next = queue.peek()
       // What is deleted may be in the batch: a deletion is one of its own.
-      if (isRemoval(checked) && count > 0) break
-      length += checked.json.length
-      count++
-      if (isRemoval(checked)) break
+      if (next === undefined || (isRemoval(next.checked) && batch.length > 0)) break
+      queue.shift()
+      batch.push(next)
+      length += next.checked.json.length
+      if (isRemoval(next.checked)) break
     }
-    const batch = queue.slice(0, count)
-    queue = queue.slice(count)
     return batch
   }
 
@@ -124,12 +127,14 @@ export function createIngest({
     const unknown = batch.filter((_, index) => known[index] !== true).map(({ checked }) => checked)
     const draft = await createDraft(log, checkpoints, maxHeldBytes, unknown)
     const outcomes: IngestOutcome[] = []
+    const added = new Map<string, { bytes: number; documents: number }>()
     for (const [index, { checked }] of batch.entries()) {
-      outcomes.push(known[index] === true ? 'duplicate' : await decide(draft, checked))
+      outcomes.push(known[index] === true ? 'duplicate' : await decide(draft, checked, added))
     }
     const commit = draft.toCommit()
     const isEmpty = [commit.events, commit.held, commit.released].every((list) => (list ?? []).length === 0)
     if (!isEmpty) await log.commit({ ...commit, ...newEpoch(commit) })
+    for (const [owner, change] of draft.usageChanges()) quotas.changed(owner, change)
     // From here to the end in one tick: the submitters hear OK first, then everybody gets the events, and
     // nobody can ask in between.
     for (const [index, submission] of batch.entries()) settle(submission, outcomes[index] as IngestOutcome)
@@ -169,10 +174,21 @@ export function createIngest({
     }
   }
 
-  async function decide(draft: Draft, checked: CheckedEvent): Promise<IngestOutcome> {
+  async function decide(
+    draft: Draft,
+    checked: CheckedEvent,
+    added: Map<string, { bytes: number; documents: number }>,
+  ): Promise<IngestOutcome> {
     if (draft.has(checked.event.id)) return 'duplicate'
+    const address = checked.content?.address
+    const isNewDocument = address !== undefined && draft.isNew(address)
+    const mine = getOrCreate(added, checked.owner, () => ({ bytes: 0, documents: 0 }))
     try {
+      const tooMuch = await quotas.check(checked, isNewDocument, mine)
+      if (tooMuch !== undefined) return tooMuch
       await draft.add(checked)
+      mine.bytes += utf8Length(checked.json)
+      if (isNewDocument) mine.documents++
       return 'stored'
     } catch (error) {
       if (error instanceof SyncError && error.code !== 'STORE_FAILED') return error
@@ -198,12 +214,12 @@ export function createIngest({
   }
 
   return {
-    submit(checked, settleSubmission) {
+    submit(checked, settleSubmission, account = checked.event.pubkey) {
       if (isStopped) {
         settleSubmission(new SyncError('SHUTTING_DOWN', 'the server is going down; send it again later'))
         return
       }
-      queue.push({ checked, settle: settleSubmission })
+      queue.push(account, { checked, settle: settleSubmission })
       running ??= run()
     },
     exclusively(work) {

@@ -118,13 +118,14 @@ export function createMeasures(): Measures {
     },
     ingest(ingest) {
       return {
-        submit(checked, settle) {
+        submit(checked, settle, account) {
           const startedAt = secondsNow()
           counts.queuedEvents++
-          ingest.submit(checked, (outcome) => {
+          const settleMeasured = (outcome: IngestOutcome): void => {
             settled(outcome, checked.event.kind, startedAt)
             settle(outcome)
-          })
+          }
+          ingest.submit(checked, settleMeasured, account)
         },
         exclusively: (work) => ingest.exclusively(work),
         stop: () => ingest.stop(),

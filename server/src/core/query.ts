@@ -33,7 +33,8 @@ export interface QueryScope {
   readonly through: number
 }
 
-const STORED_KINDS: readonly number[] = [KIND.chat, KIND.settings, KIND.training, KIND.deletion]
+/** Kinds of events that are stored. */
+export const STORED_KINDS: readonly number[] = [KIND.chat, KIND.settings, KIND.training, KIND.deletion]
 
 /**
  * Stored events that match any of the filters and that the keys may see, newest first, equal times by lowest

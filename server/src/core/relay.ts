@@ -7,6 +7,7 @@ import {
   type Logger,
   type NostrEvent,
   type Random,
+  type SyncError,
 } from '@onyx-sync/shared'
 import { finalizeEvent } from 'nostr-tools/pure'
 import type * as Y from 'yjs'
@@ -21,6 +22,9 @@ import { createIngest } from './ingest.js'
 import { createMeasures, type Measures } from './measures.js'
 import { createMergedStates, type MergedStates } from './merged-state.js'
 import { createPresence } from './presence.js'
+import { createQuotas } from './quotas.js'
+import { createRateLimits, type RateLimits } from './rate-limits.js'
+import { createReadingTurns } from './reading-turns.js'
 import { createSession, type Session } from './session.js'
 import { createStateSigner } from './state-signer.js'
 import { createSummaries } from './summaries.js'
@@ -52,6 +56,8 @@ export interface Relay {
   readonly measures: Measures
   /** Documents as their logs have them. */
   readonly states: MergedStates
+  /** Whether an address may make one more connection; if not, why. To be asked once for each, before `connect`. */
+  admit(address: string): SyncError | undefined
   /** Serves one connection. */
   connect(peer: Peer): Session
   /** Takes no new events; resolves when all that was queued is stored and answered. The log stays open. */
@@ -72,6 +78,7 @@ export function createRelay(options: RelayOptions): Relay {
     log: measures.log(log),
     logger,
     maxHeldBytes: options.limits.maxHeldBytes,
+    quotas: createQuotas(options),
     checkpoints: createCheckpoints({ ...options, states }),
     counters,
     epochId: bytesToHex(options.random.bytes(8)),
@@ -94,7 +101,9 @@ export function createRelay(options: RelayOptions): Relay {
       }),
   })
   const stateSigner = createStateSigner({ ...options, signEvent: sign })
+  const rates: RateLimits = createRateLimits(options)
   const summaries = createSummaries({ ...options, states, signEvent: sign })
+  const reading = createReadingTurns(log)
   const context = {
     ...options,
     verifier: measures.verifier(options.verifier),
@@ -105,6 +114,8 @@ export function createRelay(options: RelayOptions): Relay {
     summaries,
     hub,
     presence,
+    rates,
+    reading,
     counters,
     relayUrls: () => options.relayUrls(),
   }
@@ -112,18 +123,21 @@ export function createRelay(options: RelayOptions): Relay {
     counters,
     measures,
     states,
+    admit: rates.admit,
     connect(peer) {
       connections++
       const own = withFields(logger, { connection: connections })
       own.debug('a connection begins')
       const session = createSession(measures.peer(peer), { ...context, logger: own })
-      return {
-        ...session,
-        end() {
-          own.debug('a connection ends')
-          session.end()
+      // A session that inherits everything else: its account is known later.
+      return Object.create(session, {
+        end: {
+          value(): void {
+            own.debug('a connection ends')
+            session.end()
+          },
         },
-      }
+      }) as Session
     },
     stop() {
       presence.stop()

@@ -18,16 +18,20 @@ import {
 } from '@onyx-sync/shared'
 import type { EventLog } from '../ports/event-log.js'
 import type { Peer } from '../ports/peer.js'
+import { createBrake } from './brake.js'
 import { checkEvent } from './check-event.js'
 import type { Counters } from './counters.js'
 import { createCursorCodec } from './cursor.js'
 import type { Hub } from './hub.js'
-import type { Ingest } from './ingest.js'
+import type { Ingest, IngestOutcome } from './ingest.js'
 import { type Measures, secondsNow } from './measures.js'
 import type { MergedStates } from './merged-state.js'
+import { createMessageGate } from './message-gate.js'
 import { createNegentropy } from './negentropy.js'
 import type { Presence } from './presence.js'
 import { countEvents } from './query.js'
+import type { RateLimits } from './rate-limits.js'
+import type { ReadingTurns } from './reading-turns.js'
 import { MIN_STATE_EVENTS } from './replay.js'
 import type { StateSigner } from './state-signer.js'
 import { createSubscription, type Subscription } from './subscription.js'
@@ -44,6 +48,8 @@ export interface SessionContext {
   readonly summaries: Summaries
   readonly hub: Hub
   readonly presence: Presence
+  readonly rates: RateLimits
+  readonly reading: ReadingTurns
   readonly verifier: EventVerifier
   readonly limits: Limits
   readonly clock: Clock
@@ -57,8 +63,10 @@ export interface SessionContext {
 
 /** One connection, from its first message to its end. Nothing it is given makes it throw. */
 export interface Session {
-  /** One text message from the other end. */
-  receive(text: string): void
+  /** Whom what it does counts for: the first key that logged in; undefined before that. */
+  readonly account: string | undefined
+  /** One text message from the other end. @param bytes its size, where that is known */
+  receive(text: string, bytes?: number): void
   /** Says something that answers no message in particular. */
   notice(text: string): void
   /** The connection is gone: everything it held is let go. Idempotent. */
@@ -71,12 +79,20 @@ const CHALLENGE_BYTES = 16
 
 /** Greets the other end with its challenge, and serves it. Source: NIP-01, NIP-42, SPEC AUTH1–AUTH6. */
 export function createSession(peer: Peer, context: SessionContext): Session {
-  const { log, limits, clock, logger, counters } = context
+  const { limits, clock, logger, counters } = context
   const challenge = bytesToHex(context.random.bytes(CHALLENGE_BYTES))
   const keys = new Set<string>()
   const subscriptions = new Map<string, Subscription>()
   const presence = context.presence.connect()
-  const negentropy = createNegentropy({ ...context, peer })
+  const meter = context.rates.connect(peer.address)
+  const brake = createBrake(peer, limits, clock)
+  const gate = createMessageGate({
+    ...{ meter, brake, peer, counters, endSubscription },
+    refused: context.measures.refused,
+  })
+  let account: string | undefined
+  const log = context.reading.logFor(() => account ?? '')
+  const negentropy = createNegentropy({ ...context, log, peer })
   let countsUnderWay = 0
   let isOpen = true
 
@@ -86,13 +102,13 @@ export function createSession(peer: Peer, context: SessionContext): Session {
     }
   }, limits.maxUnauthenticatedSeconds * 1000)
 
-  function dispatch(message: ClientMessage): void {
+  function dispatch(message: ClientMessage, bytes: number): void {
     switch (message.type) {
       case 'AUTH':
         answering(message.event, () => authenticate(message.event))
         break
       case 'EVENT':
-        answering(message.event, () => publish(message.event))
+        answering(message.event, () => publish(message.event, bytes))
         break
       case 'REQ':
         closing(message.subscriptionId, () => subscribe(message.subscriptionId, message.filters))
@@ -172,11 +188,13 @@ export function createSession(peer: Peer, context: SessionContext): Session {
     }
     keys.add(key)
     context.measures.loggedIn()
+    account ??= key
+    meter.authenticated(key)
     clock.clearTimeout(authTimer)
     peer.send(encodeRelay.ok(event.id, true, ''))
   }
 
-  function publish(value: unknown): void {
+  function publish(value: unknown, bytes: number): void {
     if ((value as { readonly kind?: unknown } | null | undefined)?.kind === KIND.presence) {
       publishPresence(value)
       return
@@ -195,7 +213,9 @@ export function createSession(peer: Peer, context: SessionContext): Session {
       throw error
     }
     const { id } = checked.event
-    context.ingest.submit(checked, (outcome) => {
+    const answered = brake.begin(bytes)
+    const settle = (outcome: IngestOutcome): void => {
+      answered()
       if (outcome === 'stored') {
         peer.send(encodeRelay.ok(id, true, ''))
       } else if (outcome === 'duplicate') {
@@ -204,7 +224,8 @@ export function createSession(peer: Peer, context: SessionContext): Session {
         counters.eventsRefused++
         peer.send(encodeRelay.ok(id, false, outcome.reason))
       }
-    })
+    }
+    context.ingest.submit(checked, settle, account)
   }
 
   function publishPresence(value: unknown): void {
@@ -330,10 +351,14 @@ export function createSession(peer: Peer, context: SessionContext): Session {
   peer.send(encodeRelay.auth(challenge))
 
   return {
-    receive(text) {
+    get account() {
+      return account
+    },
+    receive(text, bytes = text.length) {
       if (!isOpen) return
       try {
-        dispatch(parseClientMessage(text, limits))
+        if (!gate.admits(text, bytes)) return
+        dispatch(parseClientMessage(text, limits), bytes)
       } catch (error) {
         peer.send(encodeRelay.notice(report(error).reason))
       }
@@ -346,6 +371,8 @@ export function createSession(peer: Peer, context: SessionContext): Session {
       isOpen = false
       counters.connections--
       clock.clearTimeout(authTimer)
+      meter.end()
+      brake.end()
       for (const subscription of subscriptions.values()) subscription.close()
       subscriptions.clear()
       presence.end()

@@ -9,6 +9,14 @@ export interface Peer {
   readonly queuedBytes: number
   /** Resolves once little is queued, or the connection has closed. */
   drained(): Promise<void>
+  /**
+   * Where it comes from, as the limits per address count it: an IPv4 address, or the network of 64 bits of an IPv6
+   * one. Undefined where that means nothing.
+   */
+  readonly address?: string | undefined
+  /** Takes no more messages from it until `resume`; what it sends meanwhile waits. */
+  pause(): void
+  resume(): void
   /** Closes the connection. Codes 4400–4499 tell a client to stop trying, all others to come back. */
   close(code: number, reason: string): void
 }

@@ -1,0 +1,146 @@
+import { type Clock, isDocumentKind, type Limits, SyncError, utf8Length } from '@onyx-sync/shared'
+import type { EventLog } from '../ports/event-log.js'
+import type { CheckedEvent } from './check-event.js'
+import { STORED_KINDS } from './query.js'
+import { ownerOfAddress } from './stored-events.js'
+
+/** What is kept for a key. */
+export interface Usage {
+  /** Bytes of JSON, of its documents and of its other events. */
+  readonly bytes: number
+  readonly documents: number
+}
+
+/**
+ * How much may be kept for each key. What there is follows from the log, so it holds across restarts and cannot
+ * drift: it is counted when a key first writes, and again before anything is refused. Source: SPEC QUO1, QUO2.
+ */
+export interface Quotas {
+  /**
+   * Why an event is more than its owner may have; undefined where it isn't. `added` is what earlier events of the
+   * same batch bring. A whole state stands for what is there, so it may take its owner a tenth over: or an account
+   * that is full could never be compacted.
+   */
+  check(checked: CheckedEvent, isNewDocument: boolean, added: Usage): Promise<SyncError | undefined>
+  /** A commit changed what is kept for a key. */
+  changed(owner: string, change: Usage): void
+}
+
+interface Counted extends Usage {
+  readonly countedAtMs: number
+}
+
+/** Keys whose usage is remembered. */
+const MAX_KEPT = 10_000
+/** A refusal is given on a count no older than this. Milliseconds. */
+const MAX_AGE_MS = 5_000
+/** What a whole state may have beyond the quota, as a part of it. */
+const COMPACTION_ROOM = 0.1
+const PAGE = 256
+
+export function createQuotas({
+  log,
+  limits,
+  clock,
+}: {
+  readonly log: Pick<EventLog, 'changedDocuments' | 'documents' | 'ownerLog' | 'load'>
+  readonly limits: Pick<Limits, 'maxStoredBytes' | 'maxStoredDocuments'>
+  readonly clock: Clock
+}): Quotas {
+  const kept = new Map<string, Counted>()
+
+  function keep(owner: string, usage: Counted): void {
+    kept.delete(owner)
+    kept.set(owner, usage)
+    if (kept.size <= MAX_KEPT) return
+    for (const oldest of kept.keys()) {
+      kept.delete(oldest)
+      break
+    }
+  }
+
+  async function usageOf(owner: string, isFresh: boolean): Promise<Usage> {
+    const known = kept.get(owner)
+    if (known !== undefined && !(isFresh && Math.abs(clock.now() - known.countedAtMs) > MAX_AGE_MS))
+      return known
+    const usage = { ...(await countUsage(log, owner)), countedAtMs: clock.now() }
+    keep(owner, usage)
+    return usage
+  }
+
+  function whyTooMuch(
+    usage: Usage,
+    { bytes, documents }: Usage,
+    checked: CheckedEvent,
+  ): SyncError | undefined {
+    if (documents > 0 && usage.documents + documents > limits.maxStoredDocuments) {
+      return new SyncError(
+        'QUOTA_EXCEEDED',
+        `quota: ${checked.owner} has ${usage.documents} documents, at most ${limits.maxStoredDocuments} are kept; delete some, or ask the operator for more`,
+      )
+    }
+    const room = checked.content?.framed.checkpoint === true ? 1 + COMPACTION_ROOM : 1
+    if (usage.bytes + bytes <= limits.maxStoredBytes * room) return undefined
+    return new SyncError(
+      'QUOTA_EXCEEDED',
+      `quota: ${usage.bytes} bytes are kept for ${checked.owner}, and with this ${usage.bytes + bytes}, at most ${limits.maxStoredBytes} may be; delete something, or ask the operator for more`,
+    )
+  }
+
+  return {
+    async check(checked, isNewDocument, added) {
+      const change = {
+        bytes: added.bytes + utf8Length(checked.json),
+        documents: isNewDocument ? added.documents + 1 : 0,
+      }
+      const error = whyTooMuch(await usageOf(checked.owner, false), change, checked)
+      return error === undefined ? undefined : whyTooMuch(await usageOf(checked.owner, true), change, checked)
+    },
+    changed(owner, change) {
+      const known = kept.get(owner)
+      if (known === undefined) return
+      keep(owner, {
+        bytes: known.bytes + change.bytes,
+        documents: known.documents + change.documents,
+        countedAtMs: known.countedAtMs,
+      })
+    },
+  }
+}
+
+/** What the log keeps for a key. */
+async function countUsage(
+  log: Pick<EventLog, 'changedDocuments' | 'documents' | 'ownerLog' | 'load'>,
+  owner: string,
+): Promise<Usage> {
+  const usage = { bytes: 0, documents: 0 }
+  let page: string[] = []
+  const addPage = async (): Promise<void> => {
+    for (const record of await log.documents(page)) {
+      if (record === undefined) continue
+      usage.bytes += record.byteCount
+      usage.documents++
+    }
+    page = []
+  }
+  for await (const { address } of log.changedDocuments(owner, 0)) {
+    if (ownerOfAddress(address) !== owner) continue
+    page.push(address)
+    if (page.length >= PAGE) await addPage()
+  }
+  await addPage()
+  for (const kind of STORED_KINDS) {
+    if (isDocumentKind(kind)) continue
+    let seqs: number[] = []
+    const addEvents = async (): Promise<void> => {
+      for (const json of await log.load(seqs)) usage.bytes += json === undefined ? 0 : utf8Length(json)
+      seqs = []
+    }
+    for await (const { seq } of log.ownerLog(owner, kind, 0, Number.MAX_SAFE_INTEGER)) {
+      seqs.push(seq)
+      if (seqs.length >= PAGE) await addEvents()
+    }
+    await addEvents()
+  }
+  return usage
+}
