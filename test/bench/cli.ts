@@ -6,6 +6,7 @@ import type { Bench, BenchContext, Figure } from './bench.js'
 import { chatSize } from './chat-size.js'
 import { coldStart } from './cold-start.js'
 import { connections } from './connections.js'
+import { fairness } from './fairness.js'
 import { fanOut } from './fan-out.js'
 import { growth } from './growth.js'
 import { ingest } from './ingest.js'
@@ -25,6 +26,7 @@ const BENCHES: readonly Bench[] = [
   connections,
   coldStart,
   growth,
+  fairness,
 ]
 
 const HELP = `Measures onyx-sync. Nothing here is a test: figures depend on the machine.

@@ -4,6 +4,15 @@ import { fileURLToPath } from 'node:url'
 
 /** Where the built command is, from `test/bench/dist`. */
 const SERVER_BIN = fileURLToPath(new URL('../../../server/bin/onyx-sync-server.js', import.meta.url))
+/** All clients of a bench share one address; what that may do is not what is measured. */
+const ONE_ADDRESS = [
+  'max-connections-per-address',
+  'max-unauthenticated-per-address',
+  'max-handshakes-per-minute',
+  'max-auths-per-minute',
+  'max-unauthenticated-messages-per-minute',
+  'max-messages-per-minute-per-address',
+].flatMap((limit) => [`--${limit}`, '1000000000'])
 /** Linux counts processor time in hundredths of a second. */
 const TICKS_PER_SECOND = 100
 const PAGE_BYTES = 4096
@@ -31,7 +40,7 @@ export interface MeasuredServerOptions {
 /** Starts the built server on a free port of 127.0.0.1 and waits until it is ready. Needs Linux' `/proc`. */
 export function startMeasuredServer(options: MeasuredServerOptions): Promise<MeasuredServer> {
   const { data, args = [], nodeArgs = [] } = options
-  const command = [...nodeArgs, SERVER_BIN, '--data', data, '--port', '0', ...args]
+  const command = [...nodeArgs, SERVER_BIN, '--data', data, '--port', '0', ...ONE_ADDRESS, ...args]
   const child = spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'pipe'] })
   const { pid } = child
   let output = ''

@@ -198,7 +198,9 @@ describe('embedding', () => {
     // Answers are queued, as nothing else is: a subscription stops reading for a full socket by itself.
     const text = JSON.stringify(['COUNT', 'x'.repeat(64)])
     const flood = setInterval(() => {
-      for (let index = 0; index < 20_000 && deaf.socket.readyState === 1; index++) deaf.sendText(text)
+      // In portions, because the server that has to read them shares this thread.
+      const isWorthwhile = () => deaf.socket.readyState === 1 && deaf.socket.bufferedAmount < 1_000_000
+      for (let index = 0; index < 500 && isWorthwhile(); index++) deaf.sendText(text)
     }, 5)
     afterThisTest(() => clearInterval(flood))
     await vi.waitFor(

@@ -210,6 +210,8 @@ export const sessions: Target = {
     const peer: Peer = {
       send: (message) => sent.push(typeof message === 'string' ? message : new TextDecoder().decode(message)),
       queuedBytes: 0,
+      pause() {},
+      resume() {},
       drained: () => Promise.resolve(),
       close() {},
     }
