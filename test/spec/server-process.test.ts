@@ -99,7 +99,8 @@ describe('the command', () => {
   it('[SRV1] shows help and version', () => {
     const run = (flag: string) => execFileSync(process.execPath, [BIN, flag], { encoding: 'utf8' })
     expect(run('--version')).toBe(`${VERSION}\n`)
-    for (const option of ['--host', '--port', '--data', '--url']) expect(run('--help')).toContain(option)
+    const help = run('--help')
+    for (const option of ['--host', '--port', '--data', '--url']) expect(help).toContain(option)
   })
 
   it('[SRV1] hints at --url where the host says nothing about what clients dial', async () => {
@@ -191,7 +192,15 @@ describe('embedding', () => {
 
   it('[SRV5][S7][ATK33] a peer that reads nothing is cut off once too much is queued, and others go on', async () => {
     const server = await runServer({
-      limits: { maxQueuedBytes: 200_000, maxRequestsPerMinute: 10 ** 9, maxMessagesPerMinute: 10 ** 9 },
+      limits: {
+        maxQueuedBytes: 200_000,
+        // It shall be cut off for what it doesn't read, not held back for what it says.
+        maxRequestsPerMinute: 10 ** 9,
+        maxMessagesPerMinute: 10 ** 9,
+        maxMessagesPerMinutePerAddress: 10 ** 9,
+        maxBytesPerMinute: 10 ** 12,
+        maxBytesPerMinutePerAddress: 10 ** 12,
+      },
     })
     const [deaf, other] = [await connect(server, alice), await connect(server, alice)]
     deaf.socket.pause()
