@@ -1,3 +1,4 @@
+import type { Logger } from '@onyx-sync/shared'
 import { createLineLogger } from '../adapters/line-logger.js'
 import { type HelpLine, limitsHelp, optionsHelp } from '../config/help.js'
 import { ConfigError, type ConfigRequest, type LoadedConfig, readConfigRequest } from '../config/load.js'
@@ -113,7 +114,7 @@ async function serve(config: ServerConfig): Promise<void> {
   }
   process.on('SIGTERM', stop)
   process.on('SIGINT', stop)
-  if (config.tls !== undefined) process.on('SIGHUP', () => rereadTls(server))
+  if (config.tls !== undefined) process.on('SIGHUP', () => rereadTls(server, logger))
   await server.listen()
   const address = server.address
   if (stoppedAtMs !== undefined || address === undefined) return
@@ -124,11 +125,11 @@ async function serve(config: ServerConfig): Promise<void> {
 }
 
 /** What a tool that renews certificates sends its signal for. */
-function rereadTls(server: SyncServer): void {
+function rereadTls(server: SyncServer, logger: Logger): void {
   try {
     server.reloadTls()
-    stderrLogger.info('certificate and key were read again')
+    logger.info('certificate and key were read again')
   } catch (error) {
-    stderrLogger.error('certificate and key stay as they were', { error: String(error) })
+    logger.error('certificate and key stay as they were', { error: String(error) })
   }
 }

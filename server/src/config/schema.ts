@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { LOG_FORMATS, LOG_LEVELS } from '../adapters/line-logger.js'
 import { isNetwork } from '../adapters/client-address.js'
+import { LOG_FORMATS, LOG_LEVELS } from '../adapters/line-logger.js'
 import { VERIFIER_CHOICES } from '../adapters/verifiers/choose-verifier.js'
 import { limitsSchema } from './limits-schema.js'
 
