@@ -572,7 +572,8 @@ function withBodies(documents: Documents, holding: Holding, onReleased: () => vo
     ...documents,
     read: (address, look) => holding.using(address, () => documents.read(address, look)),
     edit: (address, change, origin) => holding.using(address, () => documents.edit(address, change, origin)),
-    setMembers: (address, members) => holding.using(address, () => documents.setMembers(address, members)),
+    decideMembers: (address, decisions) =>
+      holding.using(address, () => documents.decideMembers(address, decisions)),
     async open(address) {
       const opened = await holding.using(address, () => documents.open(address))
       return {

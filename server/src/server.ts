@@ -17,14 +17,23 @@ import { createClientAddresses } from './adapters/client-address.js'
 import { createHttpHandler, SYNC_PATH } from './adapters/http.js'
 import { createOwnServer, reloadTls } from './adapters/http-server.js'
 import { createInfoDocument } from './adapters/info-document.js'
+import { normalizeIp } from './adapters/ip-address.js'
+import { openLevelModeration } from './adapters/level/level-moderation.js'
+import { createManagementHandler } from './adapters/management-http.js'
+import { createMemoryModeration } from './adapters/memory-moderation.js'
+import { createSealedPlaces } from './adapters/sealed-places.js'
 import { chooseVerifier, type VerifierChoice } from './adapters/verifiers/choose-verifier.js'
 import { type Compression, createWebSocketListener } from './adapters/ws-listener.js'
 import { parseConfig } from './config/check.js'
 import type { ServerConfig } from './config/schema.js'
-import { createRelay } from './core/relay.js'
+import { createHttpAuth } from './core/http-auth.js'
+import { createManagement } from './core/management.js'
+import { createModeration, type Moderation } from './core/moderation.js'
+import { createRelay, type Relay } from './core/relay.js'
 import { openDataDirectory } from './data-directory.js'
 import { createServerMetrics } from './metrics.js'
 import type { EventLog } from './ports/event-log.js'
+import type { ModerationStore } from './ports/moderation-store.js'
 import { VERSION } from './version.js'
 
 /** How to run a server. Everything has a default but the place of the data. */
@@ -65,6 +74,11 @@ export interface SyncServerOptions {
   readonly tls?: { readonly cert: string; readonly key: string }
   /** What the NIP-11 document calls this server. @default 'onyx-sync' */
   readonly name?: string
+  /**
+   * Public keys, 64 lower-case hex characters, whose holders may manage the running server (NIP-86).
+   * @default none
+   */
+  readonly operators?: readonly string[]
   /** Bounds to change; see {@link Limits}. @default DEFAULT_LIMITS */
   readonly limits?: Partial<Limits>
   /** @default the platform's */
@@ -146,15 +160,19 @@ export function createSyncServer(options: SyncServerOptions): SyncServer {
 
   async function start(): Promise<void> {
     const log = options.log ?? (await openDataDirectory(config.data, logger))
+    let store: ModerationStore | undefined
     try {
       const { verifier = 'auto' } = options
       const chosen = typeof verifier === 'string' ? await chooseVerifier(verifier, logger) : verifier
-      parts = assemble(options, config, chosen, log, httpServer, relayUrls)
+      store = options.log === undefined ? await openLevelModeration(config.data) : createMemoryModeration()
+      const moderation = await createModeration(store, config.operators)
+      parts = assemble(options, config, chosen, { log, store, moderation }, httpServer, relayUrls)
       if (options.server === undefined) await listenOn(httpServer, host, port, logger)
       if (httpServer.listening) relayUrls()
     } catch (error) {
       await parts?.close()
       parts = undefined
+      await store?.close()
       await log.close()
       throw error
     }
@@ -167,6 +185,7 @@ export function createSyncServer(options: SyncServerOptions): SyncServer {
     await parts.close()
     if (options.server === undefined) httpServer.closeAllConnections()
     await closed
+    await parts.store.close()
     await parts.log.close()
   }
 
@@ -210,8 +229,12 @@ function checkOptions(options: SyncServerOptions): ServerConfig {
   return parseConfig(Object.fromEntries(plain))
 }
 
-interface Parts {
+interface Stored {
   readonly log: EventLog
+  readonly store: ModerationStore
+}
+
+interface Parts extends Stored {
   /** Finishes what is queued, then closes the connections. The log stays open. */
   close(): Promise<void>
 }
@@ -220,7 +243,7 @@ function assemble(
   options: SyncServerOptions,
   config: ServerConfig,
   verifier: EventVerifier,
-  log: EventLog,
+  { log, store, moderation }: Stored & { readonly moderation: Moderation },
   httpServer: HttpServer,
   relayUrls: () => readonly string[],
 ): Parts {
@@ -228,7 +251,8 @@ function assemble(
   const clock = options.clock ?? systemClock
   const random = options.random ?? systemRandom
   const { limits } = config
-  const relay = createRelay({ log, verifier, limits, clock, random, logger, relayUrls })
+  const places = createSealedPlaces(log.serverSecretKey)
+  const relay = createRelay({ log, verifier, limits, clock, random, logger, relayUrls, moderation, places })
   const metrics = createServerMetrics(relay, log, verifier)
   let isClosing = false
   const addresses = createClientAddresses(config.trustedProxies)
@@ -239,21 +263,37 @@ function assemble(
     logger,
     compression: config.compression,
     admit: relay.admit,
+    isBlocked: moderation.isBlocked,
     accept: relay.connect,
     onSlowReader: metrics.slowReader,
   })
-  const info = createInfoDocument({
-    version: VERSION,
-    publicKey: getPublicKey(log.serverSecretKey),
-    limits,
-    name: config.name,
-    description: DESCRIPTION,
+  moderation.onChange(listener.enforce)
+  const info = () =>
+    createInfoDocument({
+      version: VERSION,
+      publicKey: getPublicKey(log.serverSecretKey),
+      limits,
+      name: moderation.setting('name') ?? config.name,
+      description: moderation.setting('description') ?? DESCRIPTION,
+      isManaged: config.operators.length > 0,
+    })
+  const startedAtMs = clock.now()
+  const manage = createManagementHandler({
+    authorize: createHttpAuth({
+      ...{ verifier, clock, limits, isAllowed: moderation.isOperator },
+      urls: relayUrls,
+    }),
+    call: createManagement({
+      ...{ moderation, logger, limits, normalizeIp },
+      stats: () => toStats(relay, log, clock.now() - startedAtMs),
+    }),
   })
   const detach = attachToHttpServer(httpServer, {
     path: SYNC_PATH,
     isShared: options.server !== undefined,
     handleRequest: createHttpHandler({
-      info: () => info,
+      info,
+      manage: config.operators.length > 0 ? manage : undefined,
       metrics: metrics.collect,
       isReady: () => !isClosing,
       publicUrl: () => relayUrls()[0] as string,
@@ -271,6 +311,7 @@ function assemble(
   })
   return {
     log,
+    store,
     async close() {
       isClosing = true
       await relay.stop()
@@ -303,4 +344,15 @@ function listenOn(server: HttpServer, host: string, port: number, logger: Logger
 function closeHttpServer(server: HttpServer): Promise<void> {
   // "Not running" is what was wanted.
   return new Promise((resolve) => server.close(() => resolve()))
+}
+
+function toStats({ counters }: Relay, log: EventLog, uptimeMs: number): Record<string, number> {
+  return {
+    uptime_seconds: Math.floor(uptimeMs / 1000),
+    connections: counters.connections,
+    subscriptions: counters.subscriptions,
+    log_head: log.head,
+    events_stored: counters.eventsStored,
+    events_refused: counters.eventsRefused,
+  }
 }

@@ -23,6 +23,7 @@ export const ERROR_CODES = {
   AUTH_REQUIRED: { prefix: 'auth-required', retryable: true },
   AUTH_INVALID: { prefix: 'invalid', retryable: false },
   AUTH_CLOCK_SKEW: { prefix: 'invalid', retryable: false },
+  KEY_BLOCKED: { prefix: 'blocked', retryable: false },
   WRITE_RESTRICTED: { prefix: 'restricted', retryable: false },
   TOO_MANY_SUBSCRIPTIONS: { prefix: 'rate-limited', retryable: true },
   NEGENTROPY_TOO_LARGE: { prefix: 'blocked', retryable: false },

@@ -34,7 +34,9 @@ export interface Limits {
   readonly maxStateDocuments: number
   /** Documents in one summary event. @default 500 (SPEC SUM1) */
   readonly maxSummaryDocuments: number
-  /** Tags of one event. @default 2_000 (a chat with as many members) */
+  /** Keys that the owner of a chat has decided about: its members, and those removed. @default 1_000 (SPEC PERM4) */
+  readonly maxMembers: number
+  /** Tags of one event. @default 2_000 */
   readonly maxTags: number
   /** Characters in one tag value. @default 1_024 */
   readonly maxTagValueLength: number
@@ -145,6 +147,7 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   maxHeldBytes: 67_108_864,
   maxStateDocuments: 1_000,
   maxSummaryDocuments: 500,
+  maxMembers: 1_000,
   maxTags: 2_000,
   maxTagValueLength: 1_024,
   maxIdentifierLength: 128,
@@ -193,6 +196,7 @@ export const LIMIT_UNITS: Readonly<Record<keyof Limits, string>> = {
   maxHeldBytes: "bytes of one author's parts that wait for others",
   maxStateDocuments: 'documents in one state event',
   maxSummaryDocuments: 'documents in one summary event',
+  maxMembers: "keys that a chat's owner has decided about",
   maxTags: 'tags of one event',
   maxTagValueLength: 'characters of one tag value',
   maxIdentifierLength: "characters of a chat's id",

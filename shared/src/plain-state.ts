@@ -4,9 +4,9 @@ import { SyncError } from './errors.js'
 import { type EventTemplate, type NostrEvent, tagValues } from './event.js'
 import { KIND, SETTINGS_IDENTIFIER } from './kinds.js'
 import type { Limits } from './limits.js'
+import { MEMBERS_AT_TAG, parseRoster, type Roster, type RosterStatement, rosterTags } from './roster.js'
 import { checkUpdate } from './update-check.js'
 import { decodeContent, encodeContent } from './update-codec.js'
-import { type Member, parseMembers } from './update-event.js'
 
 /** The `t` tag by which the states of an account are found on a plain relay. */
 export const PLAIN_STATE_TAG = 'onyx-sync'
@@ -14,28 +14,27 @@ export const PLAIN_STATE_TAG = 'onyx-sync'
 /** The kind of every state on a plain relay, also of settings: kind 10001 there is the user's NIP-51 pin list. */
 export const PLAIN_STATE_KIND = KIND.chat
 
-/** Tag with the time at which the owner stated the members, Unix seconds: `created_at` is that of publishing. */
-const MEMBERS_AT_TAG = 'members_at'
-
 const DEVICE_ID = /^[0-9a-f]{16}$/
-const SECONDS = /^(0|[1-9][0-9]{0,15})$/
 
 /** The whole state of one document as one device publishes it on a plain relay. */
-export interface PlainState {
+interface StateParts {
   readonly address: DocumentAddress
   /** The device that published it: 16 lower-case hex characters. */
   readonly device: string
   /** The whole state, Yjs update format V1. */
   readonly update: Uint8Array
-  /**
-   * Who may read and write the chat besides its owner, and when that was stated, Unix seconds. Undefined where
-   * nothing was ever stated, and in events of others than the owner.
-   */
-  readonly members: { readonly list: readonly Member[]; readonly statedAt: number } | undefined
+}
+
+/** A state as it was read. */
+export interface PlainState extends StateParts {
+  /** What the owner says about the members. Undefined where that is nothing, and in events of others. */
+  readonly roster: RosterStatement | undefined
 }
 
 /** What goes into a state's event besides the signature. */
-export interface PlainStateInput extends PlainState {
+export interface PlainStateInput extends StateParts {
+  /** Undefined where nobody was ever let in. Left out in events of others than the owner. */
+  readonly roster: Roster | undefined
   /** Who will sign: 64 lower-case hex characters. */
   readonly author: string
   /** Unix seconds. A relay keeps of each device and document the event with the highest. */
@@ -54,7 +53,7 @@ export function plainStateIdentifier(address: DocumentAddress, device: string, a
 
 /** A state's event, ready to sign. Source: SPEC PLN3. */
 export function createPlainStateTemplate(input: PlainStateInput): EventTemplate {
-  const { address, author, device, update, members, createdAt } = input
+  const { address, author, device, update, roster, createdAt } = input
   const { content, encoding } = encodeContent({ update, checkpoint: true })
   const tags = [
     ['d', plainStateIdentifier(address, device, author)],
@@ -63,10 +62,7 @@ export function createPlainStateTemplate(input: PlainStateInput): EventTemplate 
     ['-'],
     encodingTag(encoding),
   ]
-  if (members !== undefined && address.owner === author) {
-    tags.push([MEMBERS_AT_TAG, String(members.statedAt)])
-    for (const member of members.list) tags.push(['p', member.pubkey, ...member.extra])
-  }
+  if (roster !== undefined && address.owner === author) tags.push(...rosterTags(roster))
   return { kind: PLAIN_STATE_KIND, created_at: createdAt, tags, content }
 }
 
@@ -94,7 +90,7 @@ export function parsePlainState(event: NostrEvent, limits: Limits): PlainState {
   const { update, checkpoint } = decodeContent(event.content, parseEncodingTag(event), limits)
   if (!checkpoint) throw new SyncError('UPDATE_INVALID', 'a state is framed as SyncStep2')
   checkUpdate(update, address.kind, limits)
-  return { address, device, update, members: parseStatement(event, address) }
+  return { address, device, update, roster: parseStatement(event, address, limits) }
 }
 
 function parseDevice(event: NostrEvent, address: DocumentAddress): string {
@@ -107,10 +103,8 @@ function parseDevice(event: NostrEvent, address: DocumentAddress): string {
   return device
 }
 
-function parseStatement(event: NostrEvent, address: DocumentAddress): PlainState['members'] {
+function parseStatement(event: NostrEvent, address: DocumentAddress, limits: Limits): PlainState['roster'] {
   if (address.owner !== event.pubkey || address.kind === KIND.settings) return undefined
-  const [statedAt] = tagValues(event, MEMBERS_AT_TAG)
-  if (statedAt === undefined) return undefined
-  if (!SECONDS.test(statedAt)) throw invalid(`${MEMBERS_AT_TAG} is a time in Unix seconds`)
-  return { list: parseMembers(event), statedAt: Number(statedAt) }
+  // `created_at` is the time of publishing here, and decides nothing.
+  return tagValues(event, MEMBERS_AT_TAG).length === 0 ? undefined : parseRoster(event, limits)
 }

@@ -13,7 +13,7 @@ import { decodeSyncMessage, encodeSyncMessage } from './update-codec.js'
 export interface LogSummary {
   /** Bytes of the events in it, as JSON: what a checkpoint could save. */
   readonly bytes: number
-  /** `created_at` of the owner's event that stated the members; -1 if there is none. Unix seconds. */
+  /** When the owner decided about the members last; 0 if that never was. Unix seconds. */
   readonly statedAt: number
 }
 

@@ -2,20 +2,12 @@ import { addressToDTag, type DocumentAddress, formatAddress, parseAddress } from
 import { type ContentEncoding, encodingTag, parseEncodingTag } from './content-encoding.js'
 import { SyncError } from './errors.js'
 import { type EventTemplate, type NostrEvent, tagValues } from './event.js'
-import { isHex64 } from './hex.js'
 import { isDocumentKind, KIND, SETTINGS_IDENTIFIER } from './kinds.js'
 import type { Limits } from './limits.js'
 import { type Part, parsePartTag, partTag } from './part-tag.js'
+import { parseRoster, type Roster, type RosterStatement, rosterTags } from './roster.js'
 import { checkUpdate, type UpdateSummary } from './update-check.js'
 import { decodeContent, encodeContent, type FramedUpdate } from './update-codec.js'
-
-/** Who may read and write a chat besides its owner, as an owner's event states it. */
-export interface Member {
-  /** 64 lower-case hex characters. */
-  readonly pubkey: string
-  /** The `p` tag's further values (relay hint and what later versions add), carried along untouched. */
-  readonly extra: readonly string[]
-}
 
 /** What goes into an update event besides time and signature. */
 export interface UpdateEventInput {
@@ -23,8 +15,8 @@ export interface UpdateEventInput {
   /** Who will sign: 64 lower-case hex characters. */
   readonly author: string
   readonly framed: FramedUpdate
-  /** The chat's members; only an owner's event states them, from others they are left out. */
-  readonly members: readonly Member[]
+  /** Who the members are, as far as is known; only an owner's event of a chat says it, elsewhere it is left out. */
+  readonly roster: Roster
   /** Unix seconds. Never decides a merge. */
   readonly createdAt: number
   /** Which part of an edit this is; undefined for an edit in one event. */
@@ -33,12 +25,12 @@ export interface UpdateEventInput {
 
 /** An update event, ready to sign. Throws `VALUE_INVALID` for a part that can't be. Source: SPEC EVT1–EVT6. */
 export function createUpdateTemplate(input: UpdateEventInput): EventTemplate {
-  const { address, author, framed, members, createdAt, part } = input
+  const { address, author, framed, roster, createdAt, part } = input
   const { content, encoding } = encodeContent(framed)
   const tags = [['d', addressToDTag(address)], ['-'], encodingTag(encoding)]
   if (part !== undefined) tags.push(partTag(part))
   if (author !== address.owner) tags.push(['a', formatAddress(address)])
-  else for (const member of members) tags.push(['p', member.pubkey, ...member.extra])
+  else if (address.kind === KIND.chat) tags.push(...rosterTags(roster))
   return { kind: address.kind, created_at: createdAt, tags, content }
 }
 
@@ -46,8 +38,8 @@ export function createUpdateTemplate(input: UpdateEventInput): EventTemplate {
 export interface UpdateHeader {
   readonly address: DocumentAddress
   readonly encoding: ContentEncoding
-  /** The members that the owner states; undefined on a member's event, which states none. */
-  readonly members: readonly Member[] | undefined
+  /** What the owner says about a chat's members; undefined on other events, which say nothing. */
+  readonly roster: RosterStatement | undefined
   /** Which part of an edit this is; undefined for an edit in one event. */
   readonly part: Part | undefined
 }
@@ -74,9 +66,14 @@ export function parseUpdateHeader(event: NostrEvent, limits: Limits): UpdateHead
   return {
     address,
     encoding: parseEncodingTag(event),
-    members: isOwner ? parseMembers(event) : undefined,
+    roster: isOwner ? parseOwnersRoster(event, limits) : undefined,
     part: parsePartTag(event, limits),
   }
+}
+
+function parseOwnersRoster(event: NostrEvent, limits: Limits): RosterStatement | undefined {
+  const roster = parseRoster(event, limits)
+  return event.kind === KIND.settings ? undefined : roster
 }
 
 function parseIdentifier(event: NostrEvent, kind: number, limits: Limits): string {
@@ -103,22 +100,6 @@ function parseOwnership(event: NostrEvent, own: DocumentAddress): DocumentAddres
     )
   }
   return address
-}
-
-/** The members that the `p` tags of an owner's event state. Throws `EVENT_TAGS_INVALID`. */
-export function parseMembers(event: NostrEvent): Member[] {
-  const members: Member[] = []
-  const seen = new Set([event.pubkey])
-  for (const tag of event.tags) {
-    if (tag[0] !== 'p') continue
-    if (event.kind === KIND.settings) throw invalid('settings belong to one account: they carry no p tags')
-    const pubkey = tag[1]
-    if (!isHex64(pubkey)) throw invalid('a p tag names a key as 64 lower-case hex characters')
-    if (seen.has(pubkey)) continue
-    seen.add(pubkey)
-    members.push({ pubkey, extra: tag.slice(2) })
-  }
-  return members
 }
 
 /** An update event taken apart. */

@@ -2,8 +2,9 @@ import { createHash, randomBytes } from 'node:crypto'
 import {
   chatAddress,
   createUpdateTemplate,
+  decideRoster,
+  EMPTY_ROSTER,
   type EventTemplate,
-  type Member,
   type NostrEvent,
 } from '@onyx-sync/shared'
 import { getPublicKey } from 'nostr-tools/pure'
@@ -47,7 +48,8 @@ export function createWriter(key: BenchKey, chatId: string, readers: readonly st
   const doc = new Y.Doc()
   const messages = doc.getArray<Y.Map<unknown>>('messages')
   const address = chatAddress(key.publicKey, chatId)
-  const members: Member[] = readers.map((pubkey) => ({ pubkey, extra: [] }))
+  const shared = readers.map((pubkey) => ({ pubkey, role: 'write' as const }))
+  const roster = decideRoster(EMPTY_ROSTER, shared, 1_764_000_000)
   const updates: Uint8Array[] = []
   doc.on('update', (update: Uint8Array) => updates.push(update))
   let count = 0
@@ -64,7 +66,7 @@ export function createWriter(key: BenchKey, chatId: string, readers: readonly st
       count++
       const framed = { update: updates.pop() as Uint8Array, checkpoint: false }
       const createdAt = 1_764_000_000 + count
-      const template = createUpdateTemplate({ address, author: key.publicKey, framed, members, createdAt })
+      const template = createUpdateTemplate({ address, author: key.publicKey, framed, roster, createdAt })
       return signQuickly(key, template)
     },
   }

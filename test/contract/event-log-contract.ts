@@ -44,8 +44,8 @@ function recordOf(address: string, change: Partial<DocumentRecord> = {}): Docume
     address,
     owner: alice,
     members: [],
-    membersStatedAt: 1,
-    membersSeq: 1,
+    roster: { baseAt: 1, entries: [] },
+    rosterSeqs: [1],
     rosterSeq: 0,
     headSeq: 1,
     contentSeq: 1,
@@ -95,7 +95,7 @@ export function describeEventLog(name: string, fixture: EventLogFixture): void {
       const json = JSON.stringify({ text: 'ünï ☃ 🧊' })
       await log.commit(
         commitOf([logged({ seq: 1, json }), logged({ seq: 2, readers: [alice, bob] })], {
-          documents: [recordOf(chat('one'), { members: [{ pubkey: bob, extra: ['wss://x'] }], headSeq: 2 })],
+          documents: [recordOf(chat('one'), { members: [{ pubkey: bob, role: 'read' }], headSeq: 2 })],
         }),
       )
       await log.commit(commitOf([logged({ seq: 3, kind: 1, owner: bob, address: undefined })]))
@@ -106,10 +106,12 @@ export function describeEventLog(name: string, fixture: EventLogFixture): void {
       expect((await log.load([1]))[0]).toBe(json)
       expect(await log.documents([chat('two'), chat('one')])).toEqual([
         undefined,
-        recordOf(chat('one'), { members: [{ pubkey: bob, extra: ['wss://x'] }], headSeq: 2 }),
+        recordOf(chat('one'), { members: [{ pubkey: bob, role: 'read' }], headSeq: 2 }),
       ])
       expect(await collect(log.feed(alice, 0, 9))).toEqual([1, 2])
       expect(await collect(log.feed(bob, 0, 9))).toEqual([2, 3])
+      expect(await Promise.all([9, 2, 1].map((through) => log.lastInFeed(bob, through)))).toEqual([3, 2, 0])
+      expect(await log.lastInFeed(hex(7), 9)).toBe(0)
       expect(await collect(log.ownerLog(bob, 1, 0, 9999))).toEqual([{ seq: 3, id: hex(3), created_at: 1003 }])
       await log.close()
     })
@@ -362,7 +364,7 @@ export function describeEventLog(name: string, fixture: EventLogFixture): void {
       const state = { throughSeq: 3, update: Uint8Array.of(1) }
       await log.keepState(chat('one'), state)
       const deleted = { seq: 5, id: hex(5), created_at: 9 }
-      const members = [{ pubkey: bob, extra: [] }]
+      const members = [{ pubkey: bob, role: 'read' as const }]
       const tombstone = recordOf(chat('one'), { members, headSeq: 5, eventCount: 0, byteCount: 0, deleted })
       // What was on its way to the disk meanwhile must not outlive it.
       const [, , kept] = await Promise.all([

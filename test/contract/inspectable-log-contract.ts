@@ -11,9 +11,9 @@ function recordOf(name: string, headSeq: number): DocumentRecord {
   return {
     address: chat(name),
     owner: alice,
-    members: [{ pubkey: bob, extra: ['wss://x'] }],
-    membersStatedAt: 1,
-    membersSeq: 1,
+    members: [{ pubkey: bob, role: 'read' }],
+    roster: { baseAt: 0, entries: [{ pubkey: bob, role: 'read', at: 1, relay: 'wss://x' }] },
+    rosterSeqs: [1, 1],
     rosterSeq: 1,
     headSeq,
     contentSeq: headSeq,

@@ -108,6 +108,27 @@ describe('the terminal device', () => {
 })
 
 describe('the main job', () => {
+  it('[CLI12] shares a chat with another account, in a role, and takes it back', {
+    timeout: 120_000,
+  }, async () => {
+    const directory = temporaryDirectory()
+    const server = await startServer(join(directory, 'data'))
+    const mine = terminalDevice(join(directory, 'mine.db'))
+    const theirs = terminalDevice(join(directory, 'theirs.db'))
+    const { pubkey: owner } = await mine<{ pubkey: string }>('init')
+    const { pubkey } = await theirs<{ pubkey: string }>('init')
+    const chat = `30001:${owner}:oslo`
+    await mine('chat', 'new', '--id', 'oslo', '--title', 'Trip')
+    await mine('chat', 'share', 'oslo', pubkey, '--role', 'read')
+    expect(await mine('chat', 'members', 'oslo')).toEqual([{ pubkey, role: 'read' }])
+    for (const device of [mine, theirs]) await device('sync', '--url', server.url)
+    expect(await theirs<ChatJson>('chat', 'show', chat)).toMatchObject({ title: 'Trip' })
+    await expect(theirs('chat', 'send', chat, 'may I?')).rejects.toThrow(/your role .* is "read"/)
+    await mine('chat', 'unshare', 'oslo', pubkey)
+    await mine('sync', '--url', server.url)
+    expect(await mine('chat', 'members', 'oslo')).toEqual([])
+  })
+
   it('[CLI6] merges what two devices did offline, and gives it to a third', {
     timeout: 120_000,
   }, async () => {

@@ -10,7 +10,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import * as Y from 'yjs'
 import { cutEdit } from '../../client/src/core/cut-edit.js'
-import { membersOf, noise, testKey } from '../support/events.js'
+import { noise, rosterOf, testKey } from '../support/events.js'
 
 const owner = testKey(1)
 const member = testKey(2)
@@ -63,7 +63,7 @@ describe('an edit that is cut', () => {
             address: chatAddress(owner.publicKey, 'chat'),
             author: author.publicKey,
             framed: { update, checkpoint: isCheckpoint },
-            members: membersOf(...Array.from({ length: members }, (_, n) => testKey(n + 3))),
+            roster: rosterOf(Array.from({ length: members }, (_, n) => testKey(n + 3))),
             createdAt: 1_764_000_000,
           },
           () => 'abcdef0123456789abcdef0123456789',

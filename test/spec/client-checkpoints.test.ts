@@ -106,7 +106,7 @@ describe('checkpoints by devices', () => {
     }
   })
 
-  it('[CKP3] of the owner state the members as they were stated, and make no newer statement', async () => {
+  it('[CKP3] of the owner say who the members are, and decide nothing', async () => {
     const world = await startWorld(
       'statement',
       { alice: ['laptop'], bob: ['tablet'] },
@@ -121,12 +121,13 @@ describe('checkpoints by devices', () => {
     const stored = everStored(world)
     const owners = stored.filter((event) => isCheckpoint(event) && event.pubkey === laptop.pubkey)
     expect(owners.length).toBeGreaterThan(0)
+    const tablet = deviceOf(world, 'tablet').pubkey
+    const shared = stored.find(({ tags }) => tags.some(([name]) => name === 'p'))
+    const decision = shared?.tags.find(([name]) => name === 'p')
+    expect(decision).toEqual(['p', tablet, '', 'write', expect.stringMatching(/^\d+$/)])
     for (const checkpoint of owners) {
-      const before = stored
-        .slice(0, stored.indexOf(checkpoint))
-        .filter(({ pubkey }) => pubkey === laptop.pubkey)
-      expect(checkpoint.created_at).toBe(Math.max(...before.map((event) => event.created_at)))
-      expect(checkpoint.tags).toContainEqual(['p', deviceOf(world, 'tablet').pubkey])
+      expect(checkpoint.tags).toContainEqual(['members_at', '0'])
+      expect(checkpoint.tags).toContainEqual(decision)
     }
     const [record] = await world.serverDisk.contents.documents([chatOf(world, 'laptop')])
     expect(record?.members).toHaveLength(1)
@@ -150,7 +151,7 @@ describe('checkpoints by devices', () => {
     await world.advance(30_000)
     expect(await during(world, laptop.chats.read('oslo'))).toMatchObject({ messages: [{ id }] })
     const [record] = await world.serverDisk.contents.documents([chatOf(world, 'laptop')])
-    expect(record?.members).toEqual([{ pubkey: deviceOf(world, 'tablet').pubkey, extra: [] }])
+    expect(record?.members).toEqual([{ pubkey: deviceOf(world, 'tablet').pubkey, role: 'write' }])
   })
 
   it('[S6][CHK4][CMP3] lose nothing, and bring back nothing, by a crash of either end at any moment', async () => {

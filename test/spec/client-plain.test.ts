@@ -3,6 +3,7 @@ import {
   createUpdateTemplate,
   DEFAULT_LIMITS,
   decodeContent,
+  EMPTY_ROSTER,
   hasSameBytes,
   type NostrEvent,
   parseEncodingTag,
@@ -656,7 +657,7 @@ describe('shared chats', () => {
         author: key.publicKey,
         device: 'ab'.repeat(8),
         update: Y.encodeStateAsUpdate(doc),
-        members: undefined,
+        roster: undefined,
         createdAt: 2_000_000_000,
       })
       expect(plainStateIdentifier(address, 'ab'.repeat(8), key.publicKey)).toBe(tagValues(template, 'd')[0])
@@ -810,7 +811,7 @@ describe('a state as an event', () => {
       address: { kind: 30001, owner: owner.publicKey, identifier: 'oslo' },
       author: owner.publicKey,
       framed: { update: Y.encodeStateAsUpdate(doc), checkpoint: false },
-      members: [],
+      roster: EMPTY_ROSTER,
       createdAt: 1,
     })
     const encoding = tags.find(([name]) => name === 'encoding') as string[]

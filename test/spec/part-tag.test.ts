@@ -3,6 +3,7 @@ import {
   createUpdateTemplate,
   DEFAULT_LIMITS,
   decodeUpdateEvent,
+  EMPTY_ROSTER,
   type Part,
   parseUpdateHeader,
   splitUpdate,
@@ -19,7 +20,7 @@ function partOf(update: Uint8Array, part: Part) {
     address: chatAddress(owner.publicKey, 'oslo'),
     author: owner.publicKey,
     framed: { update, checkpoint: false },
-    members: [],
+    roster: EMPTY_ROSTER,
     createdAt: 5,
     part,
   })

@@ -32,6 +32,7 @@ function otherValue({ name, type, default: preset }: ConfigOption): string {
   if (name === 'logFormat') return 'json'
   if (name === 'logLevel') return 'warn'
   if (name === 'trustedProxies') return '10.0.0.0/8,::1'
+  if (name === 'operators') return `${'ab'.repeat(32)},${'cd'.repeat(32)}`
   if (name === 'url') return 'wss://a.example/sync,wss://b.example/sync'
   if (type === 'switch') return String(preset !== true)
   return type === 'number' ? String(Math.ceil(Number(preset) / 2) + 1) : `other-${name}`

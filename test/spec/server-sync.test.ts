@@ -1,5 +1,5 @@
 import { createMemoryLog, openLevelLog } from '@onyx-sync/server'
-import type { NostrEvent } from '@onyx-sync/shared'
+import { EMPTY_ROSTER, type NostrEvent } from '@onyx-sync/shared'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { chatEvent, membersOf, settingsEvent, testKey, trainingEvent } from '../support/events.js'
 import type { RelayClient } from '../support/relay-client.js'
@@ -374,8 +374,8 @@ async function fill(data: string, total: number, contentLength = 10): Promise<vo
         address,
         owner,
         members: [],
-        membersStatedAt: 1_000,
-        membersSeq: total,
+        roster: EMPTY_ROSTER,
+        rosterSeqs: [total],
         rosterSeq: 0,
         headSeq: total,
         contentSeq: total,

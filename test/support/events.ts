@@ -5,11 +5,15 @@ import {
   createPresenceTemplate,
   createUpdateTemplate,
   type DeletionInput,
+  decideRoster,
+  EMPTY_ROSTER,
   type EventTemplate,
+  MEMBERS_AT_TAG,
   type Member,
   type NostrEvent,
   type Part,
   type PresenceEntry,
+  type Roster,
   settingsAddress,
 } from '@onyx-sync/shared'
 import { createSeededRandom } from '@onyx-sync/testing'
@@ -34,9 +38,15 @@ export function sign(key: TestKey, template: EventTemplate): NostrEvent {
   return JSON.parse(JSON.stringify(finalizeEvent({ ...template }, key.secretKey))) as NostrEvent
 }
 
-/** The members of a chat as events state them. */
+/** A roster of keys that were let in at some time, all with the role `write`. */
+export function rosterOf(keys: readonly TestKey[], atSeconds = 1_764_000_000): Roster {
+  const decisions = keys.map(({ publicKey }) => ({ pubkey: publicKey, role: 'write' as const }))
+  return decideRoster(EMPTY_ROSTER, decisions, atSeconds)
+}
+
+/** The members of a chat, all with the role `write`. */
 export function membersOf(...keys: readonly TestKey[]): Member[] {
-  return keys.map(({ publicKey }) => ({ pubkey: publicKey, extra: [] }))
+  return keys.map(({ publicKey }) => ({ pubkey: publicKey, role: 'write' }))
 }
 
 /**
@@ -61,7 +71,10 @@ export interface ChatEventOptions {
   readonly chatId?: string
   /** @default the author */
   readonly owner?: TestKey
+  /** The whole list, stated with this event, as a plain client does it. @default nobody */
   readonly members?: readonly Member[]
+  /** What a device knows to be decided about members, instead of `members`. */
+  readonly roster?: Roster
   /** @default one second after the last */
   readonly createdAt?: number
   readonly text?: string
@@ -74,17 +87,20 @@ export interface ChatEventOptions {
 /** The template of an update event of a chat. */
 export function chatTemplate(author: TestKey, options: ChatEventOptions = {}): EventTemplate {
   const owner = options.owner ?? author
-  return createUpdateTemplate({
+  const template = createUpdateTemplate({
     address: chatAddress(owner.publicKey, options.chatId ?? 'chat'),
     author: author.publicKey,
     framed: {
       update: options.update ?? messageUpdate(options.text ?? 'hello'),
       checkpoint: options.checkpoint ?? false,
     },
-    members: options.members ?? [],
+    roster: options.roster ?? EMPTY_ROSTER,
     createdAt: options.createdAt ?? ++clockSeconds,
     part: options.part,
   })
+  if (options.roster !== undefined || owner !== author) return template
+  const stated = (options.members ?? []).map(({ pubkey }) => ['p', pubkey])
+  return { ...template, tags: [...template.tags.filter(([name]) => name !== MEMBERS_AT_TAG), ...stated] }
 }
 
 /** A signed update event of a chat. */
@@ -107,7 +123,7 @@ export function settingsEvent(
       address: settingsAddress(author.publicKey),
       author: author.publicKey,
       framed: { update: Y.encodeStateAsUpdate(doc), checkpoint: false },
-      members: [],
+      roster: EMPTY_ROSTER,
       createdAt,
     }),
   )

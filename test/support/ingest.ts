@@ -16,7 +16,8 @@ export function ingestOf(
   return createIngest({
     log,
     logger,
-    maxHeldBytes: DEFAULT_LIMITS.maxHeldBytes,
+    limits: DEFAULT_LIMITS,
+    whyNot: () => undefined,
     quotas: createQuotas({ log, limits: DEFAULT_LIMITS, clock: systemClock }),
     checkpoints: createCheckpoints({ log, states, logger }),
     counters: createCounters(),

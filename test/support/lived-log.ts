@@ -2,6 +2,7 @@ import type { InspectableLog } from '@onyx-sync/server'
 import {
   createUpdateTemplate,
   DEFAULT_LIMITS,
+  EMPTY_ROSTER,
   type EventTemplate,
   type EventVerifier,
   hasPending,
@@ -161,7 +162,7 @@ export async function liveIn(log: InspectableLog, steps: readonly LivedStep[]): 
             address: settingsAddress(publicKey),
             author: publicKey,
             framed,
-            members: [],
+            roster: EMPTY_ROSTER,
             createdAt: at,
           }),
         )

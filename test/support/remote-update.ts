@@ -7,8 +7,7 @@ export function remoteUpdate(address: string, update: Uint8Array): RemoteUpdate 
     update,
     author: undefined,
     clientIds: [],
-    members: undefined,
-    statedAt: undefined,
+    statement: undefined,
     logged: { as: 'event', bytes: update.byteLength },
     verify: () => {},
   }

@@ -150,9 +150,30 @@ export async function checkWorld(world: World, model: ReferenceModel): Promise<s
     problems.push(...(await checkDevice(device, server, model, world.serverDisk.contents)))
   for (const [address, doc] of server.documents) {
     if (parseAddress(address)?.kind === KIND.chat)
-      problems.push(...model.checkChat(address, readMessages(doc)))
+      problems.push(
+        ...model.checkChat(address, readMessages(doc)),
+        ...(await checkMembers(world, model, address)),
+      )
   }
   problems.push(...(await checkCursors(world)))
+  return problems
+}
+
+/** The members are those that somebody meant, and all devices of the owner know them. */
+async function checkMembers(world: World, model: ReferenceModel, address: string): Promise<string[]> {
+  const [record] = await world.serverDisk.contents.documents([address])
+  if (record === undefined) return []
+  const found = new Map(record.members.map(({ pubkey, role }) => [pubkey, role]))
+  const problems = model.checkMembers(address, found)
+  for (const device of world.devices) {
+    if (device.pubkey !== record.owner || device.client === undefined) continue
+    const body = (await device.disk.contents.loadDocuments()).find((stored) => stored.address === address)
+    // Of a chat that is only listed no events come.
+    if (body?.body !== 'held') continue
+    const known = device.client.chats.members(address)
+    if (JSON.stringify(known) !== JSON.stringify(record.members))
+      problems.push(`${device.name} knows other members of ${address} than the server`)
+  }
   return problems
 }
 
@@ -188,7 +209,9 @@ async function checkDevice(
     for (const { update } of await device.disk.contents.loadUpdates(address)) Y.applyUpdate(doc, update)
     if (doc.store.pendingStructs !== null)
       problems.push(`${device.name} waits for missing updates of ${address}`)
-    if (fingerprint(doc) !== fingerprint(serverDoc))
+    // What was refused is on this device only.
+    const hasRefused = client.refused().some(({ lane }) => lane === address)
+    if (!hasRefused && fingerprint(doc) !== fingerprint(serverDoc))
       problems.push(`${device.name} and the server differ in ${address}`)
     if (parseAddress(address)?.kind === KIND.chat) {
       const inRows = rows

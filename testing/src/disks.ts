@@ -195,6 +195,7 @@ export function createServerDisk(clock: VirtualClock, random: SeededRandom, sync
         load: alive((seqs) => log.load(seqs)),
         locate: alive((ids) => log.locate(ids)),
         feed: (reader, after, through) => log.feed(reader, after, through),
+        lastInFeed: alive((reader, through) => log.lastInFeed(reader, through)),
         grants: alive((reader, after, through) => log.grants(reader, after, through)),
         changedDocuments: (reader, after) => log.changedDocuments(reader, after),
         documentLog: (address, after, through) => log.documentLog(address, after, through),

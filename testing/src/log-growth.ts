@@ -5,6 +5,7 @@ import {
   decodeUpdateEvent,
   type NostrEvent,
   parseAddress,
+  type Roster,
 } from '@onyx-sync/shared'
 import * as Y from 'yjs'
 import type { DeviceSettings } from './device-settings.js'
@@ -43,23 +44,19 @@ export async function checkLogGrowth(world: World, settings: DeviceSettings): Pr
       bytes += json.length
       Y.applyUpdate(doc, decodeUpdateEvent(JSON.parse(json) as NostrEvent, DEFAULT_LIMITS).framed.update)
     }
-    const bound = Math.max(minLogBytes, ratio * checkpointBytes(parsed, doc, record.members))
+    const bound = Math.max(minLogBytes, ratio * checkpointBytes(parsed, doc, record.roster))
     if (bytes > SLACK * bound + LATE_EVENTS_BYTES)
       problems.push(`the log of ${address} has ${bytes} bytes, where a checkpoint was due at ${bound}`)
   }
   return problems
 }
 
-function checkpointBytes(
-  address: DocumentAddress,
-  doc: Y.Doc,
-  members: Parameters<typeof createUpdateTemplate>[0]['members'],
-): number {
+function checkpointBytes(address: DocumentAddress, doc: Y.Doc, roster: Roster): number {
   const { content, tags } = createUpdateTemplate({
     address,
     author: address.owner,
     framed: { update: Y.encodeStateAsUpdate(doc), checkpoint: true },
-    members,
+    roster,
     createdAt: 0,
   })
   return FRAME_BYTES + content.length + JSON.stringify(tags).length

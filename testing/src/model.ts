@@ -12,6 +12,8 @@ export interface ReferenceModel {
   inserting(by: Author, messageId: string, token: string): Attempt
   deleting(by: Author, messageId: string): Attempt
   setting(account: string, key: string, value: string): Attempt
+  /** The owner decides what a key may do in a chat. */
+  deciding(chat: string, key: string, role: Decision): Attempt
   /** Messages that may be edited or deleted: sent, by calls that have returned. */
   messagesOf(chat: string): string[]
   /**
@@ -21,8 +23,13 @@ export interface ReferenceModel {
   excuse(chat: string, account: string): void
   /** What is wrong with the messages found at the end; empty when nothing is. */
   checkChat(chat: string, found: readonly FoundMessage[]): string[]
+  /** Nobody is let in, or removed, whom nobody meant: a role that was given stays until it is taken. */
+  checkMembers(chat: string, found: ReadonlyMap<string, Decision>): string[]
   checkSettings(account: string, found: Readonly<Record<string, unknown>>): string[]
 }
+
+/** What a key may do in a chat; `none` when it was removed. */
+export type Decision = 'read' | 'write' | 'none'
 
 /** Who edits, and where. */
 export interface Author {
@@ -71,6 +78,8 @@ export function createReferenceModel(): ReferenceModel {
   }
 
   const excused = new Set<string>()
+  /** What was decided about each key, by chat: an entry for each call that did not say that it was nothing. */
+  const decisions = new Map<string, Map<string, { role: Decision; isCertain: boolean }[]>>()
 
   function isCertain(chat: string, certainty: Certainty | undefined): boolean {
     if (certainty === undefined || certainty === 'attempted') return false
@@ -143,6 +152,38 @@ export function createReferenceModel(): ReferenceModel {
       const values = keys.get(key) ?? new Map<string, Certainty>()
       keys.set(key, values)
       return attempt(values, value, account)
+    },
+    deciding(chat, key, role) {
+      const byKey = decisions.get(chat) ?? new Map<string, { role: Decision; isCertain: boolean }[]>()
+      decisions.set(chat, byKey)
+      const list = byKey.get(key) ?? []
+      byKey.set(key, list)
+      const decision = { role, isCertain: false }
+      list.push(decision)
+      return {
+        returned() {
+          decision.isCertain = true
+        },
+        declined() {
+          list.splice(list.indexOf(decision), 1)
+        },
+      }
+    },
+    checkMembers(chat, found) {
+      const problems: string[] = []
+      for (const [key, list] of decisions.get(chat) ?? []) {
+        const role = found.get(key) ?? 'none'
+        const isGiven = list.some((decision) => decision.isCertain && decision.role !== 'none')
+        const isTaken = list.some((decision) => decision.role === 'none')
+        if (role === 'none' && isGiven && !isTaken) problems.push(`${chat}: ${key} was let in and is out`)
+        if (role !== 'none' && !list.some((decision) => decision.role === role))
+          problems.push(`${chat}: ${key} has the role ${role}, which nobody gave`)
+      }
+      for (const [key, role] of found) {
+        if (role !== 'none' && decisions.get(chat)?.has(key) !== true)
+          problems.push(`${chat}: ${key} is a member whom nobody let in`)
+      }
+      return problems
     },
     messagesOf: (chat) =>
       [...messages(chat)].filter(([, message]) => message.sent !== 'attempted').map(([id]) => id),

@@ -225,13 +225,12 @@ function edit(
   if (type === 'rename') follow(client.chats.rename(address, token), kept)
   if (type === 'share' && chat.account === device.account) {
     const others = world.devices.filter((other) => other.account !== device.account)
-    follow(
-      client.chats.setMembers(
-        address,
-        others.map((other) => other.pubkey),
-      ),
-      nothingKept,
-    )
+    const key = others[Math.floor(draw * 6_700_417) % Math.max(1, others.length)]?.pubkey
+    const role = (['write', 'write', 'write', 'read', 'none'] as const)[Math.floor(draw * 31_607) % 5]
+    if (key === undefined || role === undefined) return
+    const call =
+      role === 'none' ? client.chats.unshare(address, key) : client.chats.share(address, key, { role })
+    follow(call, nothingKept, model.deciding(address, key, role))
   }
   if (type === 'send') {
     const id = `m${stage.tokens}`
@@ -252,7 +251,13 @@ function edit(
 }
 
 /** Errors that say: nothing was there to change, and nothing was changed. */
-const DECLINED = ['DOCUMENT_NOT_FOUND', 'DOCUMENT_NOT_HELD', 'MESSAGE_NOT_FOUND', 'VALUE_INVALID']
+const DECLINED = [
+  'DOCUMENT_NOT_FOUND',
+  'DOCUMENT_NOT_HELD',
+  'MESSAGE_NOT_FOUND',
+  'VALUE_INVALID',
+  'WRITE_RESTRICTED',
+]
 
 function follow(call: Promise<unknown>, kept: () => void, attempt?: Attempt): void {
   call.then(
@@ -324,14 +329,15 @@ export async function comeToRest(world: World): Promise<string[]> {
     })
 }
 
-/** Whoever is no member of a chat in the end may have had edits refused. */
+/** Whoever may not write to a chat in the end may have had edits refused. */
 async function excuseRemoved({ serverDisk, devices }: World, model: ReferenceModel): Promise<void> {
   const addresses = new Set(
     serverDisk.commits.flatMap(({ documents }) => documents.map(({ address }) => address)),
   )
   for (const record of await serverDisk.contents.documents([...addresses])) {
     if (record === undefined) continue
-    const allowed = [record.owner, ...record.members.map((member) => member.pubkey)]
+    const writers = record.members.filter(({ role }) => role === 'write')
+    const allowed = [record.owner, ...writers.map((member) => member.pubkey)]
     for (const device of devices) {
       if (!allowed.includes(device.pubkey)) model.excuse(record.address, device.account)
     }
@@ -341,7 +347,7 @@ async function excuseRemoved({ serverDisk, devices }: World, model: ReferenceMod
 function isAtRest({ client }: WorldDevice): boolean {
   if (client === undefined) return false
   const { isCaughtUp, unsent } = client.status
-  // Edits to a chat that one is no longer a member of stay refused.
+  // Edits to a chat that one may no longer write to stay refused.
   return (
     isCaughtUp && unsent === 0 && client.refused().every(({ reason }) => reason.startsWith('restricted:'))
   )

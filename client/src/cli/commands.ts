@@ -78,6 +78,31 @@ const LOCAL: Readonly<Record<string, LocalCommand>> = {
       return done({ id, title }, '')
     },
   },
+  'chat share': {
+    minArgs: 2,
+    maxArgs: 2,
+    async run({ chats }, [id = '', key = ''], { role = 'write' }) {
+      if (role !== 'read' && role !== 'write') throw new UsageError('--role is read or write', 'chat share')
+      await chats.share(id, key, { role })
+      return done({ id, key, role }, '')
+    },
+  },
+  'chat unshare': {
+    minArgs: 2,
+    maxArgs: 2,
+    async run({ chats }, [id = '', key = '']) {
+      await chats.unshare(id, key)
+      return done({ id, key, role: 'none' }, '')
+    },
+  },
+  'chat members': {
+    minArgs: 1,
+    maxArgs: 1,
+    async run({ chats }, [id = '']) {
+      const members = chats.members(id)
+      return done(members, members.map(({ pubkey, role }) => `${pubkey}  ${role}`).join('\n'))
+    },
+  },
   'settings get': {
     minArgs: 0,
     maxArgs: 1,

@@ -71,6 +71,22 @@ export const HELP: Readonly<Record<string, CommandHelp>> = {
     summary: 'give a chat another title',
     examples: ['onyx-sync chat rename oslo "Oslo in May" --db phone.db'],
   },
+  'chat share': {
+    usage: 'chat share ID KEY [--role read|write]',
+    summary: 'let a public key into a chat of yours, or give it another role',
+    options: [['--role ROLE', 'write (default), or read']],
+    examples: ['onyx-sync chat share oslo 4f6b… --role read --db phone.db'],
+  },
+  'chat unshare': {
+    usage: 'chat unshare ID KEY',
+    summary: 'take a public key out of a chat of yours',
+    examples: ['onyx-sync chat unshare oslo 4f6b… --db phone.db'],
+  },
+  'chat members': {
+    usage: 'chat members ID',
+    summary: 'list who else may read or write a chat',
+    examples: ['onyx-sync chat members oslo --db phone.db'],
+  },
   'settings get': {
     usage: 'settings get [KEY]',
     summary: 'show settings, or one of them',

@@ -161,16 +161,13 @@ export function createCheckpointer(parts: CheckpointerParts): Checkpointer {
       wanted.add(address)
       return []
     }
-    const isOwn = parsed.owner === pubkey
-    // The members as they are known, stated when they were: a checkpoint must not be a newer statement.
-    if (isOwn && info.membersStatedAt < 0) return []
     const { templates, reason } = cutEdit(
       {
         address: parsed,
         author: pubkey,
         framed: { update: Y.encodeStateAsUpdate(doc), checkpoint: true },
-        members: info.members,
-        createdAt: isOwn ? info.membersStatedAt : Math.floor(clock.now() / 1000),
+        roster: info.roster,
+        createdAt: Math.floor(clock.now() / 1000),
       },
       () => bytesToHex(random.bytes(GROUP_BYTES)),
       { ...limits, maxEventBytes: parts.maxEventBytes() },

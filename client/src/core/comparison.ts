@@ -1,12 +1,15 @@
 import {
   containsUpdate,
   decodeUpdateEvent,
+  EMPTY_ROSTER,
   getOrCreate,
   isDocumentKind,
+  isSameRoster,
+  joinRoster,
   type Limits,
-  type Member,
   type NostrEvent,
   parseAddress,
+  type Roster,
 } from '@onyx-sync/shared'
 import * as Y from 'yjs'
 import type { Documents } from './documents.js'
@@ -32,19 +35,20 @@ export interface ComparisonOptions {
   readonly limits: Limits
 }
 
-/** The update of an empty document: carries a statement of members and no content. */
+/** The update of an empty document: carries decisions about members and no content. */
 const EMPTY_UPDATE = Y.encodeStateAsUpdate(new Y.Doc())
 
 export function createComparison({ pubkey, documents, outbox, limits }: ComparisonOptions): Comparison {
   const serverDocs = new Map<string, Y.Doc>()
-  /** Time of the owner's newest statement of members, by document. */
-  const membersStatedAt = new Map<string, number>()
+  /** What the server knows to be decided about members, by document. */
+  const rosters = new Map<string, Roster>()
   const eventIds = new Set<string>()
 
-  /** Whether this account's statement of who may read a chat got lost with the server's data. */
-  function lacksStatement(address: string, members: readonly Member[], statedAt: number): boolean {
+  /** Whether something that this account decided about members got lost with the server's data. */
+  function lacksDecisions(address: string, roster: Roster): boolean {
+    const onServer = rosters.get(address) ?? EMPTY_ROSTER
     const isOwn = parseAddress(address)?.owner === pubkey
-    return isOwn && members.length > 0 && (membersStatedAt.get(address) ?? -1) < statedAt
+    return isOwn && !isSameRoster(onServer, joinRoster(onServer, { ...roster, isDated: true }))
   }
 
   /** Whether the server has what an event brought; merged states don't name events. */
@@ -64,22 +68,22 @@ export function createComparison({ pubkey, documents, outbox, limits }: Comparis
     noteEvent({ id }) {
       eventIds.add(id)
     },
-    noteUpdate({ address, update, members, statedAt }) {
+    noteUpdate({ address, update, statement }) {
       Y.applyUpdate(
         getOrCreate(serverDocs, address, () => new Y.Doc()),
         update,
       )
-      const stated = members?.statedAt ?? statedAt ?? -1
-      membersStatedAt.set(address, Math.max(membersStatedAt.get(address) ?? -1, stated))
+      if (statement !== undefined)
+        rosters.set(address, joinRoster(rosters.get(address) ?? EMPTY_ROSTER, statement))
     },
     async queueMissing() {
-      for (const { address, members, membersStatedAt: statedAt, body } of documents.list()) {
+      for (const { address, roster, body } of documents.list()) {
         // What isn't here says nothing of what the server lacks (SPEC HLD8).
         if (!isHere(body)) continue
         const serverDoc = serverDocs.get(address) ?? new Y.Doc()
         const missing =
           (await documents.missingOn(serverDoc, address)) ??
-          (lacksStatement(address, members, statedAt) ? EMPTY_UPDATE : undefined)
+          (lacksDecisions(address, roster) ? EMPTY_UPDATE : undefined)
         if (missing === undefined) continue
         outbox.dropPending(address)
         documents.sendAgain(address, missing)

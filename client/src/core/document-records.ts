@@ -1,4 +1,4 @@
-import { parseAddress } from '@onyx-sync/shared'
+import { decidedAt, EMPTY_ROSTER, parseAddress, type Roster } from '@onyx-sync/shared'
 import type { BodyState, StoredDocument } from '../ports/store.js'
 import type { Journal } from './journal.js'
 
@@ -23,8 +23,9 @@ export interface DocumentRecords {
   noteOwnWriters(address: string, clientIds: readonly number[]): void
   /** Those client ids; empty for a document of this account. */
   ownWriters(address: string): ReadonlySet<number>
-  /** Takes note that the members were stated at this time, Unix seconds, where the document is known. */
-  noteStatement(address: string, statedAt: number): void
+  /** What the owner decided about members, as far as it is known; of an unknown document, nothing. */
+  roster(address: string): Roster
+  changeRoster(address: string, roster: Roster): void
   /** Takes note of what is in the document's log on the server. */
   noteLogged(address: string, logged: Logged): void
   /** See {@link StoredDocument.logBytes}; 0 for a document that isn't known. */
@@ -35,6 +36,21 @@ export interface DocumentRecords {
 
 /** A count on the disk that is off by less than this part of it is left as it is. */
 const TOLERATED_PART = 0.25
+
+/** The roster of a stored document, also of one that an older version stored. */
+export function readRoster({ members, membersStatedAt }: StoredDocument): Roster {
+  const stored = JSON.parse(members) as Roster | readonly { pubkey: string; extra?: readonly string[] }[]
+  if (!isList(stored)) return stored
+  const baseAt = Math.max(0, membersStatedAt)
+  const entries = stored
+    .map(({ pubkey, extra = [] }) => ({ pubkey, role: 'write' as const, at: baseAt, relay: extra[0] ?? '' }))
+    .sort((a, b) => (a.pubkey < b.pubkey ? -1 : 1))
+  return { baseAt, entries }
+}
+
+function isList<T>(stored: Roster | readonly T[]): stored is readonly T[] {
+  return Array.isArray(stored)
+}
 
 export interface DocumentRecordsParts {
   readonly pubkey: string
@@ -101,10 +117,13 @@ export function createDocumentRecords(parts: DocumentRecordsParts): DocumentReco
 
     ownWriters: (address) => new Set(JSON.parse(known.get(address)?.ownWriters ?? '[]') as number[]),
 
-    noteStatement(address, membersStatedAt) {
-      const before = known.get(address)
-      if (before === undefined || before.membersStatedAt >= membersStatedAt) return
-      change(address, { membersStatedAt })
+    roster(address) {
+      const document = known.get(address)
+      return document === undefined ? EMPTY_ROSTER : readRoster(document)
+    },
+
+    changeRoster(address, roster) {
+      change(address, { members: JSON.stringify(roster), membersStatedAt: decidedAt(roster) })
     },
 
     noteLogged(address, { as, bytes }) {

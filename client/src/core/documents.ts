@@ -1,11 +1,17 @@
 import {
   type Clock,
+  checkRosterSize,
+  DEFAULT_LIMITS,
+  decideRoster,
   getOrCreate,
   hasPending,
   type Logger,
   type Member,
+  membersOf,
   missingFrom,
   type Random,
+  type Role,
+  type Roster,
 } from '@onyx-sync/shared'
 import * as Y from 'yjs'
 import {
@@ -16,7 +22,7 @@ import {
   type SyncStore,
 } from '../ports/store.js'
 import { type CompactionOptions, createCompaction } from './compaction.js'
-import { createDocumentRecords } from './document-records.js'
+import { createDocumentRecords, readRoster } from './document-records.js'
 import {
   type CommittedRows,
   createJournal,
@@ -33,12 +39,20 @@ export { createClientId } from './client-id.js'
 export interface DocumentInfo {
   readonly address: string
   readonly members: readonly Member[]
-  readonly membersStatedAt: number
+  /** What the owner decided about members, removals included, as far as it is known here. */
+  readonly roster: Roster
   /** See {@link StoredDocument.logBytes}. */
   readonly logBytes: number
   /** See {@link StoredDocument.checkpointBytes}. */
   readonly checkpointBytes: number
   readonly body: BodyState
+}
+
+/** What the owner decides about one key. */
+export interface MemberDecision {
+  readonly pubkey: string
+  /** `none` removes it. */
+  readonly role: Role | 'none'
 }
 
 /** The device's documents: loads, caches, edits and persists them. */
@@ -96,10 +110,11 @@ export interface Documents {
   missingOn(server: Y.Doc, address: string): Promise<Uint8Array | undefined>
   /** Queues an update that is in the document already, so that the server gets it (after a reset). */
   sendAgain(address: string, update: Uint8Array): void
-  /** Takes note that an own event restates the members at this time, Unix seconds. */
-  noteStatement(address: string, statedAt: number): void
-  /** States the members of a document that this account owns, with the next event. */
-  setMembers(address: string, members: readonly Member[]): Promise<void>
+  /**
+   * Decides about members of a document that this account owns; the next event says so. Resolves once that is
+   * durable here. Rejects with `TOO_LARGE` where that would be too many.
+   */
+  decideMembers(address: string, decisions: readonly MemberDecision[]): Promise<void>
   /** Begins no upkeep of its own any more: the store is about to be closed. */
   stop(): void
 }
@@ -265,10 +280,11 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
   }
 
   function toInfo(document: StoredDocument): DocumentInfo {
+    const roster = readRoster(document)
     return {
       address: document.address,
-      members: JSON.parse(document.members) as Member[],
-      membersStatedAt: document.membersStatedAt,
+      members: membersOf(roster),
+      roster,
       logBytes: records.logBytes(document.address),
       checkpointBytes: document.checkpointBytes,
       body: document.body,
@@ -379,17 +395,16 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
       }),
 
     sendAgain(address, update) {
-      const isShared = (records.get(address)?.members ?? '[]') !== '[]'
+      const isShared = membersOf(records.roster(address)).length > 0
       queue(address, update, records.isOwn(address) && isShared ? RESTORE : '')
     },
 
-    noteStatement: records.noteStatement,
-
-    async setMembers(address, members) {
-      const stated = records.ensure(address, true).membersStatedAt
-      // Later than the last one, also within one second: the echo of that must not undo this statement.
-      const membersStatedAt = Math.max(Math.floor(options.clock.now() / 1000), stated + 1)
-      records.change(address, { members: JSON.stringify(members), membersStatedAt })
+    async decideMembers(address, decisions) {
+      records.ensure(address, true)
+      const nowSeconds = Math.floor(options.clock.now() / 1000)
+      const roster = decideRoster(records.roster(address), decisions, nowSeconds)
+      checkRosterSize(roster.entries.length, DEFAULT_LIMITS)
+      records.changeRoster(address, roster)
       // An event that carries nothing but the statement: the update of an empty document is a valid one.
       queue(address, Y.encodeStateAsUpdate(new Y.Doc()))
       await journal.flush()

@@ -266,9 +266,11 @@ export function createInbox(options: InboxOptions): Inbox {
       return { ...outbox.confirm(covered), meta: { [META_CURSOR]: newCursor } }
     })
     if (received.length > 0) deletions.tidy()
-    for (const { address, members } of updates) {
+    for (const { address, statement } of updates) {
+      if (statement === undefined) continue
+      const own = documents.info(address)?.members.find((member) => member.pubkey === options.pubkey)
       // Rights that came (back): what was refused for lack of them can go now.
-      if (members?.list.some((member) => member.pubkey === options.pubkey)) outbox.retryRefused(address)
+      if (own?.role === 'write') outbox.retryRefused(address)
     }
   }
 
@@ -370,14 +372,13 @@ export function toRemoteUpdate(
   decoded: DecodedUpdateEvent,
   verify: () => void,
 ): RemoteUpdate {
-  const { members, clientIds } = decoded
+  const { roster, clientIds } = decoded
   return {
     address: formatAddress(decoded.address),
     update: decoded.framed.update,
     author: event.pubkey,
     clientIds,
-    members: members === undefined ? undefined : { list: members, statedAt: event.created_at },
-    statedAt: undefined,
+    statement: roster,
     logged: { as: decoded.framed.checkpoint ? 'checkpoint' : 'event', bytes: stringifyEvent(event).length },
     verify,
   }
@@ -394,8 +395,7 @@ export function stateToUpdate({
     update,
     author: undefined,
     clientIds: [],
-    members: undefined,
-    statedAt: log?.statedAt,
+    statement: undefined,
     logged: log === undefined ? undefined : { as: 'log', bytes: log.bytes },
     // The one signature of the state event is checked already.
     verify: () => {},

@@ -1,7 +1,9 @@
 import {
   createPlainStateTemplate,
+  EMPTY_ROSTER,
   type EventTemplate,
   hasReceived,
+  isSameRoster,
   type NostrEvent,
   parseAddress,
   SyncError,
@@ -62,13 +64,12 @@ export function createPlainDraft(options: PlainDraftOptions) {
       return { ids, update: Y.encodeStateAsUpdate(doc), info: documents.info(address) }
     })
     const { ids, update, info } = state
-    const isStated = info !== undefined && info.membersStatedAt >= 0
     const template = createPlainStateTemplate({
       address: parsed,
       author: pubkey,
       device: deviceId,
       update,
-      members: isStated ? { list: info.members, statedAt: info.membersStatedAt } : undefined,
+      roster: info === undefined || isSameRoster(info.roster, EMPTY_ROSTER) ? undefined : info.roster,
       createdAt,
     })
     const event = { ...template, pubkey, id: HEX_64, sig: HEX_64 + HEX_64 }

@@ -2,16 +2,21 @@ import {
   type Clock,
   type Coverage,
   createCoverage,
+  EMPTY_ROSTER,
   type EventVerifier,
   formatAddress,
   getOrCreate,
   isPlainState,
+  isSameRoster,
+  joinRoster,
   type Limits,
   type Logger,
+  membersOf,
   type NostrEvent,
   type PlainState,
   parseEvent,
   parsePlainState,
+  type Roster,
 } from '@onyx-sync/shared'
 import type { Documents } from './documents.js'
 import { isHere } from './hold-filters.js'
@@ -67,8 +72,8 @@ export function createPlainInbox(options: PlainInboxOptions): PlainInbox {
   let draining: Promise<void> | undefined
   let epoch = 0
   const coverages = new Map<string, Coverage>()
-  /** When the relay's copies say that the members were stated last, by document. */
-  const statedAt = new Map<string, number>()
+  /** What the relay's copies say about members, by document. */
+  const rosters = new Map<string, Roster>()
 
   async function drain(): Promise<void> {
     while (queue.length > 0) {
@@ -78,7 +83,7 @@ export function createPlainInbox(options: PlainInboxOptions): PlainInbox {
       await apply(states.filter(({ event, address }) => event.pubkey === address.owner))
       if (startedIn !== epoch) continue
       await apply(
-        states.filter(({ event, address, name }) => event.pubkey !== address.owner && isMember(event, name)),
+        states.filter(({ event, address, name }) => event.pubkey !== address.owner && mayWrite(event, name)),
       )
       if (startedIn === epoch) options.onBatch(states.map(({ name }) => name))
       // Lets timers and the app run between batches.
@@ -100,8 +105,9 @@ export function createPlainInbox(options: PlainInboxOptions): PlainInbox {
     }
   }
 
-  function isMember({ pubkey: author }: NostrEvent, name: string): boolean {
-    return documents.info(name)?.members.some((member) => member.pubkey === author) ?? false
+  function mayWrite({ pubkey: author }: NostrEvent, name: string): boolean {
+    const members = documents.info(name)?.members ?? []
+    return members.some(({ pubkey: key, role }) => key === author && role === 'write')
   }
 
   async function apply(states: readonly ReceivedState[]): Promise<void> {
@@ -114,27 +120,27 @@ export function createPlainInbox(options: PlainInboxOptions): PlainInbox {
     for (const state of states) {
       if (wrong.has(state) || !isMeant(state)) continue
       getOrCreate(coverages, state.name, createCoverage).add(state.update)
-      statedAt.set(state.name, Math.max(statedAt.get(state.name) ?? -1, state.members?.statedAt ?? -1))
+      if (state.roster !== undefined)
+        rosters.set(state.name, joinRoster(rosters.get(state.name) ?? EMPTY_ROSTER, state.roster))
       options.onApplied(state)
     }
   }
 
   /** Anybody can name anybody in a `p` tag, and relays send more than was asked for. */
-  function isMeant({ address, name, members }: ReceivedState): boolean {
+  function isMeant({ address, name, roster }: ReceivedState): boolean {
     if (address.owner === pubkey || documents.info(name) !== undefined) return true
-    return members?.list.some((member) => member.pubkey === pubkey) ?? false
+    return roster !== undefined && membersOf(roster).some((member) => member.pubkey === pubkey)
   }
 
   function toUpdate(state: ReceivedState, onWrong: () => void): RemoteUpdate {
-    const { event, name, update, members } = state
+    const { event, name, update, roster } = state
     return {
       address: name,
       update,
       author: event.pubkey,
       // A whole state: what its author wrote of it can't be told.
       clientIds: [],
-      members: members !== undefined && isNewer(name, members) ? members : undefined,
-      statedAt: undefined,
+      statement: roster,
       logged: undefined,
       verify() {
         try {
@@ -147,17 +153,11 @@ export function createPlainInbox(options: PlainInboxOptions): PlainInbox {
     }
   }
 
-  /** Of two statements of one second the same one wins on every device. */
-  function isNewer(name: string, { list, statedAt: at }: NonNullable<PlainState['members']>): boolean {
-    const known = documents.info(name)
-    if (known === undefined || known.membersStatedAt !== at) return true
-    return JSON.stringify(list) > JSON.stringify(known.members)
-  }
-
-  function lacksStatement(name: string): boolean {
-    const info = documents.info(name)
+  function lacksDecisions(name: string): boolean {
+    const known = documents.info(name)?.roster ?? EMPTY_ROSTER
+    const onRelay = rosters.get(name) ?? EMPTY_ROSTER
     const isOwn = name.split(':')[1] === pubkey
-    return isOwn && info !== undefined && info.membersStatedAt > (statedAt.get(name) ?? -1)
+    return isOwn && !isSameRoster(onRelay, joinRoster(onRelay, { ...known, isDated: true }))
   }
 
   return {
@@ -177,7 +177,7 @@ export function createPlainInbox(options: PlainInboxOptions): PlainInbox {
     },
     beginReading() {
       coverages.clear()
-      statedAt.clear()
+      rosters.clear()
     },
     async settled() {
       while (draining !== undefined) await draining
@@ -189,7 +189,7 @@ export function createPlainInbox(options: PlainInboxOptions): PlainInbox {
         if (!isHere(body)) continue
         const coverage = coverages.get(address) ?? createCoverage()
         const isHeld = await documents.read(address, (doc) => coverage.covers(doc))
-        if (!isHeld || lacksStatement(address)) names.push(address)
+        if (!isHeld || lacksDecisions(address)) names.push(address)
       }
       return names
     },

@@ -190,8 +190,11 @@ export function createPlainPublisher(options: PlainPublisherOptions): PlainPubli
     if (bytes > maxBytes)
       return `invalid: the whole state is ${bytes} bytes as an event, ${maxBytes} are allowed`
     const isOwn = parseAddress(address)?.owner === pubkey
-    const isMember = documents.info(address)?.members.some((member) => member.pubkey === pubkey) === true
-    return isOwn || isMember ? '' : 'restricted: this account is not a member of the chat any more'
+    const role = documents.info(address)?.members.find((member) => member.pubkey === pubkey)?.role
+    if (isOwn || role === 'write') return ''
+    return role === 'read'
+      ? 'restricted: the role of this account in the chat is "read"'
+      : 'restricted: this account is not a member of the chat any more'
   }
 
   function refuse(publishing: Publishing, draft: PlainDraft, reason: string): void {

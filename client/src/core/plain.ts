@@ -3,6 +3,7 @@ import {
   type EventVerifier,
   type Limits,
   type Logger,
+  membersOf,
   plainStateIdentifier,
   type Random,
   type RelayMessage,
@@ -125,7 +126,8 @@ export function createPlainMode(options: PlainModeOptions): PlainMode {
   })
 
   function writersOf(address: string): string {
-    return (documents.info(address)?.members ?? []).map((member) => member.pubkey).join(' ')
+    const members = documents.info(address)?.members ?? []
+    return members.flatMap(({ pubkey, role }) => (role === 'write' ? [pubkey] : [])).join(' ')
   }
 
   /** Reads everything anew where others than before may write to one of these documents. */
@@ -177,8 +179,8 @@ export function createPlainMode(options: PlainModeOptions): PlainMode {
     }, options.onFailed)
   }
 
-  function warnOnce({ members }: ReceivedState): void {
-    if (hasWarned || (members?.list.length ?? 0) === 0) return
+  function warnOnce({ roster }: ReceivedState): void {
+    if (hasWarned || roster === undefined || membersOf(roster).length === 0) return
     hasWarned = true
     logger.warn('a plain relay enforces no members: it may show a shared chat to anybody')
   }

@@ -1,4 +1,11 @@
-import { hasReceived, type Logger, type Member } from '@onyx-sync/shared'
+import {
+  hasReceived,
+  isSameRoster,
+  joinRoster,
+  type Logger,
+  type Roster,
+  type RosterStatement,
+} from '@onyx-sync/shared'
 import * as Y from 'yjs'
 import type { Compaction } from './compaction.js'
 import type { DocumentRecords, Logged } from './document-records.js'
@@ -13,10 +20,8 @@ export interface RemoteUpdate {
   readonly author: string | undefined
   /** Yjs client ids under which it writes. */
   readonly clientIds: readonly number[]
-  /** Members as the owner's event states them, and its `created_at`; undefined on others' events. */
-  readonly members: { readonly list: readonly Member[]; readonly statedAt: number } | undefined
-  /** When the members were stated last, as far as the server knows; undefined where it doesn't say. */
-  readonly statedAt: number | undefined
+  /** What the owner's event says about members; undefined on others' events. */
+  readonly statement: RosterStatement | undefined
   /** What it says of the size of the document's log; undefined where that is known already, or not told. */
   readonly logged: Logged | undefined
   /** Throws unless the author signed this. Called for everything that would change something. */
@@ -44,14 +49,12 @@ export interface RemoteUpdatesParts {
 export function createRemoteUpdates(parts: RemoteUpdatesParts): RemoteUpdates {
   const { pubkey, records, journal, compaction, logger } = parts
 
-  /** A statement of members that is newer than what is known. */
-  function statementOf({ address, members }: RemoteUpdate): RemoteUpdate['members'] {
-    const before = records.get(address)
-    const statedAt = before?.membersStatedAt ?? -1
-    if (members === undefined || members.statedAt < statedAt) return undefined
-    // Also the same members stated at a later time: an older statement that arrives after it must not win.
-    const isNews = members.statedAt > statedAt || JSON.stringify(members.list) !== before?.members
-    return isNews ? members : undefined
+  /** What is decided about the members with this event, if that is anything new. */
+  function newRosterOf({ address, statement }: RemoteUpdate): Roster | undefined {
+    if (statement === undefined) return undefined
+    const known = records.roster(address)
+    const roster = joinRoster(known, statement)
+    return isSameRoster(known, roster) ? undefined : roster
   }
 
   /** Once the event is known to be on the server. */
@@ -69,13 +72,12 @@ export function createRemoteUpdates(parts: RemoteUpdatesParts): RemoteUpdates {
   return {
     apply(entry, remote) {
       const { address, update } = remote
-      const statement = statementOf(remote)
-      const isStatedLater = (remote.statedAt ?? -1) > (records.get(address)?.membersStatedAt ?? -1)
+      const roster = newRosterOf(remote)
       // A document that holds nothing needs no comparing, which would decode the update twice.
       const isContained = !isBlank(entry.doc) && hasReceived(entry.doc, update)
       // What changes nothing needs no check of its signature: an echo of one's own event, for instance.
       const isKnown = records.get(address) !== undefined
-      if (isContained && statement === undefined && !isStatedLater && isKnown) {
+      if (isContained && roster === undefined && isKnown) {
         noteLogged(entry.doc, remote)
         return true
       }
@@ -95,12 +97,7 @@ export function createRemoteUpdates(parts: RemoteUpdatesParts): RemoteUpdates {
         journal.add({ update: { seq, address, update } })
         compaction.added(address, seq, update.byteLength)
       }
-      if (statement !== undefined) {
-        const members = JSON.stringify(statement.list)
-        records.change(address, { members, membersStatedAt: statement.statedAt })
-      } else if (remote.statedAt !== undefined && records.isOwn(address)) {
-        records.noteStatement(address, remote.statedAt)
-      }
+      if (roster !== undefined) records.changeRoster(address, roster)
       if (remote.author === pubkey) records.noteOwnWriters(address, remote.clientIds)
       noteLogged(entry.doc, remote)
       return true

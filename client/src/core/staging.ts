@@ -2,6 +2,7 @@ import {
   bytesToHex,
   type Clock,
   decodeContent,
+  EMPTY_ROSTER,
   type EventTemplate,
   type Limits,
   mergeUpdates,
@@ -125,16 +126,14 @@ export function createStaging(options: StagingOptions): Stage {
       return undefined
     }
     const info = documents.info(lane)
-    // The owner's newest event decides who the members are: never sign one that looks older than the last.
-    const createdAt = Math.max(Math.floor(clock.now() / 1000), info?.membersStatedAt ?? 0)
     const { templates, reason } = cutEdit(
       {
         address,
         author: pubkey,
         // Only as a whole state may an owner bring back what others have written (SPEC YID3).
         framed: { update: mergeUpdates(updates), checkpoint: isCheckpoint },
-        members: info?.members ?? [],
-        createdAt,
+        roster: info?.roster ?? EMPTY_ROSTER,
+        createdAt: Math.floor(clock.now() / 1000),
       },
       () => bytesToHex(random.bytes(GROUP_BYTES)),
       { ...limits, maxEventBytes },
@@ -144,7 +143,6 @@ export function createStaging(options: StagingOptions): Stage {
       hopeless.set(first.id, maxEventBytes)
       return undefined
     }
-    if (address.owner === pubkey) documents.noteStatement(lane, createdAt)
     const entry = await sign(taken, templates, reason)
     if (reason !== '') hopeless.set(entry.id, maxEventBytes)
     return { taken, entry }

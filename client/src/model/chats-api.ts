@@ -6,6 +6,7 @@ import type { ChatHistory } from './history.js'
 import type { JsonValue } from './json.js'
 import type { Message } from './message.js'
 import type { MessagesOptions, MessagesView } from './message-window.js'
+import type { Sharing } from './sharing.js'
 import type { StreamedMessage, StreamOptions } from './streamed-message.js'
 import type { ToolCallInput } from './tool-call.js'
 import type { View } from './view.js'
@@ -52,12 +53,12 @@ export interface SearchOptions {
 /**
  * The account's chats. A chat is named by its id, or by its address where it is somebody else's. Every edit
  * resolves once it is durable on this device, and never waits for a network. Rejects with
- * `DOCUMENT_NOT_FOUND`, `MESSAGE_NOT_FOUND`, `VALUE_INVALID` or `STORE_FAILED`. A chat that is only listed is
- * brought first, which needs a connection, or rejects with `DOCUMENT_NOT_HELD`.
+ * `DOCUMENT_NOT_FOUND`, `MESSAGE_NOT_FOUND`, `VALUE_INVALID` or `STORE_FAILED`, and with `WRITE_RESTRICTED` where
+ * this account is known to have the role `read`. A chat that is only listed is brought first, which needs a connection, or rejects with `DOCUMENT_NOT_HELD`.
  *
  * An edit here loads the chat for itself. A screen that shows one, or edits it often, opens it.
  */
-export interface Chats {
+export interface Chats extends Sharing {
   /** Makes a chat. `VALUE_INVALID` if there is one of that id. */
   create(options?: NewChat): Promise<ChatSummary>
   /** By last activity, newest first. Deleted ones only on demand. No document is loaded. */
@@ -125,8 +126,6 @@ export interface Chats {
    */
   deleteForever(chat: string): Promise<void>
   archive(chat: string, archived: boolean): Promise<void>
-  /** States who else may read and write a chat of one's own, by public key. */
-  setMembers(chat: string, pubkeys: readonly string[]): Promise<void>
 
   /** Takes note that everything in the chat was read on this device. */
   markRead(chat: string): Promise<void>

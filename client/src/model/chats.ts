@@ -3,9 +3,7 @@ import {
   chatAddress,
   type DocumentAddress,
   formatAddress,
-  isHex64,
   KIND,
-  type Member,
   parseAddress,
   type Random,
   SyncError,
@@ -36,6 +34,7 @@ import { messageToJson, readMessages } from './message.js'
 import { createMessagesView } from './message-window.js'
 import type { RowFeed } from './row-feed.js'
 import { createSearch } from './search.js'
+import { createSharing } from './sharing.js'
 import type { Streams } from './stream.js'
 
 const SCHEMA_VERSION = 1
@@ -58,6 +57,7 @@ export interface ChatsOptions {
 
 export function createChats(options: ChatsOptions): Chats {
   const { pubkey, deviceId, documents, streams, store, local, clock, random } = options
+  const { sharing, assertMayWrite } = createSharing({ pubkey, documents, resolve })
 
   function resolve(chat: string): DocumentAddress {
     const address = findAddress(chat)
@@ -84,9 +84,16 @@ export function createChats(options: ChatsOptions): Chats {
 
   const addressOf = (chat: string): string => formatAddress(resolve(chat))
 
+  /** The address of a chat that this account may write to. Throws `DOCUMENT_NOT_FOUND`, `WRITE_RESTRICTED`. */
+  function editable(chat: string): string {
+    const address = resolve(chat)
+    assertMayWrite(address)
+    return formatAddress(address)
+  }
+
   /** Async, so that a chat that isn't there rejects. */
   async function edit<T>(chat: string, change: (doc: Y.Doc) => T): Promise<T> {
-    return documents.edit(addressOf(chat), change)
+    return documents.edit(editable(chat), change)
   }
 
   async function summary(address: string): Promise<ChatSummary> {
@@ -156,7 +163,7 @@ export function createChats(options: ChatsOptions): Chats {
       search(query, limit, chat === undefined ? undefined : addressOf(chat)),
 
     async send(chat, content, fields = {}) {
-      const address = addressOf(chat)
+      const address = editable(chat)
       return documents.edit(address, (doc) => {
         const message = sendMessage(doc, content, fields, { deviceId, clock, random })
         if (message.role === 'user') noteSent(address, doc)
@@ -164,7 +171,7 @@ export function createChats(options: ChatsOptions): Chats {
       })
     },
 
-    stream: async (chat, streamOptions) => streams.start(addressOf(chat), streamOptions),
+    stream: async (chat, streamOptions) => streams.start(editable(chat), streamOptions),
     edit: (chat, messageId, content) =>
       edit(chat, (doc) => editMessage(doc, messageId, content, clock.now())),
     update: (chat, messageId, fields) => edit(chat, (doc) => updateMessage(doc, messageId, fields)),
@@ -186,18 +193,7 @@ export function createChats(options: ChatsOptions): Chats {
     restore: (chat) => edit(chat, (doc) => setMetadata(doc, { deletedAt: undefined })),
     archive: (chat, archived) => edit(chat, (doc) => setMetadata(doc, { archived })),
 
-    async setMembers(chat, pubkeys) {
-      const address = resolve(chat)
-      if (address.owner !== pubkey)
-        throw new SyncError('VALUE_INVALID', 'only the owner of a chat says who its members are')
-      const wrong = pubkeys.find((key) => !isHex64(key))
-      if (wrong !== undefined)
-        throw new SyncError('VALUE_INVALID', `${JSON.stringify(wrong)} is not 64 lower-case hex characters`)
-      const members = [...new Set(pubkeys)]
-        .filter((key) => key !== pubkey)
-        .map((key): Member => ({ pubkey: key, extra: [] }))
-      await documents.setMembers(formatAddress(address), members)
-    },
+    ...sharing,
 
     async markRead(chat) {
       const address = addressOf(chat)

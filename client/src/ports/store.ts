@@ -50,9 +50,12 @@ export type BodyState = 'held' | 'local' | 'listed' | 'evicted' | 'deleting' | '
 /** What the device keeps of one document besides its log. */
 export interface StoredDocument {
   readonly address: string
-  /** JSON of the members by the owner's newest event seen, for the `p` tags of one's own. */
+  /**
+   * JSON of the `Roster`: what the owner decided about members, as far as it is known. A device of an older version
+   * kept a list here, of keys in objects with `pubkey` and `extra`.
+   */
   readonly members: string
-  /** `created_at` of that event; -1 if none was seen. */
+  /** Time of the newest decision in it, Unix seconds; -1 if none was seen. */
   readonly membersStatedAt: number
   /**
    * JSON of the Yjs client ids under which this account has written, as far as this device knows. Only kept

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Metric } from '../ports/metrics.js'
+import { isManagementRequest } from './management-http.js'
 import { formatMetrics } from './metrics-text.js'
 
 /** The one path on which WebSockets are accepted and the NIP-11 document is served. */
@@ -12,6 +13,8 @@ export interface HttpHandlerOptions {
   metrics(): Promise<readonly Metric[]>
   /** Whether events can be taken now. */
   isReady(): boolean
+  /** Answers calls of the management API; undefined where there are no operators. */
+  manage?: ((request: IncomingMessage, response: ServerResponse) => Promise<void>) | undefined
   /** Shown on the plain page. */
   publicUrl(): string
 }
@@ -21,7 +24,7 @@ type Handler = (request: IncomingMessage, response: ServerResponse) => void
 const CORS_HEADERS = {
   'Access-Control-Allow-Origin': '*',
   'Access-Control-Allow-Headers': '*',
-  'Access-Control-Allow-Methods': 'GET, HEAD, OPTIONS',
+  'Access-Control-Allow-Methods': 'GET, HEAD, POST, OPTIONS',
 }
 const NIP_11_TYPE = 'application/nostr+json'
 
@@ -50,6 +53,8 @@ export function createHttpHandler(options: HttpHandlerOptions): Handler {
       sendText(response, 404, `nothing here; the sync endpoint is ${SYNC_PATH}\n`)
     } else if (request.method === 'OPTIONS') {
       response.writeHead(204, CORS_HEADERS).end()
+    } else if (path === SYNC_PATH && options.manage !== undefined && isManagementRequest(request)) {
+      void options.manage(request, response)
     } else if (request.method !== 'GET' && request.method !== 'HEAD') {
       response.setHeader('Allow', 'GET, HEAD, OPTIONS')
       sendText(response, 405, 'only GET, HEAD and OPTIONS are answered here\n')

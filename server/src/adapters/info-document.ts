@@ -8,6 +8,8 @@ export interface InfoDocumentInput {
   readonly limits: Limits
   readonly name: string
   readonly description: string
+  /** Whether somebody may manage the server over HTTP (NIP-86). */
+  readonly isManaged: boolean
 }
 
 /**
@@ -23,7 +25,7 @@ export function createInfoDocument(input: InfoDocumentInput): Record<string, unk
     description: input.description,
     self: input.publicKey,
     version: input.version,
-    supported_nips: [1, 9, 11, 40, 42, 45, 62, 67, 70, 77],
+    supported_nips: [1, 9, 11, 40, 42, 45, 62, 67, 70, 77, ...(input.isManaged ? [86, 98] : [])],
     yjs_sync: 1,
     yjs_summaries: 1,
     limitation: {

@@ -157,6 +157,10 @@ export function createMemoryLog(options: MemoryLogOptions = {}): InspectableLog 
         return seq === SUPERSEDED || seq === HELD ? undefined : seq
       })
     },
+    async lastInFeed(reader, through) {
+      assertOpen()
+      return (feeds.get(reader) ?? []).filter((seq) => seq <= through && isThere(seq)).at(-1) ?? 0
+    },
     async *feed(reader, after, through) {
       assertOpen()
       yield* (feeds.get(reader) ?? []).filter((seq) => seq > after && seq <= through && isThere(seq))

@@ -20,6 +20,8 @@ export interface SocketHandler {
 export interface WebSocketListener {
   /** Answers an upgrade that is for this server. @param address where it comes from, as limits count it */
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer, address: string): void
+  /** Cuts the connections whose addresses are blocked now. */
+  enforce(): void
   /** Closes all connections with a code that means "come back later", and waits until they are gone. */
   close(): Promise<void>
 }
@@ -34,6 +36,8 @@ export interface WebSocketListenerOptions {
   onSlowReader?(): void
   /** Whether an address may make one more connection; if not, why. */
   admit(address: string): SyncError | undefined
+  /** Whether connections from an address are refused. @default none is */
+  isBlocked?(ip: string): boolean
   /** Called for every new connection. */
   accept(peer: Peer): SocketHandler
 }
@@ -72,6 +76,7 @@ const RETRY_AFTER_SECONDS = 10
 
 interface Connection {
   readonly socket: WebSocket
+  readonly ip: string
   isAlive: boolean
 }
 
@@ -103,7 +108,7 @@ export function createWebSocketListener(options: WebSocketListenerOptions): WebS
   }
 
   function connect(socket: WebSocket, stream: Duplex, address: string): void {
-    const connection: Connection = { socket, isAlive: true }
+    const connection: Connection = { socket, ip: address, isAlive: true }
     connections.add(connection)
     // Before the session says anything: an error event without a listener would end the process.
     socket.on('error', (error) => logger.debug('a connection failed', { error: String(error) }))
@@ -146,6 +151,10 @@ export function createWebSocketListener(options: WebSocketListenerOptions): WebS
         refuseUpgrade(socket, '503 Service Unavailable', 'the server is going down')
         return
       }
+      if (options.isBlocked?.(address) === true) {
+        refuseUpgrade(socket, '403 Forbidden', 'this address is blocked')
+        return
+      }
       const refusal = options.admit(address)
       if (refusal !== undefined) {
         logger.debug('a connection is refused', { address, reason: refusal.message })
@@ -153,6 +162,10 @@ export function createWebSocketListener(options: WebSocketListenerOptions): WebS
         return
       }
       server.handleUpgrade(request, socket, head, (accepted) => connect(accepted, socket, address))
+    },
+
+    enforce() {
+      for (const { socket, ip } of connections) if (options.isBlocked?.(ip) === true) socket.terminate()
     },
 
     async close() {

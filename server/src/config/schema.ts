@@ -63,6 +63,12 @@ export const configSchema = z.strictObject({
       key: z.string().min(1).meta({ description: "PEM file of the certificate's key" }),
     })
     .exactOptional(),
+  operators: z
+    .array(
+      z.string().regex(/^[0-9a-f]{64}$/, { error: 'must be a public key, 64 lower-case hex characters' }),
+    )
+    .default([])
+    .meta({ description: 'public keys whose holders may manage the running server (NIP-86)' }),
   limits: limitsSchema.prefault({}),
 })
 

@@ -7,11 +7,11 @@ import {
   isDocumentKind,
   KIND,
   type Limits,
-  type Member,
   type NostrEvent,
   type Part,
   parseDeletion,
   parseEvent,
+  type RosterStatement,
   SyncError,
   stringifyEvent,
 } from '@onyx-sync/shared'
@@ -37,8 +37,8 @@ export interface CheckedEvent {
   readonly content: DocumentContent | undefined
   /** Whose it is: the document's owner, else the author. */
   readonly owner: string
-  /** Members that an owner's event states; undefined on all others. */
-  readonly statedMembers: readonly Member[] | undefined
+  /** What an owner's event says about a chat's members; undefined on all others. */
+  readonly statement: RosterStatement | undefined
   /** Whether its author wants to vanish. */
   readonly isVanish?: true
   /** What is to be deleted; undefined on all events of other kinds than 5. */
@@ -77,7 +77,7 @@ export function checkEvent(value: unknown, checks: EventChecks): CheckedEvent {
   const { limits, nowMs } = checks
   if (nowMs !== undefined) checkExpiration(event, nowMs)
   if (!isDocumentKind(event.kind)) {
-    const checked = { event, json, content: undefined, owner: event.pubkey, statedMembers: undefined }
+    const checked = { event, json, content: undefined, owner: event.pubkey, statement: undefined }
     if (event.kind === KIND.vanish) {
       const nowSeconds = Math.floor((nowMs ?? Date.now()) / 1000)
       checkVanish(event, checks.relayUrls?.() ?? [], nowSeconds + limits.maxAuthSkewSeconds)
@@ -105,9 +105,9 @@ function decodeChecked(
   json: string,
   limits: Limits,
 ): CheckedEvent & { readonly content: DocumentContent } {
-  const { address, members, framed, clientIds, part } = decodeUpdateEvent(event, limits)
+  const { address, roster, framed, clientIds, part } = decodeUpdateEvent(event, limits)
   const content = { address: formatAddress(address), framed, clientIds, part }
-  return { event, json, content, owner: address.owner, statedMembers: members }
+  return { event, json, content, owner: address.owner, statement: roster }
 }
 
 /** An event of the right shape and size, and its canonical JSON, from a connection that has some key. */

@@ -49,11 +49,15 @@ export interface Checkpoints {
    */
   compare(content: DocumentContent, earlier: readonly Uint8Array[]): Promise<Comparison>
   /**
-   * Events of the log that a checkpoint contains wholly, structs and deletions. Not the one that states the
-   * members, unless the checkpoint states them itself. None where it hangs on something missing. Source: SPEC
-   * CHK1.
+   * Events of the log that a checkpoint contains wholly, structs and deletions. Not those at `keptSeqs`, which say
+   * who the members are where the checkpoint doesn't say it itself. None where it hangs on something missing.
+   * Source: SPEC CHK1.
    */
-  superseded(checked: CheckedEvent, record: DocumentRecord | undefined): Promise<Gone>
+  superseded(
+    checked: CheckedEvent,
+    record: DocumentRecord | undefined,
+    keptSeqs: readonly number[],
+  ): Promise<Gone>
 }
 
 export function createCheckpoints({ log, states, logger, ...options }: CheckpointsOptions): Checkpoints {
@@ -80,44 +84,45 @@ export function createCheckpoints({ log, states, logger, ...options }: Checkpoin
       })
     },
 
-    async superseded({ content, event, statedMembers }, record) {
+    async superseded({ content }, record, keptSeqs) {
       if (content === undefined || !content.framed.checkpoint || record === undefined) return NOTHING
       const { address, framed } = content
       const doc = new Y.Doc()
       refusing(() => mergeInto(doc, [framed.update]))
       if (hasPending(doc)) return NOTHING
-      const statesMembers = statedMembers !== undefined && event.created_at >= record.membersStatedAt
-      const keptSeq = statesMembers ? 0 : record.membersSeq
+      const kept = new Set(keptSeqs.filter((seq) => seq > 0))
       const state = await states.read(address, (merged) =>
         hasPending(merged) ? undefined : Y.encodeStateAsUpdate(merged),
       )
       const isAll = state !== undefined && contains(doc, state)
-      return (
-        (isAll ? await wholeLog(address, keptSeq) : undefined) ?? (await containedIn(doc, address, keptSeq))
-      )
+      return (isAll ? await wholeLog(address, kept) : undefined) ?? (await containedIn(doc, address, kept))
     },
   }
 
-  /** All events but one; undefined where that one is a part, with which others would have to stay. */
-  async function wholeLog(address: string, keptSeq: number): Promise<Gone | undefined> {
+  /** All events but some; undefined where one of these is a part, with which others would have to stay. */
+  async function wholeLog(address: string, keptSeqs: ReadonlySet<number>): Promise<Gone | undefined> {
     const [record] = await log.documents([address])
     if (record === undefined) return NOTHING
-    const kept = await loadEvents(log, logger, keptSeq === 0 ? [] : [{ seq: keptSeq }])
+    const kept = await loadEvents(
+      log,
+      logger,
+      [...keptSeqs].map((seq) => ({ seq })),
+    )
     if (kept.some(({ event }) => groupOf(event).group !== undefined)) return undefined
     const events: IndexEntry[] = []
     for await (const entry of log.documentLog(address, 0, log.head)) {
-      if (entry.seq !== keptSeq) events.push(entry)
+      if (!keptSeqs.has(entry.seq)) events.push(entry)
     }
     return { events, bytes: kept.reduce((rest, { json }) => rest - utf8Length(json), record.byteCount) }
   }
 
   /** The events that a document contains, looked at one by one. */
-  async function containedIn(doc: Y.Doc, address: string, keptSeq: number): Promise<Gone> {
+  async function containedIn(doc: Y.Doc, address: string, keptSeqs: ReadonlySet<number>): Promise<Gone> {
     const gone: Candidate[] = []
     const entries = log.documentLog(address, 0, log.head)
     for await (const events of loadInPages(entries, (page) => loadEvents(log, logger, page))) {
       for (const { seq, id, created_at, json, event } of events) {
-        if (seq === keptSeq) continue
+        if (keptSeqs.has(seq)) continue
         try {
           if (!contains(doc, updateOfStored(event))) continue
           gone.push({ entry: { seq, id, created_at }, bytes: utf8Length(json), ...groupOf(event) })

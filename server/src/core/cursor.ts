@@ -1,5 +1,6 @@
 import { SyncError } from '@onyx-sync/shared'
 import type { EventLog } from '../ports/event-log.js'
+import type { PlaceCodec } from '../ports/place-codec.js'
 
 /** A place in the stream of changes that one set of keys may see. */
 export interface CursorPosition {
@@ -23,7 +24,18 @@ export interface CursorCodec {
 /** What a codec has to know of the log. */
 export type CursorLog = Pick<EventLog, 'databaseId' | 'head' | 'epochs'>
 
-const FORMAT = /^1\.([0-9a-z-]{1,64})\.([0-9a-f]{0,16})\.([0-9a-z]{1,11})\.([0-9a-z]{1,13})$/
+const READABLE = /^([0-9a-f]{0,16})\.([0-9a-z]{1,11})$/
+
+/** Writes places as they are. Whoever reads it learns how much a server stores: a server hands in another one. */
+export const readablePlaces: PlaceCodec = {
+  write: ({ seq, epochId }) => `${epochId}.${seq.toString(36)}`,
+  read(text) {
+    const [, epochId, seq] = READABLE.exec(text) ?? []
+    return epochId === undefined || seq === undefined ? undefined : { epochId, seq: Number.parseInt(seq, 36) }
+  },
+}
+
+const FORMAT = /^1\.([0-9a-z-]{1,64})\.([0-9A-Za-z_.-]{1,64})\.([0-9a-z]{1,13})$/
 
 /**
  * A codec for one log and one set of keys. A cursor says "whoever holds this has seen all that these keys
@@ -34,23 +46,44 @@ const FORMAT = /^1\.([0-9a-z-]{1,64})\.([0-9a-f]{0,16})\.([0-9a-z]{1,11})\.([0-9
  * and has grown past that position since: it holds other events there, and whoever continued would miss them
  * for good.
  */
-export function createCursorCodec(log: CursorLog, sortedKeys: readonly string[]): CursorCodec {
+export function createCursorCodec(
+  log: CursorLog,
+  sortedKeys: readonly string[],
+  places: PlaceCodec = readablePlaces,
+): CursorCodec {
   const keysHash = hashText(sortedKeys.join(','))
   return {
-    format: (seq) => `1.${log.databaseId}.${epochAt(log, seq)}.${seq.toString(36)}.${keysHash}`,
+    format: (seq) => `1.${log.databaseId}.${places.write({ seq, epochId: epochAt(log, seq) })}.${keysHash}`,
     parse(text) {
       if (text === '') return { seq: 0, isReset: false }
       const parts = FORMAT.exec(text)
       if (parts === null) {
         throw new SyncError('CURSOR_INVALID', 'after is not a cursor of this server; send "" to start over')
       }
-      const [, databaseId, epochId, position, keys] = parts
-      const seq = Number.parseInt(position as string, 36)
+      const [, databaseId, placeText, keys] = parts
+      const place = databaseId === log.databaseId ? places.read(placeText as string) : undefined
       const isOurs =
-        databaseId === log.databaseId && keys === keysHash && seq <= log.head && epochAt(log, seq) === epochId
-      return isOurs ? { seq, isReset: false } : { seq: 0, isReset: true }
+        place !== undefined &&
+        keys === keysHash &&
+        place.seq <= log.head &&
+        epochAt(log, place.seq) === place.epochId
+      return isOurs ? { seq: place.seq, isReset: false } : { seq: 0, isReset: true }
     },
   }
+}
+
+/**
+ * Up to where a cursor is given for what was read up to `through`: the newest entry that the keys can see, or where
+ * they had got to. The head of the log would tell them that others have written.
+ */
+export async function visiblePosition(
+  log: EventLog,
+  keys: readonly string[],
+  from: number,
+  through: number,
+): Promise<number> {
+  const last = await Promise.all(keys.map((key) => log.lastInFeed(key, through)))
+  return Math.max(from, ...last)
 }
 
 /** Id of the epoch that a position lies in; empty for 0, which lies before all. */

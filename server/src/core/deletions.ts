@@ -1,4 +1,4 @@
-import { isDocumentKind, KIND, type Logger, SyncError } from '@onyx-sync/shared'
+import { EMPTY_ROSTER, isDocumentKind, KIND, type Logger, SyncError } from '@onyx-sync/shared'
 import type { Commit, DocumentRecord, EventLog, Move, WithdrawnEvent } from '../ports/event-log.js'
 import type { CheckedEvent } from './check-event.js'
 import { loadEvents, ownerOfAddress, withdrawnOf } from './stored-events.js'
@@ -84,8 +84,8 @@ export function tombstoneOf(
     address,
     owner: ownerOfAddress(address),
     members: record?.members ?? [],
-    membersStatedAt: record?.membersStatedAt ?? -1,
-    membersSeq: 0,
+    roster: record?.roster ?? EMPTY_ROSTER,
+    rosterSeqs: [],
     rosterSeq: 0,
     headSeq: seq,
     contentSeq: seq,

@@ -1,4 +1,13 @@
-import { expirationOf, getOrCreate, KIND, type NostrEvent, SyncError, utf8Length } from '@onyx-sync/shared'
+import {
+  checkRosterSize,
+  expirationOf,
+  getOrCreate,
+  KIND,
+  type Limits,
+  type NostrEvent,
+  SyncError,
+  utf8Length,
+} from '@onyx-sync/shared'
 import type {
   Commit,
   DocumentRecord,
@@ -10,9 +19,9 @@ import type {
 } from '../ports/event-log.js'
 import type { CheckedEvent, DocumentContent } from './check-event.js'
 import type { Checkpoints, Gone } from './checkpoints.js'
-import { createHeldParts, type DocumentEvent, type HeldParts, joinContents } from './held-parts.js'
+import { createHeldParts, type DocumentEvent, joinContents } from './held-parts.js'
 import type { Usage } from './quotas.js'
-import { applyToDocument, mayWrite } from './roster.js'
+import { applyToDocument, mayWrite, roleOf, stateRoster } from './roster.js'
 import { assertNotVanished } from './vanish-check.js'
 
 /** A commit in the making: each event is decided on what the events before it in the batch did. */
@@ -47,7 +56,7 @@ interface Known {
 export async function createDraft(
   log: EventLog,
   checkpoints: Checkpoints,
-  maxHeldBytes: number,
+  limits: Limits,
   batch: readonly CheckedEvent[],
 ): Promise<Draft> {
   const idsByAddress = new Map<string, Set<number>>()
@@ -77,7 +86,7 @@ export async function createDraft(
     const pubkey = owners[index]
     if (pubkey !== undefined) known.writers.set(`${clientId} ${address}`, pubkey)
   }
-  return assemble(log.head, known, checkpoints, createHeldParts(log, maxHeldBytes))
+  return assemble(log, known, checkpoints, limits)
 }
 
 /** Events of documents are not among them: those are deleted as a whole (SPEC DEL3). */
@@ -88,11 +97,13 @@ async function deletedAmong(log: EventLog, batch: readonly CheckedEvent[]): Prom
 }
 
 function assemble(
-  head: number,
+  log: EventLog,
   { records, writers, deletedIds, vanished }: Known,
   checkpoints: Checkpoints,
-  held: HeldParts,
+  limits: Limits,
 ): Draft {
+  const { head } = log
+  const held = createHeldParts(log, limits.maxHeldBytes)
   /** Records as they were before the batch, of every document it touches. */
   const originals = new Map<string, DocumentRecord | undefined>()
   const updates = new Map<string, Uint8Array[]>()
@@ -116,7 +127,7 @@ function assemble(
    * @returns whether the event brings news, and the client ids that are its author's from now on
    */
   async function examine(
-    { event, owner, statedMembers = [] }: CheckedEvent,
+    { event, owner, statement }: CheckedEvent,
     content: DocumentContent,
   ): Promise<{ bringsNews: boolean; claimed: readonly number[] }> {
     const { address, framed } = content
@@ -140,7 +151,7 @@ function assemble(
       )
     }
     // Whose they are isn't said by an owner who brings them back; they are free for who goes on under them.
-    const isShared = statedMembers.length > 0 || hasOthers(address, event.pubkey)
+    const isShared = (statement?.entries.length ?? 0) > 0 || hasOthers(address, event.pubkey)
     if (restores) return { bringsNews, claimed: isShared ? [] : free }
     // Nor is it said by a member who only repeats what the owner has brought back.
     return { bringsNews, claimed: free.filter((id) => newWriters.includes(id)) }
@@ -162,7 +173,9 @@ function assemble(
     const previous = records.get(address)
     assertMayWrite(last)
     const { bringsNews, claimed } = await examine(last, content)
-    const gone = await checkpoints.superseded({ ...last, content }, previous)
+    const stated = stateRoster(previous, last.statement, 0)
+    checkRosterSize(stated.roster.entries.length, limits)
+    const gone = await checkpoints.superseded({ ...last, content }, previous, stated.rosterSeqs)
     // From here on nothing fails: an edit is in the draft as a whole or not at all.
     if (!originals.has(address)) originals.set(address, previous)
     getOrCreate(updates, address, () => []).push(framed.update)
@@ -187,7 +200,10 @@ function assemble(
       if (record?.deleted === undefined) return
       throw new SyncError('DELETED', `${address} was deleted by its owner, for good`)
     }
-    throw new SyncError('WRITE_RESTRICTED', `you are not a member of ${address}`)
+    // Who may not read it must not learn either whether it exists.
+    throw roleOf(event.pubkey, record) === 'read'
+      ? new SyncError('WRITE_RESTRICTED', `your role in ${address} is "read"; its owner may give you another`)
+      : new SyncError('WRITE_RESTRICTED', `you are not a member of ${address}`)
   }
 
   function append({ event, json, content, owner }: CheckedEvent, readers: readonly string[]): void {

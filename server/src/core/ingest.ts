@@ -1,4 +1,11 @@
-import { getOrCreate, type Logger, type NostrEvent, SyncError, utf8Length } from '@onyx-sync/shared'
+import {
+  getOrCreate,
+  type Limits,
+  type Logger,
+  type NostrEvent,
+  SyncError,
+  utf8Length,
+} from '@onyx-sync/shared'
 import type { Commit, EventLog, LoggedEvent } from '../ports/event-log.js'
 import type { CheckedEvent } from './check-event.js'
 import type { Checkpoints } from './checkpoints.js'
@@ -41,10 +48,11 @@ export interface IngestOptions {
   readonly log: EventLog
   readonly checkpoints: Checkpoints
   readonly quotas: Quotas
-  /** Bytes of one author's parts that wait for others. */
-  readonly maxHeldBytes: number
+  readonly limits: Limits
   readonly logger: Logger
   readonly counters: Counters
+  /** Why a key may not use this server any more; undefined where it may. */
+  whyNot(pubkey: string): SyncError | undefined
   /** Names the epoch that this run of the server writes, see {@link Epoch}. */
   readonly epochId: string
   /** Called after every settlement of the commit's own submitters. Must not throw; if it does, it is logged. */
@@ -65,10 +73,11 @@ export function createIngest({
   log,
   checkpoints,
   quotas,
-  maxHeldBytes,
+  limits,
   logger,
   counters,
   epochId,
+  whyNot,
   publish,
 }: IngestOptions): Ingest {
   const queue = createFairQueue<Submission>()
@@ -125,7 +134,7 @@ export function createIngest({
     const [first] = batch
     if (first !== undefined && isRemoval(first.checked) && known[0] !== true) return remove(first)
     const unknown = batch.filter((_, index) => known[index] !== true).map(({ checked }) => checked)
-    const draft = await createDraft(log, checkpoints, maxHeldBytes, unknown)
+    const draft = await createDraft(log, checkpoints, limits, unknown)
     const outcomes: IngestOutcome[] = []
     const added = new Map<string, { bytes: number; documents: number }>()
     for (const [index, { checked }] of batch.entries()) {
@@ -180,6 +189,9 @@ export function createIngest({
     added: Map<string, { bytes: number; documents: number }>,
   ): Promise<IngestOutcome> {
     if (draft.has(checked.event.id)) return 'duplicate'
+    // What was queued when its author lost the right.
+    const refusal = whyNot(checked.event.pubkey)
+    if (refusal !== undefined) return refusal
     const address = checked.content?.address
     const isNewDocument = address !== undefined && draft.isNew(address)
     const mine = getOrCreate(added, checked.owner, () => ({ bytes: 0, documents: 0 }))

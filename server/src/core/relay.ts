@@ -13,6 +13,7 @@ import { finalizeEvent } from 'nostr-tools/pure'
 import type * as Y from 'yjs'
 import type { EventLog } from '../ports/event-log.js'
 import type { Peer } from '../ports/peer.js'
+import type { PlaceCodec } from '../ports/place-codec.js'
 import { createCheckpoints } from './checkpoints.js'
 import { withFields } from './connection-log.js'
 import { type Counters, createCounters } from './counters.js'
@@ -21,6 +22,7 @@ import { createHub, type Hub } from './hub.js'
 import { createIngest } from './ingest.js'
 import { createMeasures, type Measures } from './measures.js'
 import { createMergedStates, type MergedStates } from './merged-state.js'
+import type { Moderation } from './moderation.js'
 import { createPresence } from './presence.js'
 import { createQuotas } from './quotas.js'
 import { createRateLimits, type RateLimits } from './rate-limits.js'
@@ -46,6 +48,10 @@ export interface RelayOptions {
   readonly sign?: (template: EventTemplate) => NostrEvent
   /** Events of one document from which on its merged state may be sent in their place. @default 8 */
   readonly minStateEvents?: number
+  /** How cursors write places. @default for everybody to read */
+  readonly places?: PlaceCodec
+  /** Who may use it. @default anybody */
+  readonly moderation?: Moderation
   /** Public URLs, any of which an AUTH event may name. */
   relayUrls(): readonly string[]
 }
@@ -71,17 +77,23 @@ export function createRelay(options: RelayOptions): Relay {
   let connections = 0
   const hub = options.hub ?? createHub(options.logger)
   const { log, logger } = options
+  const moderation = options.moderation ?? { whyNot: () => undefined }
+  const sessions = new Set<Session>()
+  options.moderation?.onChange(() => {
+    for (const session of sessions) session.enforce()
+  })
   const states = createMergedStates({ log, logger })
   const sign = options.sign ?? signerOf(log)
   const presence = createPresence({ ...options, counters, sign })
   const ingest = createIngest({
     log: measures.log(log),
     logger,
-    maxHeldBytes: options.limits.maxHeldBytes,
+    limits: options.limits,
     quotas: createQuotas(options),
     checkpoints: createCheckpoints({ ...options, states }),
     counters,
     epochId: bytesToHex(options.random.bytes(8)),
+    whyNot: moderation.whyNot,
     publish(commit) {
       for (const { address } of commit.gone?.documents ?? []) states.forget(address)
       hub.publish(commit)
@@ -106,6 +118,7 @@ export function createRelay(options: RelayOptions): Relay {
   const reading = createReadingTurns(log)
   const context = {
     ...options,
+    moderation,
     verifier: measures.verifier(options.verifier),
     measures,
     ingest: measures.ingest(ingest),
@@ -129,11 +142,13 @@ export function createRelay(options: RelayOptions): Relay {
       const own = withFields(logger, { connection: connections })
       own.debug('a connection begins')
       const session = createSession(measures.peer(peer), { ...context, logger: own })
+      sessions.add(session)
       // A session that inherits everything else: its account is known later.
       return Object.create(session, {
         end: {
           value(): void {
             own.debug('a connection ends')
+            sessions.delete(session)
             session.end()
           },
         },

@@ -1,4 +1,5 @@
 import {
+  decidedAt,
   deflateIfSmaller,
   type Filter,
   hasPending,
@@ -150,9 +151,9 @@ async function stateFor(
   if (update === undefined || !costsAtMost(update, seqs.length * eventBytes)) return undefined
   for (const seq of seqs) {
     // Who the members are is what the owner signed, not what a server says.
-    if (seq !== record.membersSeq || record.rosterSeq <= from) skipped.add(seq)
+    if (!record.rosterSeqs.includes(seq) || record.rosterSeq <= from) skipped.add(seq)
   }
-  return { address, update, log: { bytes: record.byteCount, statedAt: record.membersStatedAt } }
+  return { address, update, log: { bytes: record.byteCount, statedAt: decidedAt(record.roster) } }
 }
 
 /** Whether a state takes no more than so many bytes on the wire. Tried only where an estimate doesn't tell. */

@@ -19,6 +19,7 @@ import {
 import type { EventLog } from '../ports/event-log.js'
 import type { Peer } from '../ports/peer.js'
 import { createBrake } from './brake.js'
+import type { PlaceCodec } from '../ports/place-codec.js'
 import { checkEvent } from './check-event.js'
 import type { Counters } from './counters.js'
 import { createCursorCodec } from './cursor.js'
@@ -27,6 +28,7 @@ import type { Ingest, IngestOutcome } from './ingest.js'
 import { type Measures, secondsNow } from './measures.js'
 import type { MergedStates } from './merged-state.js'
 import { createMessageGate } from './message-gate.js'
+import type { Moderation } from './moderation.js'
 import { createNegentropy } from './negentropy.js'
 import type { Presence } from './presence.js'
 import { countEvents } from './query.js'
@@ -57,6 +59,9 @@ export interface SessionContext {
   readonly logger: Logger
   readonly counters: Counters
   readonly measures: Measures
+  /** How cursors write places. @default for everybody to read */
+  readonly places?: PlaceCodec
+  readonly moderation: Pick<Moderation, 'whyNot'>
   /** Public URLs of this server, any of which an AUTH event may name. */
   relayUrls(): readonly string[]
 }
@@ -69,12 +74,16 @@ export interface Session {
   receive(text: string, bytes?: number): void
   /** Says something that answers no message in particular. */
   notice(text: string): void
+  /** Closes the connection if one of its keys may not use this server any more. */
+  enforce(): void
   /** The connection is gone: everything it held is let go. Idempotent. */
   end(): void
 }
 
 /** RFC 6455: "policy violation". Outside 4400–4499, so a client may try again. */
 const CLOSE_UNAUTHENTICATED = 1008
+/** Of those from 4400 to 4499, which tell a client not to come back by itself. */
+const CLOSE_BLOCKED = 4403
 const CHALLENGE_BYTES = 16
 
 /** Greets the other end with its challenge, and serves it. Source: NIP-01, NIP-42, SPEC AUTH1–AUTH6. */
@@ -183,6 +192,8 @@ export function createSession(peer: Peer, context: SessionContext): Session {
     const event = parseEvent(value, limits)
     const expected = { challenge, relayUrls: context.relayUrls(), nowMs: clock.now() }
     const key = checkAuthEvent(event, expected, context.verifier, limits)
+    const refusal = context.moderation.whyNot(key)
+    if (refusal !== undefined) throw refusal
     if (!keys.has(key) && keys.size >= limits.maxKeysPerConnection) {
       throw new SyncError('AUTH_INVALID', `at most ${limits.maxKeysPerConnection} keys per connection`)
     }
@@ -318,7 +329,7 @@ export function createSession(peer: Peer, context: SessionContext): Session {
     }
     const [after] = cursors
     if (after === undefined) return {}
-    const codec = createCursorCodec(log, sortedKeys)
+    const codec = createCursorCodec(log, sortedKeys, context.places)
     return { sync: { codec, from: codec.parse(after) } }
   }
 
@@ -366,17 +377,31 @@ export function createSession(peer: Peer, context: SessionContext): Session {
     notice(text) {
       if (isOpen) peer.send(encodeRelay.notice(text))
     },
-    end() {
-      if (!isOpen) return
-      isOpen = false
-      counters.connections--
-      clock.clearTimeout(authTimer)
-      meter.end()
-      brake.end()
-      for (const subscription of subscriptions.values()) subscription.close()
-      subscriptions.clear()
-      presence.end()
-      negentropy.end()
+    enforce() {
+      const refusals = [...keys].flatMap((key) => context.moderation.whyNot(key) ?? [])
+      const [first] = refusals
+      if (first === undefined || !isOpen) return
+      // Nothing more is read from it or sent to it, however long the other end takes to hear of the close.
+      end()
+      // Other keys may come back.
+      peer.close(
+        refusals.length === keys.size ? CLOSE_BLOCKED : CLOSE_UNAUTHENTICATED,
+        first.message.slice(0, 100),
+      )
     },
+    end,
+  }
+
+  function end(): void {
+    if (!isOpen) return
+    isOpen = false
+    counters.connections--
+    clock.clearTimeout(authTimer)
+    meter.end()
+    brake.end()
+    for (const subscription of subscriptions.values()) subscription.close()
+    subscriptions.clear()
+    presence.end()
+    negentropy.end()
   }
 }

@@ -13,7 +13,7 @@ import {
 import type { EventLog } from '../ports/event-log.js'
 import type { Peer } from '../ports/peer.js'
 import type { Counters } from './counters.js'
-import type { CursorCodec, CursorPosition } from './cursor.js'
+import { type CursorCodec, type CursorPosition, visiblePosition } from './cursor.js'
 import type { Hub, LiveEvent, Subscriber } from './hub.js'
 import type { MergedStates } from './merged-state.js'
 import { grantedDocuments, type NewsItem, readNews, relevantNews } from './news.js'
@@ -75,6 +75,8 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
   let isReading = true
   let isEoseSent = false
   let position = sync?.from.seq ?? log.head
+  /** What the cursor of `EOSE` covers: as far as `position`, but nothing of others shows in it. */
+  let visible = position
   /** Counts revocations, so that a permission looked up before one isn't used after it. */
   let revocations = 0
   /** What left the log while it reads, and may be in a page that was read before. */
@@ -154,6 +156,7 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
     while (isOpen && position < log.head) {
       const through = log.head
       await sendNews(position, through)
+      if (sync !== undefined && !isEoseSent) visible = await visiblePosition(log, keys, visible, through)
       position = through
       finishCatchUp()
     }
@@ -165,7 +168,7 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
 
   function finishCatchUp(): void {
     if (sync === undefined || isEoseSent || !isOpen) return
-    const hints = [EOSE_FINISH, cursorHint(sync.codec.format(position))]
+    const hints = [EOSE_FINISH, cursorHint(sync.codec.format(visible))]
     sendEose(sync.from.isReset ? [...hints, EOSE_RESET] : hints)
   }
 

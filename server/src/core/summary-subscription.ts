@@ -12,7 +12,7 @@ import {
 import type { DocumentRecord, EventLog } from '../ports/event-log.js'
 import type { Peer } from '../ports/peer.js'
 import type { Counters } from './counters.js'
-import type { CursorCodec, CursorPosition } from './cursor.js'
+import { type CursorCodec, type CursorPosition, visiblePosition } from './cursor.js'
 import type { Hub, Subscriber } from './hub.js'
 import { readableAmong } from './stored-events.js'
 import type { Subscription } from './subscription.js'
@@ -53,6 +53,8 @@ export function createSummarySubscription(options: SummarySubscriptionOptions): 
   let isReading = true
   let isEoseSent = false
   let position = sync.from.seq
+  /** What a cursor covers: as far as `position`, but nothing of others shows in it. */
+  let visible = position
   let timer: TimerHandle
   let isTimerSet = false
   /** Something changed while it was reading. */
@@ -96,7 +98,8 @@ export function createSummarySubscription(options: SummarySubscriptionOptions): 
     hasMore = false
     try {
       const through = log.head
-      await tell(position, through)
+      visible = await visiblePosition(log, keys, visible, through)
+      await tell(position)
       position = through
       isReading = false
       gone.clear()
@@ -113,16 +116,16 @@ export function createSummarySubscription(options: SummarySubscriptionOptions): 
   function finish(): void {
     if (isEoseSent || !isOpen) return
     isEoseSent = true
-    const hints = [EOSE_FINISH, cursorHint(sync.codec.format(position))]
+    const hints = [EOSE_FINISH, cursorHint(sync.codec.format(visible))]
     peer.send(encodeRelay.eose(id, sync.from.isReset ? [...hints, EOSE_RESET] : hints))
   }
 
-  async function tell(after: number, through: number): Promise<void> {
+  async function tell(after: number): Promise<void> {
     const records = await changedRecords(after)
     const size = options.pageDocuments
     for (let start = 0; start < records.length; start += size) {
       const isLast = start + size >= records.length
-      await send(records.slice(start, start + size), isEoseSent && isLast ? through : undefined)
+      await send(records.slice(start, start + size), isEoseSent && isLast ? visible : undefined)
       if (!isOpen) return
     }
   }

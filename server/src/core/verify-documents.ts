@@ -1,13 +1,15 @@
 import {
   type DecodedUpdateEvent,
+  EMPTY_ROSTER,
   isDocumentKind,
-  type Member,
+  membersOf,
   type NostrEvent,
   parseAddress,
   utf8Length,
 } from '@onyx-sync/shared'
 import type { DocumentRecord, IndexEntry } from '../ports/event-log.js'
 import type { PlaceEntry } from '../ports/inspectable-log.js'
+import { type StatedRoster, stateRoster } from './roster.js'
 import { loadInPages, ownerOfAddress } from './stored-events.js'
 import { decodeStored, placeOf } from './verify-events.js'
 import { END, type Findings, readRecord } from './verify-findings.js'
@@ -36,10 +38,8 @@ interface Walk {
   headSeq: number
   /** Newest event that brought something for sure: no checkpoint, and nothing of others repeated. */
   newsSeq: number
-  /** What the owner's deciding event states. */
-  members: readonly Member[]
-  membersStatedAt: number
-  membersSeq: number
+  /** What the owner's events say about the members, all of them together. */
+  stated: StatedRoster
 }
 
 async function checkDocument(check: Findings, address: string): Promise<void> {
@@ -72,9 +72,7 @@ async function walkThrough(
     byteCount: 0,
     headSeq: 0,
     newsSeq: 0,
-    members: [],
-    membersStatedAt: -1,
-    membersSeq: 0,
+    stated: { roster: EMPTY_ROSTER, rosterSeqs: [0] },
   }
   const entries = check.log.documentLog(address, 0, END)
   for await (const page of loadInPages(entries, (places) => loadStored(check, address, places))) {
@@ -91,11 +89,7 @@ async function walkThrough(
       for (const { stored, decoded } of updates) {
         const event = stored.event as NostrEvent
         if (writers.look(stored.seq, event.pubkey, decoded)) walk.newsSeq = stored.seq
-        if (decoded.members !== undefined && event.created_at >= walk.membersStatedAt) {
-          walk.members = decoded.members
-          walk.membersStatedAt = event.created_at
-          walk.membersSeq = stored.seq
-        }
+        walk.stated = stateRoster(walk.stated, decoded.roster, stored.seq)
         state.apply(stored.seq, decoded.framed.update)
       }
     })
@@ -130,17 +124,16 @@ async function checkRecord(
   isSure: boolean,
 ): Promise<DocumentRecord | undefined> {
   const stored = await readRecord(check, address)
-  const { newsSeq, ...found } = walk
+  const { newsSeq, stated, ...found } = walk
   const contentSeq = stored?.contentSeq ?? 0
   const isSane =
     Number.isInteger(contentSeq) && contentSeq >= Math.max(1, newsSeq) && contentSeq <= found.headSeq
   const expected: DocumentRecord = {
     address,
     owner: ownerOfAddress(address),
-    members: found.members,
-    membersStatedAt: found.membersStatedAt,
-    membersSeq: found.membersSeq,
-    rosterSeq: rosterSeqOf(stored, found),
+    members: membersOf(stated.roster),
+    ...stated,
+    rosterSeq: rosterSeqOf(stored, stated),
     headSeq: found.headSeq,
     // Which checkpoints repeat what was there can't be told any more. The newest event is never wrong: readers
     // get an event too many, not one too few.
@@ -164,15 +157,13 @@ async function checkRecord(
 }
 
 /** Which event changed the members last can't be told once it was superseded; not after the one that states them. */
-function rosterSeqOf(
-  stored: DocumentRecord | undefined,
-  { members, membersSeq }: Omit<Walk, 'newsSeq'>,
-): number {
+function rosterSeqOf(stored: DocumentRecord | undefined, { roster, rosterSeqs }: StatedRoster): number {
   const { rosterSeq } = stored ?? {}
-  const lowest = members.length === 0 ? 0 : 1
+  const lowest = roster.entries.length === 0 ? 0 : 1
+  const highest = Math.max(...rosterSeqs)
   const isSane =
-    Number.isInteger(rosterSeq) && (rosterSeq as number) >= lowest && (rosterSeq as number) <= membersSeq
-  return isSane ? (rosterSeq as number) : membersSeq
+    Number.isInteger(rosterSeq) && (rosterSeq as number) >= lowest && (rosterSeq as number) <= highest
+  return isSane ? (rosterSeq as number) : highest
 }
 
 /** Fields that hold whatever the events say. */

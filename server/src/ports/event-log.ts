@@ -1,4 +1,4 @@
-import type { DocumentSummary, Member } from '@onyx-sync/shared'
+import type { DocumentSummary, Member, Roster } from '@onyx-sync/shared'
 
 /** One event as the log keeps it. */
 export interface LoggedEvent {
@@ -24,13 +24,16 @@ export interface LoggedEvent {
 export interface DocumentRecord {
   readonly address: string
   readonly owner: string
-  /** Members by the owner's newest event, the owner not among them. */
+  /** Members by what the owner decided, by key; the owner is not among them. */
   readonly members: readonly Member[]
-  /** `created_at` of the owner's event that stated the members; -1 before there is one. */
-  readonly membersStatedAt: number
-  /** Position of the owner's event that stated them; 0 before there is one. It is never superseded. */
-  readonly membersSeq: number
-  /** Position of the event that last changed who they are; 0 if there never were any. */
+  /** What the owner decided, removals included. */
+  readonly roster: Roster
+  /**
+   * Positions of the owner's events that say so: of the newest for the time from which on the roster is known, then
+   * for each of its entries; 0 before there is one. None of them is superseded.
+   */
+  readonly rosterSeqs: readonly number[]
+  /** Position of the event that last changed any of it; 0 if there never was one. */
   readonly rosterSeq: number
   /** Position of the document's newest event. */
   readonly headSeq: number
@@ -231,6 +234,8 @@ export interface EventLog {
   locate(ids: readonly string[]): Promise<(number | undefined)[]>
   /** One key's feed, `after < seq <= through`, ascending. */
   feed(reader: string, after: number, through: number): AsyncIterable<number>
+  /** Position of the newest entry in one key's feed, `seq <= through`; 0 if there is none. */
+  lastInFeed(reader: string, through: number): Promise<number>
   /** Grants of one key, `after < seq <= through`, ascending. */
   grants(reader: string, after: number, through: number): Promise<Grant[]>
   /**

@@ -27,6 +27,7 @@ import {
   vanishedOfEntry,
   view,
 } from './keys.js'
+import { parseRecord } from './records.js'
 
 /** An entry as LevelDB has it. */
 export interface RawEntry {
@@ -54,8 +55,7 @@ function placeOfId(value: Uint8Array): EntryOf<'id'>['place'] {
 
 function recordOf(value: Uint8Array): DocumentRecord | undefined {
   try {
-    const record = JSON.parse(textAt(value, 0)) as DocumentRecord
-    return Array.isArray(record.members) ? record : undefined
+    return parseRecord(textAt(value, 0))
   } catch {
     return undefined
   }

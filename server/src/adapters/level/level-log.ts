@@ -3,7 +3,7 @@ import { statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { getOrCreate, isSummary, type Logger, SyncError, silentLogger } from '@onyx-sync/shared'
 import { Level } from 'level'
-import type { Commit, DocumentRecord, KeptSummary, PartGroup } from '../../ports/event-log.js'
+import type { Commit, KeptSummary, PartGroup } from '../../ports/event-log.js'
 import type { OperableLog } from '../../ports/operable-log.js'
 import {
   addressOfChange,
@@ -30,6 +30,7 @@ import { createLevelInspection, writeMending } from './level-inspection.js'
 import { type Meta, readMeta } from './level-meta.js'
 import { createLevelOperations, type Place, readPlace } from './level-snapshot.js'
 import { paged } from './paging.js'
+import { parseRecord } from './records.js'
 
 /** Free space below which opening the database again is not tried: it writes up to a memtable (4 MiB) and more. */
 const MIN_FREE_BYTES = 16 * 1024 * 1024
@@ -197,7 +198,7 @@ export function createLevelLog(db: Database, meta: Meta, initial: Place, logger:
       const values = await db.getMany<Uint8Array, string>(addresses.map(keyOf.record), {
         valueEncoding: 'utf8',
       })
-      return values.map((json) => (json === undefined ? undefined : (JSON.parse(json) as DocumentRecord)))
+      return values.map((json) => (json === undefined ? undefined : parseRecord(json)))
     },
     commit(commit) {
       if (isClosed) return Promise.reject(new SyncError('STORE_FAILED', 'the event log is closed'))
@@ -232,6 +233,11 @@ export function createLevelLog(db: Database, meta: Meta, initial: Place, logger:
       return (await db.getMany(ids.map(keyOf.id))).map((value) =>
         value === undefined ? undefined : seqOfId(value),
       )
+    },
+    async lastInFeed(reader, through) {
+      const range = { ...rangeOf.feed(reader, 0, through), reverse: true, limit: 1 }
+      const [last] = await db.keys(range).all()
+      return last === undefined ? 0 : seqOfKey(last)
     },
     async *feed(reader, after, through) {
       if (after >= through) return

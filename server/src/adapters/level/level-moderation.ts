@@ -1,0 +1,46 @@
+import { join } from 'node:path'
+import { toSyncError } from '@onyx-sync/shared'
+import { Level } from 'level'
+import type { ModerationList, ModerationStore } from '../../ports/moderation-store.js'
+
+/**
+ * Opens what the operator decided, in `<directory>/moderation`: a small database of its own, so that the log, its
+ * check and its backups have nothing to do with it. The log's lock keeps other processes away. Rejects with
+ * `STORE_FAILED`.
+ */
+export async function openLevelModeration(directory: string): Promise<ModerationStore> {
+  const failed = (error: unknown) =>
+    toSyncError(error, 'STORE_FAILED', `the operator's lists in ${directory} can't be used`)
+  const db = new Level<string, string>(join(directory, 'moderation'))
+  try {
+    await db.open()
+  } catch (error) {
+    throw failed((error as { cause?: unknown }).cause ?? error)
+  }
+  return {
+    async load() {
+      try {
+        const entries = await db.iterator().all()
+        return entries.map(([name, value]) => {
+          const space = name.indexOf(' ')
+          return { list: name.slice(0, space) as ModerationList, key: name.slice(space + 1), value }
+        })
+      } catch (error) {
+        throw failed(error)
+      }
+    },
+    async apply(changes) {
+      try {
+        const batch = db.batch()
+        for (const { list, key, value } of changes) {
+          if (value === undefined) batch.del(`${list} ${key}`)
+          else batch.put(`${list} ${key}`, value)
+        }
+        await batch.write({ sync: true })
+      } catch (error) {
+        throw failed(error)
+      }
+    },
+    close: () => db.close(),
+  }
+}
