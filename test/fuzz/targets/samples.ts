@@ -5,6 +5,7 @@ import {
   createStateTemplate,
   createSummaryTemplate,
   createUpdateTemplate,
+  EMPTY_ROSTER,
   type EventTemplate,
   type EventVerifier,
   formatAddress,
@@ -67,7 +68,14 @@ export function sampleUpdates(): Uint8Array[] {
 export function sampleTemplates(): EventTemplate[] {
   const address = chatAddress(OWNER, 'chat')
   const createdAt = NOW_MS / 1000
-  const base = { address, author: OWNER, members: [{ pubkey: MEMBER, extra: ['wss://relay'] }], createdAt }
+  const roster = {
+    baseAt: 0,
+    entries: [
+      { pubkey: MEMBER, role: 'write', at: createdAt, relay: 'wss://relay' },
+      { pubkey: 'e5'.repeat(32), role: 'none', at: createdAt, relay: '' },
+    ],
+  } as const
+  const base = { address, author: OWNER, roster, createdAt }
   const updates = sampleUpdates().flatMap((update, index) => [
     createUpdateTemplate({ ...base, framed: { update, checkpoint: index % 2 === 1 } }),
   ])
@@ -111,7 +119,7 @@ export function settingsTemplate(): EventTemplate {
   return createUpdateTemplate({
     address: settingsAddress(OWNER),
     author: OWNER,
-    members: [],
+    roster: EMPTY_ROSTER,
     createdAt: NOW_MS / 1000,
     framed: { update: Y.encodeStateAsUpdate(doc), checkpoint: false },
   })
