@@ -13,7 +13,7 @@ import {
 } from '@onyx-sync/shared'
 import { getPublicKey } from 'nostr-tools/pure'
 import { attachToHttpServer } from './adapters/attach.js'
-import { createClientAddresses } from './adapters/client-address.js'
+import { createClientAddresses, toLimited } from './adapters/client-address.js'
 import { createHttpHandler, SYNC_PATH } from './adapters/http.js'
 import { createOwnServer, reloadTls } from './adapters/http-server.js'
 import { createInfoDocument } from './adapters/info-document.js'
@@ -284,7 +284,7 @@ function assemble(
       urls: relayUrls,
     }),
     call: createManagement({
-      ...{ moderation, logger, limits, normalizeIp },
+      ...{ moderation, logger, limits, normalizeIp: networkOf },
       stats: () => toStats(relay, log, clock.now() - startedAtMs),
     }),
   })
@@ -344,6 +344,12 @@ function listenOn(server: HttpServer, host: string, port: number, logger: Logger
 function closeHttpServer(server: HttpServer): Promise<void> {
   // "Not running" is what was wanted.
   return new Promise((resolve) => server.close(() => resolve()))
+}
+
+/** An address as connections are counted by it: of IPv6 its network of 64 bits. */
+function networkOf(text: string): string | undefined {
+  const ip = normalizeIp(text)
+  return ip === undefined ? undefined : toLimited(ip)
 }
 
 function toStats({ counters }: Relay, log: EventLog, uptimeMs: number): Record<string, number> {

@@ -150,6 +150,7 @@ describe('managing a running server', () => {
         compare: () => Promise.reject(new Error()),
         superseded: () => Promise.reject(new Error()),
       },
+      quotas: { check: async () => undefined },
       limits: DEFAULT_LIMITS,
       logger: silentLogger,
       counters: createCounters(),

@@ -65,7 +65,7 @@ function plain(text: string): string {
 }
 
 /** Whoever has an IPv6 address has a network of 64 bits of them. */
-function toLimited(address: string): string {
+export function toLimited(address: string): string {
   if (!isIPv6(address)) return address
   const [head = '', tail] = address.split('::')
   const groups = head === '' ? [] : head.split(':')

@@ -5,7 +5,7 @@ import { isIP, SocketAddress } from 'node:net'
  * goes, without a zone. Undefined for what is no address.
  */
 export function normalizeIp(text: string): string | undefined {
-  const bare = text.trim().replace(/%.*$/, '')
+  const bare = text.trim().replace(/%.*$|\/64$/, '')
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(bare)?.[1] ?? bare
   const family = isIP(mapped)
   if (family === 0) return undefined
