@@ -150,7 +150,7 @@ describe('managing a running server', () => {
         compare: () => Promise.reject(new Error()),
         superseded: () => Promise.reject(new Error()),
       },
-      quotas: { check: async () => undefined },
+      quotas: { check: async () => undefined, changed: () => {} },
       limits: DEFAULT_LIMITS,
       logger: silentLogger,
       counters: createCounters(),
