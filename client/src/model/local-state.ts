@@ -56,8 +56,8 @@ export function createLocalState(journal: Journal, meta: Readonly<Record<string,
         for (const { id, message_count } of rows) {
           if (!values.has(READ + id)) set(READ, id, String(message_count))
         }
+        // With the next batch: until then nothing has changed that it could be told from.
         journal.add({ meta: { [META_BASELINE]: 'taken' } })
-        await journal.flush()
       } catch {
         // The next time everything is there; what is in the journal by then is written with it.
         hasBaseline = false
