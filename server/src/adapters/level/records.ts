@@ -11,8 +11,8 @@ interface ListedRecord extends Omit<DocumentRecord, 'members' | 'roster' | 'rost
 
 /** A document's record out of its JSON; undefined where that is something else. Throws `SyntaxError`. */
 export function parseRecord(json: string): DocumentRecord | undefined {
-  const record = JSON.parse(json) as DocumentRecord | ListedRecord
-  if (!Array.isArray(record.members)) return undefined
+  const record = JSON.parse(json) as DocumentRecord | ListedRecord | null
+  if (!Array.isArray(record?.members)) return undefined
   if (record.roster !== undefined) return record as DocumentRecord
   const { membersStatedAt, membersSeq, members, ...rest } = record as ListedRecord
   const baseAt = Math.max(0, membersStatedAt)
