@@ -316,6 +316,23 @@ describe('what a device holds', () => {
     expect(await codeOf(chats.evict('unknown'))).toBe('DOCUMENT_NOT_FOUND')
   })
 
+  it('[HLD7][HLD10] a body that is let go of while everything is being chosen is here in the end', async () => {
+    const world = await withChats('evicted late', { kinds: [30001] }, 2)
+    const { hold, chats } = clientOf(world, 'tablet')
+    for (let delayMs = 0; delayMs <= 400; delayMs += 10) {
+      await during(world, hold({ kinds: [30001] }))
+      await world.advance(5_000)
+      const held = hold('all')
+      await world.advance(delayMs)
+      const evicted = codeOf(chats.evict('c1'))
+      await world.advance(5_000)
+      await held
+      expect(['no error', 'DOCUMENT_IN_USE', 'VALUE_INVALID']).toContain(await evicted)
+      expect([delayMs, await bodiesOn(world)]).toEqual([delayMs, { c0: 'held', c1: 'held' }])
+    }
+    await expectExact(world)
+  })
+
   it('[HLD8][CAT10] after a server was set back, what is not here is left alone, and what is here goes again', async () => {
     const world = await withChats('set back', { ids: ['c0', 'c4'] })
     await during(world, clientOf(world, 'tablet').chats.read('c1'))

@@ -16,6 +16,8 @@ export interface EvictionParts {
   readonly store: SyncStore
   readonly list: ChatList
   outbox(): Outbox
+  /** Whether the device is to have everything. */
+  holdsAll(): boolean
   /** Whether some call is using the document. */
   isUsed(address: string): boolean
   /** Whether what is here is as new as what the list has told. */
@@ -29,6 +31,8 @@ export function createEviction(parts: EvictionParts): Eviction {
   const { journal } = documents
 
   function whyKept(address: string): string | undefined {
+    // Where it held some when it was asked to let go: without a list, nothing would bring the body back.
+    if (parts.holdsAll()) return 'this device holds everything now'
     if (parts.isUsed(address)) return 'it is open, or being changed'
     if (parts.mayLack()) return 'the server may lack what only a plain relay has'
     if (documents.incomplete().includes(address)) return 'something of it has not arrived yet'

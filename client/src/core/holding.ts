@@ -110,6 +110,7 @@ export function createHolding(options: HoldingOptions): Holding {
 
   const { whyKept, letGo } = createEviction({
     ...options,
+    holdsAll: () => scopeNow() === 'all',
     isUsed: (address) => (users.get(address) ?? 0) > 0,
     isUpToDate: () => isUpToDate,
   })
