@@ -402,4 +402,36 @@ describe('fairness', () => {
     }
     expect([most, loads >= 20]).toEqual([2, true])
   })
+
+  it('[FAIR4] what a connection asked for is not read on when it has ended', async () => {
+    const log = createMemoryLog()
+    const server = await runServer({ log, verifier: trusting })
+    const [asking, other] = [await connect(server, alice), await connect(server, bob)]
+    for (let index = 0; index < 1_500; index++) asking.send('EVENT', quickEvent(alice))
+    await vi.waitFor(() => expect(oks(asking)).toBe(1_501), { timeout: 20_000 })
+    const held: (() => void)[] = []
+    const load = log.load.bind(log)
+    let loads = 0
+    vi.spyOn(log, 'load').mockImplementation(async (seqs) => {
+      loads++
+      await new Promise<void>((resolve) => held.push(resolve))
+      return load(seqs)
+    })
+    for (let index = 0; index < 20; index++) asking.send('COUNT', `c${index}`, { kinds: [1] })
+    await vi.waitFor(() => expect(held.length).toBe(2), { timeout: 10_000 })
+    asking.socket.terminate()
+    await vi.waitFor(
+      async () => {
+        const response = await fetch(server.url.replace(/^ws/, 'http').replace('/sync', '/metrics'))
+        expect(await response.text()).toContain('onyx_sync_connections 1\n')
+      },
+      { timeout: 10_000 },
+    )
+    // Each question is let go of after the page that it was waiting for.
+    while (held.length > 0) {
+      held.shift()?.()
+      await other.settle()
+    }
+    expect(loads).toBeLessThanOrEqual(20)
+  })
 })

@@ -85,11 +85,21 @@ export async function* queryEvents(
   }
 }
 
-/** How many stored events match any of the filters; `limit` doesn't count. Source: NIP-45. */
-export async function countEvents(scope: QueryScope, filters: readonly Filter[]): Promise<number> {
+/**
+ * How many stored events match any of the filters; `limit` doesn't count. Gives up, with what it has, once nobody
+ * waits for it any more. Source: NIP-45, SPEC FAIR4.
+ */
+export async function countEvents(
+  scope: QueryScope,
+  filters: readonly Filter[],
+  isWanted: () => boolean = () => true,
+): Promise<number> {
   let count = 0
   const unlimited = filters.map(({ limit: _, ...filter }) => filter)
-  for await (const _ of queryEvents(scope, unlimited)) count++
+  for await (const _ of queryEvents(scope, unlimited)) {
+    count++
+    if (!isWanted()) break
+  }
   return count
 }
 

@@ -341,7 +341,8 @@ export function createSession(peer: Peer, context: SessionContext): Session {
     }
     checkSlots()
     countsUnderWay++
-    countEvents({ log, logger, clock, keys: new Set(keys), through: log.head }, filters)
+    const scope = { log, logger, clock, keys: new Set(keys), through: log.head }
+    countEvents(scope, filters, () => isOpen)
       .then((total) => peer.send(encodeRelay.count(subscriptionId, total)))
       .catch((error: unknown) => {
         if (!isOpen) return
