@@ -305,10 +305,13 @@ describe('training data', () => {
     expect(sent).toMatchObject([{ content: 'answer a' }])
     expect(sent[0]?.tags).toContainEqual(['quality', '4'])
     expect(await phone.training.list()).toMatchObject([{ id: again.id, state: 'sent', eventId: sent[0]?.id }])
-    await expect(phone.training.revoke(again.id)).rejects.toMatchObject({ code: 'VALUE_INVALID' })
     await during(world, phone.rebuild())
     expect(await phone.training.list()).toMatchObject([{ id: again.id, state: 'sent' }])
     expect(phone.status.unsent).toBe(0)
+    await during(world, phone.training.revoke(again.id))
+    await world.advance(60_000)
+    expect(await phone.training.list()).toEqual([])
+    expect((await serverEvents(world.serverDisk.contents)).filter(({ kind }) => kind === 1)).toEqual([])
   })
 
   it('[TRN3][C18] what looks like a secret, is still being written, or has no rating is refused', async () => {

@@ -250,7 +250,7 @@ describe('a database that LevelDB itself can not read', () => {
     const copy = await large()
     wipe(copy, 0, 1)
     await expect(verifyData(copy)).rejects.toMatchObject({
-      code: 'STORE_FAILED',
+      code: 'DATA_DAMAGED',
       message: expect.stringContaining(copy),
     })
   })
