@@ -65,7 +65,14 @@ function documentCommit(owner: string, chatId: string, contents: readonly string
   })
   const headSeq = head + events.length
   const record = {
-    ...{ address, owner, members: [], roster: { baseAt: 0, entries: [] }, rosterSeqs: [headSeq], rosterSeq: 0 },
+    ...{
+      address,
+      owner,
+      members: [],
+      roster: { baseAt: 0, entries: [] },
+      rosterSeqs: [headSeq],
+      rosterSeq: 0,
+    },
     ...{ headSeq, contentSeq: headSeq, eventCount: events.length, byteCount },
   }
   const moves = [{ reader: owner, address, from: undefined, to: headSeq }]
