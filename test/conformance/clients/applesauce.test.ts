@@ -55,7 +55,6 @@ describe('applesauce', () => {
       content: '',
     })
     await expectDeletion(
-      server.url,
       async () => (await relay.publish(deletion)).ok,
       async () => (await read(relay, { ids: [newest] })).length > 0,
     )

@@ -71,7 +71,6 @@ describe('NDK', () => {
     expect((await relay?.connectivity.count([{ kinds: [1] }], {}))?.count).toBe(5)
     const [newest] = first
     await expectDeletion(
-      server.url,
       () =>
         (newest as NDKEvent).delete().then(
           () => true,

@@ -92,7 +92,6 @@ describe('nostr-tools', () => {
       content: '',
     })
     await expectDeletion(
-      server.url,
       () =>
         relay.publish(deletion).then(
           () => true,

@@ -63,7 +63,6 @@ describe('rx-nostr', () => {
     expect(await read({ kinds: [1], until: 1001, limit: 2 })).toEqual(['1'])
     const ids = (await readEvents({ kinds: [1], limit: 1 })).map(({ id }) => id)
     await expectDeletion(
-      server.url,
       async () =>
         (
           await lastValueFrom(
