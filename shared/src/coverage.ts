@@ -7,6 +7,8 @@ export interface Coverage {
   add(update: Uint8Array): void
   /** Whether the updates hold everything that is applied in a document: every struct and every deletion (trap Y1). */
   covers(doc: Y.Doc): boolean
+  /** How much of what was ever written to a document the updates hold, by clocks; deletions don't count. 0 to 1. */
+  share(doc: Y.Doc): number
 }
 
 interface Range {
@@ -38,7 +40,28 @@ export function createCoverage(): Coverage {
       }
       return true
     },
+    share({ store }) {
+      let total = 0
+      let held = 0
+      for (const client of store.clients.keys()) {
+        const length = Y.getState(store, client)
+        total += length
+        held += Math.min(length, lengthOf(structs.get(client) ?? []))
+      }
+      return total === 0 ? 1 : held / total
+    },
   }
+}
+
+/** Clocks in ranges, those in several of them once. */
+function lengthOf(list: Range[]): number {
+  let length = 0
+  let reached = 0
+  for (const { from, to } of list.sort((a, b) => a.from - b.from)) {
+    length += Math.max(0, to - Math.max(from, reached))
+    reached = Math.max(reached, to)
+  }
+  return length
 }
 
 function include(ranges: Ranges, client: number, from: number, length: number): void {

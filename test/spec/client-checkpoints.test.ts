@@ -464,6 +464,28 @@ describe('when a device makes a checkpoint', () => {
     expect(counted?.logBytes).toBeLessThanOrEqual(bytesOf(events.slice(0, 3)))
   })
 
+  it('[CKP7][YID3] is not told from a part that the owner brought back to a server that was set back', async () => {
+    const doc = new Y.Doc()
+    const events = titles(12, 0, doc)
+    const before = Y.encodeStateVector(doc)
+    doc.getMap('metadata').set('model', 'opus')
+    const part = chatEvent(owner, { update: Y.encodeStateAsUpdate(doc, before), checkpoint: true })
+    const whole = chatEvent(owner, { update: Y.encodeStateAsUpdate(doc), checkpoint: true })
+    const store: SyncStore = { ...createMemoryStore(), close: async () => {} }
+    const options = { store, checkpoints: { minLogBytes: 1_000_000 } }
+    const logBytes = async () => (await store.loadDocuments())[0]?.logBytes ?? 0
+    async function follow(...more: readonly NostrEvent[]): Promise<void> {
+      const { client, clock } = await open(brings([...events, ...more]), options)
+      client.connect()
+      await clock.advance(5_000)
+      await client.close()
+    }
+    await follow(part)
+    expect(await logBytes()).toBeGreaterThan(0.7 * bytesOf(events))
+    await follow(part, whole)
+    expect(await logBytes()).toBe(bytesOf([whole]))
+  })
+
   it('[CKP8] is never with checkpoints: false, and what makes no sense is refused', async () => {
     const { clock, client, server } = await open(brings(titles(30)), { checkpoints: false })
     client.connect()

@@ -6,6 +6,16 @@ import type { Journal } from './journal.js'
 export interface Logged {
   readonly as: 'event' | 'checkpoint' | 'log'
   readonly bytes: number
+  /** Of a checkpoint: how much of the document it holds, 0 to 1; it stands for about that much of the log. @default 1 */
+  readonly share?: number
+}
+
+/**
+ * Whether it may be taken for a checkpoint of the whole document. Not so is what an owner brings back to a server that was
+ * set back, which is framed like one (SPEC YID3).
+ */
+export function isMostly({ as, share = 1 }: Logged): boolean {
+  return as === 'checkpoint' && share > 0.5
 }
 
 /** What the device knows of each document besides its log. Changes go to the disk with the journal's next batch. */
@@ -126,11 +136,16 @@ export function createDocumentRecords(parts: DocumentRecordsParts): DocumentReco
       change(address, { members: JSON.stringify(roster), membersStatedAt: decidedAt(roster) })
     },
 
-    noteLogged(address, { as, bytes }) {
+    noteLogged(address, logged) {
+      const { as, bytes, share = 1 } = logged
       const before = logBytes(address)
       if (before < 0) return
       if (as === 'checkpoint') {
-        change(address, { logBytes: bytes, checkpointBytes: bytes })
+        const left = Math.round((1 - share) * before)
+        change(address, {
+          logBytes: left + bytes,
+          ...(isMostly(logged) ? { checkpointBytes: bytes } : {}),
+        })
         return
       }
       const now = as === 'log' ? bytes : before + bytes

@@ -1,4 +1,5 @@
 import {
+  createCoverage,
   hasReceived,
   isSameRoster,
   joinRoster,
@@ -8,7 +9,7 @@ import {
 } from '@onyx-sync/shared'
 import * as Y from 'yjs'
 import type { Compaction } from './compaction.js'
-import type { DocumentRecords, Logged } from './document-records.js'
+import { type DocumentRecords, isMostly, type Logged } from './document-records.js'
 import type { Journal } from './journal.js'
 import { type Loaded, NOT_LOCAL } from './loaded-documents.js'
 
@@ -58,15 +59,16 @@ export function createRemoteUpdates(parts: RemoteUpdatesParts): RemoteUpdates {
   }
 
   /** Once the event is known to be on the server. */
-  function noteLogged(doc: Y.Doc, { address, update, logged }: RemoteUpdate): void {
-    if (logged === undefined) return
+  function noteLogged(doc: Y.Doc, { address, update, logged: told }: RemoteUpdate): void {
+    if (told === undefined) return
+    const logged = told.as === 'checkpoint' ? { ...told, share: shareOf(doc, update) } : told
     if (logged.as !== 'event' && records.logBytes(address) < 0) {
       const onServer = new Y.Doc()
       Y.applyUpdate(onServer, update)
       if (!hasOthersBeyond(records, address, doc, onServer)) records.change(address, { logBytes: 0 })
     }
     records.noteLogged(address, logged)
-    parts.onLogged?.(address, logged.as === 'checkpoint')
+    parts.onLogged?.(address, isMostly(logged))
   }
 
   return {
@@ -120,6 +122,12 @@ export function hasOthersBeyond(
   return [...doc.store.clients.keys()].some(
     (client) => !own.has(client) && Y.getState(doc.store, client) > Y.getState(server.store, client),
   )
+}
+
+function shareOf(doc: Y.Doc, update: Uint8Array): number {
+  const coverage = createCoverage()
+  coverage.add(update)
+  return coverage.share(doc)
 }
 
 function isBlank({ store }: Y.Doc): boolean {
