@@ -107,11 +107,13 @@ async function edit(
   for (const { release } of opened) release()
 }
 
+/** As it is stored: a chat that is open keeps what was deleted in it, to undo that. */
 async function stateOf(client: SyncClient, address: string): Promise<Uint8Array> {
   const { doc, release } = await client.chats.open(address)
-  const state = Y.encodeStateAsUpdate(doc)
+  const stored = new Y.Doc()
+  Y.applyUpdate(stored, Y.encodeStateAsUpdate(doc))
   release()
-  return state
+  return Y.encodeStateAsUpdate(stored)
 }
 
 function directorySize(directory: string): number {
