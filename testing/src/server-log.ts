@@ -36,7 +36,7 @@ export async function readServer(world: World, isOnce: boolean): Promise<ServerC
   const inLog = new Set<number>()
 
   function noteEvent(seq: number, event: NostrEvent): void {
-    const { address, framed } = decodeUpdateEvent(event, DEFAULT_LIMITS)
+    const { address, framed, part } = decodeUpdateEvent(event, DEFAULT_LIMITS)
     const key = formatAddress(address)
     const { complete, updates } = getOrCreate(growing, key, () => ({
       complete: new Y.Doc(),
@@ -45,7 +45,9 @@ export async function readServer(world: World, isOnce: boolean): Promise<ServerC
     Y.applyUpdate(complete, framed.update)
     updates.set(seq, framed.update)
     inLog.add(seq)
-    if (isOnce && complete.store.pendingStructs !== null) {
+    // The parts of an edit may hang on one another in any order. They enter the log together.
+    const isWhole = part === undefined || part.index === part.count - 1
+    if (isOnce && isWhole && complete.store.pendingStructs !== null) {
       problems.push(`event ${event.id} hangs on one that is not there yet: fresh readers can't integrate it`)
     }
     // A resend is the very same event: other bytes with the same content were signed twice. But two devices may
