@@ -124,7 +124,7 @@ export const HELP: Readonly<Record<string, CommandHelp>> = {
   },
   'train revoke': {
     usage: 'train revoke ID',
-    summary: 'take back a contribution before it is sent',
+    summary: 'take back a contribution; one that was sent is deleted on the server with the next sync',
     examples: ['onyx-sync train revoke training-17 --db phone.db'],
   },
   'import-onyx': {

@@ -156,7 +156,7 @@ function overviewText(overview: Overview): string {
   const { database, head, epochs, disk, events, eventsByKind, documents, documentBytes } = overview
   const kinds = Object.entries(eventsByKind).map(([kind, total]) => `${count(total)} of kind ${kind}`)
   const lines = [
-    `database   ${database}, position ${count(head)}, written by ${count(epochs)} runs of a server`,
+    `database   ${database}, position ${count(head)}, written by ${count(epochs)} ${epochs === 1 ? 'run' : 'runs'} of a server`,
     `disk       ${megabytes(disk.bytes)} in ${count(disk.files)} files`,
     `events     ${count(events)}${kinds.length === 0 ? '' : `: ${kinds.join(', ')}`}`,
     `documents  ${count(documents)}, events of ${megabytes(documentBytes)}`,
