@@ -13,6 +13,7 @@ const PINNED = [
   },
   { seed: 83, length: 80, found: 'a checkpoint took away the event with which a member got a chat' },
   { seed: 2407, length: 100, found: 'a saved event that a backup lost lay behind the cursor' },
+  { seed: 303518, length: 80, found: 'what an owner brings back after a reset was counted as a checkpoint' },
 ] as const
 
 const FIXED_SEEDS = 400
