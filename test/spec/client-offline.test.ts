@@ -46,6 +46,19 @@ describe('a device that never saw a server', () => {
     expect((await client.chats.list()).map((chat) => chat.id)).toEqual(['a', 'b'])
   })
 
+  it('[EDT2] does not move a chat back when an older message is changed after a restart', async () => {
+    const store = createMemoryStore()
+    const signer = new PlainKeySigner(generateSecretKey())
+    const first = await openClient(store, signer)
+    const older = await withChat(first)
+    await new Promise((resolve) => setTimeout(resolve, 2))
+    const newer = await first.chats.send('oslo', 'Is it cold in May?')
+    expect(newer.createdAt).toBeGreaterThan(older.createdAt)
+    const second = await openClient(store, signer)
+    await second.chats.edit('oslo', older.id, 'What should I pack in May?')
+    expect(await second.chats.list()).toMatchObject([{ messageCount: 2, lastActivityAt: newer.createdAt }])
+  })
+
   it('[EDT3] says what is wrong with an edit, and changes nothing', async () => {
     const client = await openClient()
     await withChat(client)

@@ -167,7 +167,8 @@ function createChatProjection(address: string, doc: Y.Doc, stale: boolean): Proj
 
   function noteTime(map: Y.Map<unknown>): void {
     const at = map.get('createdAt')
-    if (typeof at === 'number') latestAt = Math.max(latestAt ?? 0, at)
+    // One message says nothing of the others, before the list was looked through.
+    if (typeof at === 'number' && latestAt !== undefined) latestAt = Math.max(latestAt, at)
   }
 
   return {
@@ -189,9 +190,10 @@ function createChatProjection(address: string, doc: Y.Doc, stale: boolean): Proj
       if (isStale || hasPending(doc)) return []
       if (!isListChanged && !isChatChanged && changed.size === 0) return []
       const messageChange = takeMessages()
+      latestAt ??= latestOf(messages)
       const chatChange: RowChange = {
         table: 'chats',
-        put: [chatRow(address, metadata, known.size, latestAt ?? latestOf(messages))],
+        put: [chatRow(address, metadata, known.size, latestAt)],
         delete: [],
       }
       isListChanged = false
