@@ -121,7 +121,8 @@ export function createCompaction(parts: CompactionParts): Compaction {
         ? weight >= (1 + ratio) * stateWeight
         : weight * WORTHWHILE >= stateWeight
     if (!isWorthwhile && !badRows.has(address)) {
-      tally.since = tally.stateWeight === undefined ? Math.max(0, weight - stateWeight) : 0
+      // What an unsigned edit keeps from being replaced still counts once that is signed.
+      tally.since = Math.max(0, weightOf(tally.rows) - stateWeight)
       tally.stateWeight = stateWeight
       return
     }
