@@ -8,7 +8,9 @@ import { PlainKeySigner } from 'nostr-tools/signer'
 import { describe, expect, it } from 'vitest'
 import * as Y from 'yjs'
 import { openSqlite } from '../../client/src/adapters/node/better-sqlite.js'
+import { createCompaction } from '../../client/src/core/compaction.js'
 import { createDocuments, type Documents } from '../../client/src/core/documents.js'
+import type { Journal, JournalChange } from '../../client/src/core/journal.js'
 import { append, copyOf } from '../support/chat-copy.js'
 import { chatAddressText, chatEvent, testKey } from '../support/events.js'
 import { temporaryDirectory } from '../support/processes.js'
@@ -150,6 +152,40 @@ describe('the device’s log', () => {
     for (let n = 0; n < 60; n++) await client.chats.edit('oslo', id, `hello ${n}`)
     await clock.advance(1_000)
     expect(await store.loadUpdates(`30001:${client.pubkey}:oslo`)).toHaveLength(62)
+  })
+
+  it('[CMP3] is compacted when the edit is signed that kept its rows', async () => {
+    const doc = new Y.Doc()
+    const text = doc.getText('messages')
+    const clock = createVirtualClock(0)
+    const compacted: number[] = []
+    let firstUnsigned: number | undefined
+    const compaction = createCompaction({
+      journal: {
+        add: ({ compaction: made }: JournalChange) => void compacted.push(made?.throughSeq ?? 0),
+        flush: async () => {},
+      } as unknown as Journal,
+      clock,
+      find: () => doc,
+      firstUnsigned: () => firstUnsigned,
+      minBytes: 1_000,
+      ratio: 0.5,
+    })
+    text.insert(0, 'x'.repeat(1_700))
+    const rows = [1, 2].map((seq) => ({ seq, address, update: new Uint8Array(1_200) }))
+    compaction.loaded(address, rows, [])
+    await clock.advance(10)
+    // The document grows, and what has come can't be replaced yet.
+    firstUnsigned = 3
+    text.insert(0, 'y'.repeat(2_300))
+    for (const seq of [3, 4, 5]) compaction.added(address, seq, 1_500)
+    compaction.committed()
+    await clock.advance(10)
+    expect(compacted).toEqual([])
+    firstUnsigned = undefined
+    compaction.committed()
+    await clock.advance(10)
+    expect(compacted).toEqual([5])
   })
 
   it('[CMP4] is compacted in no batch once the client is closed', async () => {
