@@ -53,7 +53,7 @@ export function runBackupCommand(args: readonly string[]): Promise<number> {
       async run({ data = './data', full = false, ...values }, isJson) {
         const directory = required(NAME, 'out', values.out)
         const startedAt = performance.now()
-        const access = await openData(data)
+        const access = await openData(data, { checkTables: true })
         const progress = createProgress<BackupProgress>(process.stderr, () => performance.now(), describe)
         try {
           const unlock = lockDirectory(directory)

@@ -30,7 +30,7 @@ export function runCompact(args: readonly string[]): Promise<number> {
       options: { data: { type: 'string' } } as const,
       async run({ data = './data' }, isJson) {
         const startedAt = performance.now()
-        const access = await openData(data)
+        const access = await openData(data, { checkTables: true })
         try {
           for await (const line of access.ask({ op: 'compact' })) {
             const { before, after } = JSON.parse(line) as { before: DiskUse; after: DiskUse }

@@ -1,6 +1,6 @@
 import { SyncError } from '@onyx-sync/shared'
 import { askControl, connectControl } from '../adapters/control-socket.js'
-import { openLevelLog } from '../adapters/level/level-log.js'
+import { type LevelLogOptions, openLevelLog } from '../adapters/level/level-log.js'
 import { type OperationRequest, runOperation } from '../core/operations.js'
 
 /** A data directory, whether or not a server has it. */
@@ -16,10 +16,13 @@ export interface DataAccess {
  * Opens the database of a data directory, or where a server has it, asks that server. Throws `CONFIG_INVALID`
  * where there is none, and `DATA_LOCKED` where another process has it that can't be asked.
  */
-export async function openData(data: string): Promise<DataAccess> {
+export async function openData(
+  data: string,
+  options: Pick<LevelLogOptions, 'checkTables'> = {},
+): Promise<DataAccess> {
   if ((await reach(data)) !== undefined) return throughServer(data)
   try {
-    const log = await openLevelLog(data, undefined, { mustExist: true })
+    const log = await openLevelLog(data, undefined, { ...options, mustExist: true })
     return { isOnline: false, ask: (request) => runOperation(log, request), close: () => log.close() }
   } catch (error) {
     if (!(error instanceof SyncError) || error.code !== 'DATA_LOCKED') throw error

@@ -17,6 +17,7 @@ Usage: onyx-sync-server repair --data DIR --out DIR [options]
 For a database that can't be opened any more. Where there is a backup, restore it instead:
 what a repair can't read is lost, and devices bring only what they still have. Copies the
 files, makes a database of what can be read, checks every signature, and mends indexes.
+It gets a new id, so that devices compare all that they have with it.
 The damaged directory is left as it is. The server must not be running on it.
 
   --data DIR    directory of the damaged database
@@ -44,7 +45,7 @@ export function runRepair(args: readonly string[]): Promise<number> {
         await repairInto(data, out)
         const progress = createProgressLine(process.stderr, () => performance.now())
         const verifier = await chooseVerifier('auto', silentLogger)
-        const log = await openLevelLog(out, undefined, { mustExist: true })
+        const log = await openLevelLog(out, undefined, { mustExist: true, newIdentity: true })
         try {
           const report = await verifyLog(log, { verifier, repair: true, onProgress: progress.tell })
           progress.end()

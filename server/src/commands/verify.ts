@@ -79,7 +79,7 @@ async function verifyDirectory(data: string, repair: boolean, isJson: boolean): 
 
 async function open(data: string): Promise<InspectableLog> {
   try {
-    return await openLevelLog(data, undefined, { mustExist: true })
+    return await openLevelLog(data, undefined, { mustExist: true, checkTables: true })
   } catch (error) {
     if (!(error instanceof SyncError) || error.code !== 'DATA_LOCKED') throw error
     throw new SyncError(

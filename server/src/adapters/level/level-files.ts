@@ -1,7 +1,12 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { SyncError, toSyncError } from '@onyx-sync/shared'
-import { damagedRecord } from './log-file-check.js'
+import { damagedRecord } from './journal-file.js'
+import { liveTables } from './manifest-file.js'
+import { type Block, damagedBlocks } from './table-file.js'
+
+/** Older versions of LevelDB named tables `.sst`. */
+const TABLE_NAME = /^\d+\.(ldb|sst)$/
 
 const WAY_OUT =
   'nothing was changed. Restore a backup into a new directory (onyx-sync-server restore), or save what can be read into a new one (onyx-sync-server repair)'
@@ -36,8 +41,56 @@ export function checkFiles(directory: string): void {
     throw damaged(directory, `log/CURRENT names ${JSON.stringify(manifest.slice(0, 40))}, which is missing`)
   }
   for (const name of names.filter((one) => one.endsWith('.log'))) {
-    const offset = damagedRecord(join(location, name))
+    const offset = damagedRecord(readFileSync(join(location, name)))
     if (offset !== undefined) throw damaged(directory, `log/${name} is damaged at byte ${offset}`)
+  }
+}
+
+/**
+ * Checks all tables of a database that no process has open, which takes as long as reading them. To be done before
+ * LevelDB opens it: that gives damaged entries new checksums when it rewrites them, and some damage ends the
+ * process. Throws `DATA_DAMAGED`.
+ */
+export function assertTablesSound(directory: string): void {
+  const location = join(directory, 'log')
+  for (const { name, blocks } of damagedTables(location)) {
+    throw damaged(directory, `log/${name} is damaged at byte ${blocks[0]?.offset}`)
+  }
+}
+
+/** Tables of the database in a directory with damaged blocks. */
+export function* damagedTables(
+  location: string,
+): Generator<{ name: string; bytes: Buffer; blocks: Block[] }> {
+  for (const name of tableNames(location)) {
+    const bytes = readIfThere(join(location, name))
+    const blocks = bytes === undefined ? [] : damagedBlocks(bytes)
+    if (bytes !== undefined && blocks.length > 0) yield { name, bytes, blocks }
+  }
+}
+
+/** Names of the tables that the database is made of; of all table files where its manifest can't say. */
+function tableNames(location: string): string[] {
+  const all = readdirSync(location).filter((name) => TABLE_NAME.test(name))
+  const current = readIfThere(join(location, 'CURRENT'))?.toString('utf8').trim() ?? ''
+  const manifest = /^MANIFEST-\d+$/.test(current) ? readIfThere(join(location, current)) : undefined
+  if (manifest === undefined) return all
+  try {
+    const live = liveTables(manifest)
+    return all.filter((name) => live.has(Number.parseInt(name, 10)))
+  } catch (error) {
+    if (error instanceof RangeError) return all
+    throw error
+  }
+}
+
+/** LevelDB may have removed a file meanwhile, where another process has the database. */
+function readIfThere(path: string): Buffer | undefined {
+  try {
+    return readFileSync(path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
   }
 }
 

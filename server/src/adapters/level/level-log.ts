@@ -25,9 +25,9 @@ import {
   vanishedOfEntry,
 } from './keys.js'
 import { lookUp, writeCommit } from './level-commit.js'
-import { checkFiles, openingError } from './level-files.js'
+import { assertTablesSound, checkFiles, openingError } from './level-files.js'
 import { createLevelInspection, writeMending } from './level-inspection.js'
-import { type Meta, readMeta } from './level-meta.js'
+import { type Meta, readMeta, renewMeta } from './level-meta.js'
 import { createLevelOperations, type Place, readPlace } from './level-snapshot.js'
 import { paged } from './paging.js'
 import { parseRecord } from './records.js'
@@ -41,6 +41,10 @@ type Database = Level<Uint8Array, Uint8Array>
 export interface LevelLogOptions {
   /** Only a database that is there is opened; none is made. @default false */
   readonly mustExist?: boolean
+  /** The database gets a new id: devices then take it for another one, and send what it lacks. @default false */
+  readonly newIdentity?: boolean
+  /** Every table is read first, and its checksums compared: for what reads, or rewrites, them all anyway. @default false */
+  readonly checkTables?: boolean
 }
 
 /**
@@ -53,7 +57,7 @@ export interface LevelLogOptions {
 export async function openLevelLog(
   directory: string,
   logger: Logger = silentLogger,
-  { mustExist = false }: LevelLogOptions = {},
+  { mustExist = false, newIdentity = false, checkTables = false }: LevelLogOptions = {},
 ): Promise<OperableLog> {
   const location = join(directory, 'log')
   // LevelDB would leave a directory behind before it finds that there is nothing in it.
@@ -63,6 +67,7 @@ export async function openLevelLog(
   let db: Database
   try {
     checkFiles(directory)
+    if (checkTables) assertTablesSound(directory)
     mkdirSync(directory, { recursive: true, mode: 0o700 })
     db = new Level(location, { keyEncoding: 'view', valueEncoding: 'view' })
     await db.open()
@@ -70,7 +75,7 @@ export async function openLevelLog(
     throw openingError(error, directory)
   }
   try {
-    const meta = await readMeta(db, directory, mustExist)
+    const meta = await (newIdentity ? renewMeta(db, directory) : readMeta(db, directory, mustExist))
     return createLevelLog(db, meta, await readPlace(db), logger)
   } catch (error) {
     await db.close()

@@ -52,6 +52,17 @@ export async function readMeta(db: Database, directory: string, mustExist: boole
   return { databaseId: Buffer.from(id).toString('utf8'), serverSecretKey: new Uint8Array(secretKey) }
 }
 
+/**
+ * Gives a database that may have lost events another id, with its own key where that is there still. Under the old
+ * id, devices would take for stored what is lost. Throws `DATA_FORMAT` as reading does.
+ */
+export async function renewMeta(db: Database, directory: string): Promise<Meta> {
+  const { serverSecretKey } = await readMeta(db, directory, false)
+  const meta = { databaseId: randomUUID(), serverSecretKey }
+  await writeMeta(db, meta)
+  return meta
+}
+
 /** Gives a database its identity, and whatever else belongs to it. Durable. */
 export async function writeMeta(
   db: Database,
