@@ -75,7 +75,8 @@ export interface SyncServerOptions {
   /** What the NIP-11 document calls this server. @default 'onyx-sync' */
   readonly name?: string
   /**
-   * Public keys, 64 lower-case hex characters, whose holders may manage the running server (NIP-86).
+   * Public keys, 64 lower-case hex characters, whose holders may manage the running server (NIP-86), and
+   * read the training data of all authors.
    * @default none
    */
   readonly operators?: readonly string[]

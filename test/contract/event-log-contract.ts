@@ -173,6 +173,38 @@ export function describeEventLog(name: string, fixture: EventLogFixture): void {
       await log.close()
     })
 
+    it('[OPR1] lists training data of all authors, by time and by position, until it is withdrawn', async () => {
+      const log = await fixture.open()
+      const training = (seq: number, owner: string, createdAt: number) =>
+        logged({ seq, kind: 1, owner, address: undefined, createdAt })
+      await log.commit(
+        commitOf([
+          training(1, alice, 5),
+          logged({ seq: 2 }),
+          training(3, bob, 5),
+          training(4, bob, Number.MAX_SAFE_INTEGER),
+          training(5, alice, 0),
+          logged({ seq: 6, kind: 10_001, address: `10001:${alice}:` }),
+        ]),
+      )
+      const seqsOf = async (since: number, until: number) =>
+        (await collect(log.training(since, until))).map(({ seq }) => seq)
+      expect(await seqsOf(0, Number.MAX_SAFE_INTEGER)).toEqual([4, 1, 3, 5])
+      expect(await seqsOf(5, 5)).toEqual([1, 3])
+      expect(await seqsOf(6, 5)).toEqual([])
+      expect(await collect(log.training(5, 5))).toEqual(
+        [1, 3].map((seq) => ({ seq, id: hex(seq), created_at: 5 })),
+      )
+      expect(await collect(log.trainingFeed(0, 9))).toEqual([1, 3, 4, 5])
+      expect(await collect(log.trainingFeed(1, 4))).toEqual([3, 4])
+      expect(await collect(log.trainingFeed(4, 4))).toEqual([])
+      const gone = { seq: 3, id: hex(3), created_at: 5, kind: 1, owner: bob, readers: [bob] }
+      await log.commit(commitOf([], { withdrawn: [gone] }))
+      expect(await seqsOf(0, 9)).toEqual([1, 5])
+      expect(await collect(log.trainingFeed(0, 9))).toEqual([1, 4, 5])
+      await log.close()
+    })
+
     it('[PERM2] knows what is shared with a key, and forgets it on a revocation', async () => {
       const log = await fixture.open()
       const grants = [{ reader: bob, address: chat('one'), seq: 1 }]

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { type Commit, createMemoryLog, openLevelLog } from '@onyx-sync/server'
 import { Level } from 'level'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { encodeSeq, keyOf } from '../../server/src/adapters/level/keys.js'
+import { encodeSeq, keyOf, rangeOf } from '../../server/src/adapters/level/keys.js'
 import { LEVEL_FORMAT_VERSION } from '../../server/src/adapters/level/level-meta.js'
 import { temporaryDataDirectory } from '../support/servers.js'
 import { describeEventLog } from './event-log-contract.js'
@@ -55,6 +55,40 @@ describe('the data directory', () => {
     await db.put(keyOf.meta('format'), encodeSeq(1))
     await db.close()
     await expect(openLevelLog(data)).rejects.toMatchObject({ code: 'DATA_FORMAT' })
+  })
+
+  it('[SRV4][OPR1] of the version before is brought up to date when it is opened', async () => {
+    const data = temporaryDataDirectory()
+    const log = await openLevelLog(data)
+    const event = (seq: number, kind: number) => ({
+      ...{ seq, kind, id: String(seq).padStart(64, '0'), pubkey: 'a'.repeat(64), owner: 'a'.repeat(64) },
+      ...{ createdAt: 5, json: '{}', address: undefined, readers: [] },
+    })
+    const events = [1, 5, 1, 1].map((kind, index) => event(index + 1, kind))
+    await log.commit({ events, documents: [], grants: [], revocations: [] })
+    const indexed = (all: readonly number[]) => ({ training: all, feed: all })
+    const indexOf = async ({ training, trainingFeed }: typeof log) => {
+      const result: { training: number[]; feed: number[] } = { training: [], feed: [] }
+      for await (const { seq } of training(0, 9)) result.training.push(seq)
+      for await (const seq of trainingFeed(0, 9)) result.feed.push(seq)
+      return result
+    }
+    expect(await indexOf(log)).toEqual(indexed([1, 3, 4]))
+    await log.close()
+    const db = new Level<Uint8Array, Uint8Array>(join(data, 'log'), {
+      keyEncoding: 'view',
+      valueEncoding: 'view',
+    })
+    // As format 2 had it.
+    for (const index of ['training', 'trainingFeed'] as const) await db.clear(rangeOf.index(index))
+    await db.put(keyOf.meta('format'), encodeSeq(2))
+    await db.close()
+    const upgraded = await openLevelLog(data)
+    expect(await indexOf(upgraded)).toEqual(indexed([1, 3, 4]))
+    await upgraded.close()
+    const again = await openLevelLog(data)
+    expect(await indexOf(again)).toEqual(indexed([1, 3, 4]))
+    await again.close()
   })
 
   it('[SRV4] of a newer version is refused, not touched', async () => {

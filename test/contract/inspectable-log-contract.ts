@@ -22,7 +22,7 @@ function recordOf(name: string, headSeq: number): DocumentRecord {
   }
 }
 
-/** Three events of two chats, of which the first is superseded by the third, and a part that waits. */
+/** Three events of two chats, of which the first is superseded by the third, a part that waits, and training data. */
 async function fill(log: InspectableLog): Promise<void> {
   const event = (seq: number, name: string) => ({
     seq,
@@ -70,6 +70,12 @@ async function fill(log: InspectableLog): Promise<void> {
       deletedIds: [{ pubkey: alice, id: hex(60), seq: 3 }],
       vanished: [{ pubkey: bob, until: 70, seq: 3 }],
     },
+    {
+      events: [{ ...event(4, ''), kind: 1, address: undefined, owner: bob, readers: [bob] }],
+      documents: [],
+      grants: [],
+      revocations: [],
+    },
   ]
   for (const commit of commits) await log.commit(commit)
   await log.keepState(chat('two'), { throughSeq: 2, update: Uint8Array.of(1, 2) })
@@ -96,7 +102,7 @@ export function describeInspectableLog(name: string, open: () => Promise<Inspect
       const log = await open()
       await fill(log)
       expect(await all(log, 'event')).toEqual(
-        [2, 3].map((seq) => ({ index: 'event', seq, json: jsonOf(seq) })),
+        [2, 3, 4].map((seq) => ({ index: 'event', seq, json: jsonOf(seq) })),
       )
       expect(await all(log, 'id')).toEqual(
         expect.arrayContaining([
@@ -111,18 +117,24 @@ export function describeInspectableLog(name: string, open: () => Promise<Inspect
       ])
       const owners = (await all(log, 'ownerLog')) as EntryOf<'ownerLog'>[]
       expect(owners.sort((a, b) => a.seq - b.seq)).toEqual(
-        [2, 3].map((seq) => ({
+        [2, 3, 4].map((seq) => ({
           index: 'ownerLog',
-          owner: alice,
-          kind: 30001,
+          owner: seq === 4 ? bob : alice,
+          kind: seq === 4 ? 1 : 30001,
           seq,
           id: hex(seq),
           created_at: 1000 + seq,
         })),
       )
       expect(await all(log, 'feed')).toEqual(
-        [alice, bob].flatMap((reader) => [2, 3].map((seq) => ({ index: 'feed', reader, seq }))),
+        [alice, bob].flatMap((reader) =>
+          (reader === bob ? [2, 3, 4] : [2, 3]).map((seq) => ({ index: 'feed', reader, seq })),
+        ),
       )
+      expect(await all(log, 'training')).toEqual([
+        { index: 'training', seq: 4, id: hex(4), created_at: 1004 },
+      ])
+      expect(await all(log, 'trainingFeed')).toEqual([{ index: 'trainingFeed', seq: 4 }])
       expect(await all(log, 'grant')).toEqual([
         { index: 'grant', reader: bob, address: chat('one'), seq: 1 },
         { index: 'grant', reader: bob, address: chat('two'), seq: 2 },
@@ -170,6 +182,8 @@ export function describeInspectableLog(name: string, open: () => Promise<Inspect
       { index: 'deletedId', pubkey: alice, id: hex(60), seq: 3 },
       { index: 'vanished', pubkey: bob, until: 70, seq: 3 },
       { index: 'expiry', expiresAt: 80, seq: 3 },
+      { index: 'training', seq: 4, id: hex(4), created_at: 1004 },
+      { index: 'trainingFeed', seq: 4 },
     ]
 
     it('[VFY3] knows whether it has an entry, in every field', async () => {
@@ -191,6 +205,9 @@ export function describeInspectableLog(name: string, open: () => Promise<Inspect
         { index: 'deletedId', pubkey: bob, id: hex(60), seq: 3 },
         { index: 'vanished', pubkey: bob, until: 71, seq: 3 },
         { index: 'expiry', expiresAt: 81, seq: 3 },
+        { index: 'training', seq: 4, id: hex(4), created_at: 1005 },
+        { index: 'training', seq: 3, id: hex(3), created_at: 1003 },
+        { index: 'trainingFeed', seq: 3 },
       ]
       expect(await log.hasEntries(wrong)).toEqual(wrong.map(() => false))
       expect(await log.hasEntries([])).toEqual([])
@@ -207,7 +224,7 @@ export function describeInspectableLog(name: string, open: () => Promise<Inspect
       expect(await log.has([hex(2)])).toEqual([false])
       expect(await log.documents([chat('two')])).toEqual([undefined])
       expect(await log.keptState(chat('two'))).toBeUndefined()
-      expect(await all(log, 'feed')).toHaveLength(3)
+      expect(await all(log, 'feed')).toHaveLength(4)
       expect(await log.sharedWith(bob)).toEqual([chat('one')])
       expect(await log.load([2])).toEqual([jsonOf(2)])
       await log.mend({ drop: derived, put: [...derived, record] })
@@ -216,7 +233,7 @@ export function describeInspectableLog(name: string, open: () => Promise<Inspect
       expect(await log.documents([chat('two')])).toEqual([recordOf('two', 2)])
       const seqs: number[] = []
       for await (const seq of log.feed(bob, 0, 9)) seqs.push(seq)
-      expect(seqs).toEqual([2, 3])
+      expect(seqs).toEqual([2, 3, 4])
       expect(await log.grants(bob, 0, 9)).toHaveLength(2)
       await log.close()
     })

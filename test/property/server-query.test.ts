@@ -82,7 +82,11 @@ function toEvent(input: Step, index: number): NostrEvent {
 }
 
 /** The simplest statement of who may see what: the last accepted statement of each owner, nothing cached. */
-function visibleTo(reader: ReadonlySet<string>, accepted: readonly NostrEvent[]): NostrEvent[] {
+function visibleTo(
+  reader: ReadonlySet<string>,
+  accepted: readonly NostrEvent[],
+  isOperator: boolean,
+): NostrEvent[] {
   const ownerOf = (event: NostrEvent): string =>
     event.kind === 1
       ? event.pubkey
@@ -98,7 +102,7 @@ function visibleTo(reader: ReadonlySet<string>, accepted: readonly NostrEvent[])
     rosters.set(documentOf(event), { at: event.created_at, members })
   }
   return accepted.filter((event) => {
-    if (reader.has(ownerOf(event))) return true
+    if (reader.has(ownerOf(event)) || (isOperator && event.kind === 1)) return true
     return (
       event.kind === 30001 && rosters.get(documentOf(event))?.members.some((key) => reader.has(key)) === true
     )
@@ -139,9 +143,11 @@ async function checkQueries(
   accepted: readonly NostrEvent[],
   reader: ReadonlySet<string>,
   filters: readonly Filter[],
+  isOperator: boolean,
 ): Promise<void> {
-  const scope = { log, logger: silentLogger, clock: systemClock, keys: reader, through: log.head }
-  const expected = expectedAnswer(visibleTo(reader, accepted), filters)
+  const keys = { keys: reader, isOperator }
+  const scope = { log, logger: silentLogger, clock: systemClock, ...keys, through: log.head }
+  const expected = expectedAnswer(visibleTo(reader, accepted, isOperator), filters)
   const ids: string[] = []
   const events = queryEvents(scope, filters)
   let result = await events.next()
@@ -153,7 +159,7 @@ async function checkQueries(
 const readerArbitrary = fc.subarray(keys, { minLength: 1 })
 const history = fc.array(step, { maxLength: 60 })
 const queries = fc.array(
-  fc.tuple(readerArbitrary, fc.array(filterArbitrary, { minLength: 1, maxLength: 3 })),
+  fc.tuple(readerArbitrary, fc.array(filterArbitrary, { minLength: 1, maxLength: 3 }), fc.boolean()),
   {
     minLength: 1,
     maxLength: 8,
@@ -171,13 +177,14 @@ const toFilters = (values: readonly object[], accepted: readonly NostrEvent[], u
   )
 
 describe('the query engine', () => {
-  it('[REQ1][REQ2][REQ3][REQ4][PERM3] answers like a plain filter over all visible events', async () => {
+  it('[REQ1][REQ2][REQ3][REQ4][PERM3][OPR1] answers like a plain filter over all visible events', async () => {
     await fc.assert(
       fc.asyncProperty(history, queries, fc.boolean(), async (steps, asked, useIds) => {
         const log = createMemoryLog()
         const accepted = await store(log, steps.map(toEvent))
-        for (const [reader, values] of asked) {
-          await checkQueries(log, accepted, new Set(reader), toFilters(values, accepted, useIds))
+        for (const [reader, values, isOperator] of asked) {
+          const filters = toFilters(values, accepted, useIds)
+          await checkQueries(log, accepted, new Set(reader), filters, isOperator)
         }
       }),
       { numRuns: 300, seed: 20_261_122 },
@@ -192,8 +199,9 @@ describe('the query engine', () => {
     expect(accepted.length).toBeGreaterThan(200)
     await fc.assert(
       fc.asyncProperty(queries, fc.boolean(), async (asked, useIds) => {
-        for (const [reader, values] of asked) {
-          await checkQueries(log, accepted, new Set(reader), toFilters(values, accepted, useIds))
+        for (const [reader, values, isOperator] of asked) {
+          const filters = toFilters(values, accepted, useIds)
+          await checkQueries(log, accepted, new Set(reader), filters, isOperator)
         }
       }),
       { numRuns: 40, seed: 7 },

@@ -59,7 +59,7 @@ async function spoil(
   damages: readonly { pick: number; how: string; at: number; bit: number }[],
 ) {
   const entries: [Buffer, Buffer][] = []
-  for (const letter of 'ifgdorstxc') {
+  for (const letter of 'ifgdorstxcna') {
     for (const [key, value] of await entriesUnder(db, letter))
       entries.push([Buffer.from(key, 'hex'), Buffer.from(value, 'hex')])
   }

@@ -79,7 +79,7 @@ describe('sound data', () => {
   it('[VFY1] that is empty is sound', async () => {
     const copy = data.copy()
     await tamper(copy, async (db) => {
-      for (const letter of 'eifgdorstwxhcp') {
+      for (const letter of 'eifgdorstwxhcpna') {
         for (const key of (await entriesUnder(db, letter)).keys()) await db.del(Buffer.from(key, 'hex'))
       }
     })
@@ -163,6 +163,36 @@ const MENDABLE: readonly Damage[] = [
     'an owner’s log has somebody else’s',
     { index: 'ownerLog', id: idOfTraining() },
     (db) => db.put(keyOf.ownerLog(b, 1, timeOf(TRAINING_SEQ), idOf(TRAINING_SEQ)), seqBytes(TRAINING_SEQ)),
+  ],
+  [
+    'training data is not among that of all authors',
+    { index: 'training', seq: TRAINING_SEQ },
+    (db) => db.del(keyOf.training(timeOf(TRAINING_SEQ), idOf(TRAINING_SEQ))),
+  ],
+  [
+    'a chat is among the training data of all authors',
+    { index: 'training', seq: 2 },
+    (db) => db.put(keyOf.training(timeOf(2), idOf(2)), seqBytes(2)),
+  ],
+  [
+    'there is training data that points to nothing',
+    { index: 'training', id: nobody },
+    (db) => db.put(keyOf.training(5, nobody), seqBytes(EMPTIED)),
+  ],
+  [
+    'the feed of training data lacks an event',
+    { index: 'trainingFeed', seq: TRAINING_SEQ },
+    (db) => db.del(keyOf.trainingFeed(TRAINING_SEQ)),
+  ],
+  [
+    'the feed of training data has a chat',
+    { index: 'trainingFeed', seq: 3 },
+    (db) => db.put(keyOf.trainingFeed(3), new Uint8Array(0)),
+  ],
+  [
+    'the feed of training data has a position where nothing is',
+    { index: 'trainingFeed', seq: EMPTIED },
+    (db) => db.put(keyOf.trainingFeed(EMPTIED), new Uint8Array(0)),
   ],
   ['an owner’s feed lacks an event', { index: 'feed', seq: 2 }, (db) => db.del(keyOf.feed(a, 2))],
   ['a member’s feed lacks an event', { index: 'feed', seq: 3, reader: b }, (db) => db.del(keyOf.feed(b, 3))],
@@ -320,7 +350,7 @@ describe('derived data that is wrong', () => {
     const copy = data.copy()
     const before = await untouchables(copy)
     await tamper(copy, async (db) => {
-      for (const letter of 'ifgdorst') {
+      for (const letter of 'ifgdorstna') {
         for (const key of (await entriesUnder(db, letter)).keys()) await db.del(Buffer.from(key, 'hex'))
       }
     })

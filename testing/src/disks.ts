@@ -200,6 +200,8 @@ export function createServerDisk(clock: VirtualClock, random: SeededRandom, sync
         changedDocuments: (reader, after) => log.changedDocuments(reader, after),
         documentLog: (address, after, through) => log.documentLog(address, after, through),
         ownerLog: (owner, kind, since, until) => log.ownerLog(owner, kind, since, until),
+        training: (since, until) => log.training(since, until),
+        trainingFeed: (after, through) => log.trainingFeed(after, through),
         sharedWith: alive((reader) => log.sharedWith(reader)),
         close: alive(async () => {}),
       }

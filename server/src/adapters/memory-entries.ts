@@ -23,6 +23,9 @@ import type {
 export const SUPERSEDED = -1
 export const HELD = 0
 
+/** Key of lists of which there is one. */
+export const ALL = ''
+
 /** What a log in memory consists of. */
 export interface MemoryTables {
   /** Index is `seq - 1`; undefined where an event was superseded. */
@@ -36,6 +39,9 @@ export interface MemoryTables {
   readonly supersededIds: Map<string, string[]>
   /** By owner and kind. */
   readonly ownerLogs: Map<string, number[]>
+  /** All under one key; by time when they are read. */
+  readonly training: Map<string, number[]>
+  readonly trainingFeed: Map<string, number[]>
   readonly grants: Map<string, Grant[]>
   readonly shared: Map<string, Set<string>>
   readonly epochs: Epoch[]
@@ -64,6 +70,8 @@ export function createMemoryTables(): MemoryTables {
     documentLogs: new Map(),
     supersededIds: new Map(),
     ownerLogs: new Map(),
+    training: new Map(),
+    trainingFeed: new Map(),
     grants: new Map(),
     shared: new Map(),
     epochs: [],
@@ -174,6 +182,14 @@ const SCANS: { readonly [I in LogIndex]: (tables: MemoryTables) => EntryOf<I>[] 
         placesAt(tables, seq).map((place) => ({ index: 'ownerLog', owner, kind: Number(kind), ...place })),
       )
     }),
+  training: (tables) =>
+    flat(tables.training, (seqs) =>
+      seqs.flatMap((seq) => placesAt(tables, seq).map((place) => ({ index: 'training', ...place }))),
+    ),
+  trainingFeed: (tables) =>
+    flat(tables.trainingFeed, (seqs) =>
+      seqs.flatMap((seq) => placesAt(tables, seq).map(() => ({ index: 'trainingFeed', seq }))),
+    ),
   record: ({ records }) => flat(records, (record, address) => [{ index: 'record', address, record }]),
   shared: ({ shared }) =>
     flat(shared, (addresses, reader) =>
@@ -296,10 +312,12 @@ function put(tables: MemoryTables, entry: PlaceEntry | EntryOf<'record'>): void 
 /** The list of positions that an entry stands in. */
 function listOf(
   tables: MemoryTables,
-  entry: EntryOf<'feed' | 'documentLog' | 'ownerLog' | 'supersededId'>,
+  entry: EntryOf<'feed' | 'documentLog' | 'ownerLog' | 'training' | 'trainingFeed' | 'supersededId'>,
 ): [lists: Map<string, number[]>, key: string] {
   if (entry.index === 'feed') return [tables.feeds, entry.reader]
   if (entry.index === 'documentLog') return [tables.documentLogs, entry.address]
   if (entry.index === 'ownerLog') return [tables.ownerLogs, `${entry.owner} ${entry.kind}`]
+  if (entry.index === 'training') return [tables.training, ALL]
+  if (entry.index === 'trainingFeed') return [tables.trainingFeed, ALL]
   return [new Map(), '']
 }

@@ -1,8 +1,15 @@
-import { compareNewestFirst, getOrCreate, SyncError } from '@onyx-sync/shared'
+import { compareNewestFirst, getOrCreate, KIND, SyncError } from '@onyx-sync/shared'
 import type { Commit, EventLog, HeldPart, PartGroup } from '../ports/event-log.js'
 import type { InspectableLog } from '../ports/inspectable-log.js'
 import { forgetDocument } from './memory-deletion.js'
-import { createMemoryInspection, createMemoryTables, HELD, placesAt, SUPERSEDED } from './memory-entries.js'
+import {
+  ALL,
+  createMemoryInspection,
+  createMemoryTables,
+  HELD,
+  placesAt,
+  SUPERSEDED,
+} from './memory-entries.js'
 
 /** What names an in-memory log. Everything has a default; simulations give fixed values. */
 export interface MemoryLogOptions {
@@ -46,6 +53,10 @@ export function createMemoryLog(options: MemoryLogOptions = {}): InspectableLog 
       for (const reader of new Set(event.readers)) listOf(feeds, reader).push(event.seq)
       if (event.address !== undefined) listOf(documentLogs, event.address).push(event.seq)
       listOf(ownerLogs, `${event.owner} ${event.kind}`).push(event.seq)
+      if (event.kind === KIND.training) {
+        listOf(tables.training, ALL).push(event.seq)
+        listOf(tables.trainingFeed, ALL).push(event.seq)
+      }
     }
     for (const record of commit.documents) records.set(record.address, record)
     for (const { reader, address } of commit.revocations) shared.get(reader)?.delete(address)
@@ -186,6 +197,19 @@ export function createMemoryLog(options: MemoryLogOptions = {}): InspectableLog 
         .flatMap((seq) => placesAt(tables, seq))
         .filter(({ created_at }) => created_at >= since && created_at <= until)
         .sort(compareNewestFirst)
+    },
+    async *training(since, until) {
+      assertOpen()
+      yield* (tables.training.get(ALL) ?? [])
+        .flatMap((seq) => placesAt(tables, seq))
+        .filter(({ created_at }) => created_at >= since && created_at <= until)
+        .sort(compareNewestFirst)
+    },
+    async *trainingFeed(after, through) {
+      assertOpen()
+      yield* (tables.trainingFeed.get(ALL) ?? []).filter(
+        (seq) => seq > after && seq <= through && isThere(seq),
+      )
     },
     async *ownedBy(owner) {
       assertOpen()

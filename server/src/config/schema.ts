@@ -68,7 +68,10 @@ export const configSchema = z.strictObject({
       z.string().regex(/^[0-9a-f]{64}$/, { error: 'must be a public key, 64 lower-case hex characters' }),
     )
     .default([])
-    .meta({ description: 'public keys whose holders may manage the running server (NIP-86)' }),
+    .meta({
+      description:
+        'public keys whose holders may manage the running server (NIP-86), and read the training data of all authors',
+    }),
   limits: limitsSchema.prefault({}),
 })
 

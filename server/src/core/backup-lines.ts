@@ -19,6 +19,8 @@ export const BACKED_UP = {
   grant: 'copied',
   documentLog: 'derived',
   ownerLog: 'derived',
+  training: 'derived',
+  trainingFeed: 'derived',
   record: 'copied',
   shared: 'copied',
   change: 'copied',

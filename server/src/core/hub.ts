@@ -2,6 +2,7 @@ import { encodeRelay, getOrCreate, type Logger, type NostrEvent } from '@onyx-sy
 import type { LoggedEvent } from '../ports/event-log.js'
 import type { Gone } from './deletions.js'
 import type { PublishedCommit } from './ingest.js'
+import { isOpenToOperators } from './stored-events.js'
 
 /** An event that has just become durable. */
 export interface LiveEvent {
@@ -35,6 +36,8 @@ function toLive({ logged, event }: PublishedCommit['events'][number]): LiveEvent
 export interface Subscriber {
   /** Keys whose events concern it. Must not change while it is joined. */
   readonly keys: readonly string[]
+  /** Whether the training data of all authors concerns it, too. Must not change either. @default false */
+  readonly isOperator?: boolean
   /** Some of the keys lost documents. Called before `deliver` of the same commit. */
   revoked(): void
   /** Something left the log that it may be reading. Called before `deliver` of the same commit. */
@@ -51,9 +54,12 @@ export interface Hub {
   publish(commit: PublishedCommit): void
 }
 
+const NOBODY: ReadonlySet<Subscriber> = new Set()
+
 /** Subscribers are found by key, so an event costs what its readers cost, however many are connected. */
 export function createHub(logger: Logger): Hub {
   const subscribersByKey = new Map<string, Set<Subscriber>>()
+  const operators = new Set<Subscriber>()
 
   function guarded(call: () => void): void {
     try {
@@ -69,14 +75,21 @@ export function createHub(logger: Logger): Hub {
     return found
   }
 
+  /** Whom an event of no document concerns besides its readers. */
+  function othersFor(event: { readonly kind: number }): ReadonlySet<Subscriber> {
+    return isOpenToOperators(event) ? operators : NOBODY
+  }
+
   return {
     join(subscriber) {
+      if (subscriber.isOperator === true) operators.add(subscriber)
       for (const key of subscriber.keys) {
         getOrCreate(subscribersByKey, key, () => new Set()).add(subscriber)
       }
     },
 
     leave(subscriber) {
+      operators.delete(subscriber)
       for (const key of subscriber.keys) {
         const subscribers = subscribersByKey.get(key)
         subscribers?.delete(subscriber)
@@ -91,14 +104,18 @@ export function createHub(logger: Logger): Hub {
       }
       if (gone !== undefined) {
         const readers = [...gone.documents, ...gone.events].flatMap((item) => item.readers)
-        for (const subscriber of subscribersOf(readers)) guarded(() => subscriber.withdrawn(gone))
+        const concerned = subscribersOf(readers)
+        for (const event of gone.events) for (const other of othersFor(event)) concerned.add(other)
+        for (const subscriber of concerned) guarded(() => subscriber.withdrawn(gone))
       }
       const deliveries = new Map<Subscriber, LiveEvent[]>()
       for (const live of events.map(toLive)) {
         const { readers, address } = live.logged
         // Whoever a later event of this commit removed has no right to the earlier ones any more (trap S9).
         const current = lost.size === 0 ? readers : readers.filter((key) => !lost.has(`${key} ${address}`))
-        for (const subscriber of subscribersOf(current)) {
+        const concerned = subscribersOf(current)
+        for (const other of othersFor(live.event)) concerned.add(other)
+        for (const subscriber of concerned) {
           getOrCreate(deliveries, subscriber, () => []).push(live)
         }
       }

@@ -13,6 +13,7 @@ import type { EventLog } from '../ports/event-log.js'
 import type { Peer } from '../ports/peer.js'
 import type { Counters } from './counters.js'
 import type { Hub, Subscriber } from './hub.js'
+import type { Moderation } from './moderation.js'
 import { answerNegentropy } from './negentropy-answer.js'
 import { createRecordCollector, type RecordSet } from './negentropy-records.js'
 import { queryEvents } from './query.js'
@@ -37,6 +38,7 @@ export interface NegentropyOptions {
   readonly clock: Clock
   readonly logger: Logger
   readonly counters: Counters
+  readonly moderation: Pick<Moderation, 'isOperator'>
 }
 
 /** One comparison: the set as it was when it was opened. */
@@ -72,7 +74,8 @@ export function createNegentropy(options: NegentropyOptions): Negentropy {
     }
     const lost = (): void =>
       fail(subscriptionId, new SyncError('NEGENTROPY_CLOSED', 'what you may read has changed; open it again'))
-    const subscriber = { keys: [...keys], revoked: lost, withdrawn: lost, deliver() {} }
+    const isOperator = [...keys].some(options.moderation.isOperator)
+    const subscriber = { keys: [...keys], isOperator, revoked: lost, withdrawn: lost, deliver() {} }
     const comparison: Comparison = { recordCount: 0, subscriber }
     comparisons.set(subscriptionId, comparison)
     hub.join(subscriber)
@@ -97,7 +100,9 @@ export function createNegentropy(options: NegentropyOptions): Negentropy {
     keys: ReadonlySet<string>,
   ): Promise<RecordSet> {
     const collector = createRecordCollector()
-    for await (const { event } of queryEvents({ log, logger, clock, keys, through: log.head }, [filter])) {
+    const { isOperator } = comparison.subscriber
+    const scope = { log, logger, clock, keys, ...{ isOperator }, through: log.head }
+    for await (const { event } of queryEvents(scope, [filter])) {
       if (!isOpen()) break
       collector.add(event.created_at, event.id)
       comparison.recordCount++

@@ -53,7 +53,8 @@ export async function grantedDocuments(
  * What is new to some keys, `after < seq <= through`, in log order: their feeds merged, and at the position
  * where a document became readable the whole log of it up to there. The feed's own entries of such a document
  * up to that position are among them too; whoever knows an entry's document leaves them out by `granted`.
- * What is in `skipped` is passed over. With `only`, those positions are read in place of the feeds.
+ * What is in `skipped` is passed over. With `only`, those positions are read in place of the feeds. An operator's
+ * news has the training data of all authors.
  */
 export async function* readNews(
   log: EventLog,
@@ -63,10 +64,12 @@ export async function* readNews(
   granted: ReadonlyMap<string, number>,
   skipped: ReadonlySet<number> = new Set(),
   only?: readonly number[],
+  isOperator = false,
 ): AsyncGenerator<NewsItem> {
   const addressesBySeq = new Map([...granted].map(([address, seq]) => [seq, address]))
   let covered = after
   const feeds = only === undefined ? keys.map((key) => log.feed(key, after, through)) : [inTurn(only)]
+  if (isOperator && only === undefined) feeds.push(log.trainingFeed(after, through))
   // A checkpoint may have taken the event with which a document became readable out of the feeds.
   const grantSeqs = inTurn([...addressesBySeq.keys()].sort((a, b) => a - b))
   for await (const seq of mergeAscending([...feeds, grantSeqs])) {

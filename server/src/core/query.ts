@@ -15,6 +15,7 @@ import {
 import type { EventLog, IndexEntry } from '../ports/event-log.js'
 import { grantedDocuments } from './news.js'
 import {
+  isOpenToOperators,
   isReadable,
   loadEvents,
   loadInPages,
@@ -29,6 +30,8 @@ export interface QueryScope {
   readonly logger: Logger
   readonly clock: Clock
   readonly keys: ReadonlySet<string>
+  /** Whether one of the keys is an operator's, who reads the training data of all authors. @default false */
+  readonly isOperator?: boolean
   /** Only events up to this position; what comes later is the live part of a subscription. */
   readonly through: number
 }
@@ -105,7 +108,7 @@ export async function countEvents(
 
 /** All events of one filter's set, newest first. */
 async function* matchingEvents(scope: QueryScope, filter: Filter): AsyncGenerator<StoredEvent, undefined> {
-  const { log, logger, clock, keys, through } = scope
+  const { log, logger, clock, keys, isOperator = false, through } = scope
   const load = async (entries: readonly { readonly seq: number }[]): Promise<StoredEvent[]> => {
     const events = (await loadEvents(log, logger, entries)).filter(
       ({ event }) => matchFilter(filter, event) && !isExpired(event, clock.now()),
@@ -121,7 +124,7 @@ async function* matchingEvents(scope: QueryScope, filter: Filter): AsyncGenerato
         readable.delete(address)
       }
     }
-    return events.filter((stored) => isReadable(stored, keys, readable))
+    return events.filter((stored) => isReadable(stored, keys, readable, isOperator))
   }
   if (filter.ids !== undefined) {
     const seqs = await log.locate([...new Set(filter.ids)])
@@ -148,9 +151,24 @@ async function* candidates(scope: QueryScope, filter: Filter): AsyncGenerator<In
   if (kinds.includes(KIND.deletion)) sources.push(sharedDeletions(scope, shared, since, until))
   for (const kind of kinds) {
     if (named !== undefined && isDocumentKind(kind)) continue
+    if (scope.isOperator === true && isOpenToOperators({ kind })) {
+      sources.push(...trainingOf(log, filter, since, until))
+      continue
+    }
     for (const key of keys) sources.push(log.ownerLog(key, kind, since, until))
   }
   for await (const entry of mergeNewestFirst(sources)) if (entry.seq <= through) yield entry
+}
+
+/** Training data of the authors that a filter names; of all if it names none. */
+function trainingOf(
+  log: EventLog,
+  filter: Filter,
+  since: number,
+  until: number,
+): AsyncIterable<IndexEntry>[] {
+  if (filter.authors === undefined) return [log.training(since, until)]
+  return [...new Set(filter.authors)].map((author) => log.ownerLog(author, KIND.training, since, until))
 }
 
 /** Addresses of others' documents that the keys may read. */

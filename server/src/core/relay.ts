@@ -77,7 +77,7 @@ export function createRelay(options: RelayOptions): Relay {
   let connections = 0
   const hub = options.hub ?? createHub(options.logger)
   const { log, logger } = options
-  const moderation = options.moderation ?? { whyNot: () => undefined }
+  const moderation = options.moderation ?? { whyNot: () => undefined, isOperator: () => false }
   const sessions = new Set<Session>()
   options.moderation?.onChange(() => {
     for (const session of sessions) session.enforce()

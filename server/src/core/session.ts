@@ -61,7 +61,7 @@ export interface SessionContext {
   readonly measures: Measures
   /** How cursors write places. @default for everybody to read */
   readonly places?: PlaceCodec
-  readonly moderation: Pick<Moderation, 'whyNot'>
+  readonly moderation: Pick<Moderation, 'whyNot' | 'isOperator'>
   /** Public URLs of this server, any of which an AUTH event may name. */
   relayUrls(): readonly string[]
 }
@@ -249,6 +249,10 @@ export function createSession(peer: Peer, context: SessionContext): Session {
     )
   }
 
+  function isOperator(): boolean {
+    return [...keys].some(context.moderation.isOperator)
+  }
+
   function parseFilters(values: readonly unknown[]): Filter[] {
     if (values.length === 0) throw new SyncError('FILTER_INVALID', 'at least one filter is needed')
     if (values.length > limits.maxFilters) {
@@ -278,6 +282,7 @@ export function createSession(peer: Peer, context: SessionContext): Session {
       id: subscriptionId,
       filters,
       keys: sortedKeys,
+      isOperator: isOperator(),
       log,
       hub: context.hub,
       peer,
@@ -341,7 +346,7 @@ export function createSession(peer: Peer, context: SessionContext): Session {
     }
     checkSlots()
     countsUnderWay++
-    const scope = { log, logger, clock, keys: new Set(keys), through: log.head }
+    const scope = { log, logger, clock, keys: new Set(keys), isOperator: isOperator(), through: log.head }
     countEvents(scope, filters, () => isOpen)
       .then((total) => peer.send(encodeRelay.count(subscriptionId, total)))
       .catch((error: unknown) => {

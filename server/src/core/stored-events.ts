@@ -116,16 +116,23 @@ export async function readableAmong(
   return readable
 }
 
-/** Whether keys may read an event, given the documents they may read. */
+/** Whether keys may read an event, given the documents they may read, and whether one of them is an operator's. */
 export function isReadable(
   stored: StoredEvent,
   keys: ReadonlySet<string>,
   readable: ReadonlySet<string>,
+  isOperator: boolean,
 ): boolean {
   if (stored.address !== undefined) return readable.has(stored.address)
+  if (isOperator && isOpenToOperators(stored.event)) return true
   // Bookkeeping of this server's.
   if (stored.event.kind === KIND.vanish) return false
   return keys.has(stored.event.pubkey) || stored.about.some((address) => readable.has(address))
+}
+
+/** Whether operators may read an event, whoever signed it. Source: SPEC OPR1. */
+export function isOpenToOperators({ kind }: Pick<NostrEvent, 'kind'>): boolean {
+  return kind === KIND.training
 }
 
 const MIN_PAGE = 16

@@ -36,6 +36,11 @@ export interface SubscriptionOptions {
    * change it, because what that key could see before would be missing under a cursor that claims to cover it.
    */
   readonly keys: readonly string[]
+  /**
+   * Whether one of the keys is an operator's: without `sync` it is brought the training data of all authors.
+   * A cursor stands for what concerns its keys.
+   */
+  readonly isOperator: boolean
   /** With it: bring up to date from this position. Without: stored events by NIP-01's rules. */
   readonly sync?: { readonly codec: CursorCodec; readonly from: CursorPosition }
   readonly log: EventLog
@@ -71,6 +76,7 @@ const STORED_PAGE = 64
 export function createSubscription(options: SubscriptionOptions): Subscription {
   const { id, filters, keys, sync, log, hub, peer, logger, clock, counters } = options
   const keySet = new Set(keys)
+  const isOperator = options.isOperator && sync === undefined
   let isOpen = true
   let isReading = true
   let isEoseSent = false
@@ -85,6 +91,7 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
 
   const subscriber: Subscriber = {
     keys,
+    isOperator,
     revoked() {
       revocations++
     },
@@ -129,7 +136,7 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
   }
 
   async function sendStored(): Promise<void> {
-    const events = queryEvents({ log, logger, clock, keys: keySet, through: position }, filters)
+    const events = queryEvents({ log, logger, clock, keys: keySet, isOperator, through: position }, filters)
     try {
       for (;;) {
         const page: StoredEvent[] = []
@@ -194,7 +201,7 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
     }
     const relevant = await relevantNews(log, keys, filters, after, through, granted)
     for (const seq of relevant.unwanted) skipped.add(seq)
-    const news = readNews(log, keys, after, through, relevant.granted, skipped, relevant.only)
+    const news = readNews(log, keys, after, through, relevant.granted, skipped, relevant.only, isOperator)
     for await (const events of loadInPages(news, load)) {
       await send(events, ({ covered }) => (isEoseSent ? sync?.codec.format(covered) : undefined))
       if (!isOpen) return
@@ -262,7 +269,7 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
         )
       }
       if (!isOpen) return
-      if (!isReadable(stored, keySet, readable) || isGone(stored)) continue
+      if (!isReadable(stored, keySet, readable, isOperator) || isGone(stored)) continue
       counters.eventsSent++
       peer.send(encodeRelay.event(id, stored.json, cursorOf(stored)))
     }

@@ -62,6 +62,9 @@ export function entriesOf({ event, address, owner }: Place, seq: number): PlaceE
     // A request to vanish is served to nobody.
     ...(kind === KIND.vanish ? [] : [{ index: 'feed', reader: owner, seq } as const]),
   ]
+  if (kind === KIND.training) {
+    entries.push({ index: 'training', created_at, id, seq }, { index: 'trainingFeed', seq })
+  }
   if (address !== undefined) entries.push({ index: 'documentLog', address, seq, id, created_at })
   const expiresAt = address === undefined ? expirationOf(event) : undefined
   if (expiresAt !== undefined) entries.push({ index: 'expiry', expiresAt, seq })
@@ -134,6 +137,8 @@ const MISSED: Readonly<Record<PlaceEntry['index'], string>> = {
   id: 'the event is not found by its id',
   ownerLog: 'the event is not among those of its owner',
   documentLog: 'the event is not in the log of its document',
+  training: 'the event is not among the training data of all authors',
+  trainingFeed: 'the event is not in the feed of training data',
   feed: 'the event is not in the feed of its owner',
   grant: 'a grant is missing',
   shared: 'a right is missing',

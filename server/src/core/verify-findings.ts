@@ -222,6 +222,8 @@ const DERIVED: ReadonlySet<LogIndex> = new Set<LogIndex>([
   'grant',
   'documentLog',
   'ownerLog',
+  'training',
+  'trainingFeed',
   'record',
   'shared',
   'change',

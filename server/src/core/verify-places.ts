@@ -96,22 +96,23 @@ export async function checkIds(check: Findings, heldIds: ReadonlySet<string>): P
 }
 
 /** Checks that the entries of an index stand for the events they point to. */
-export async function checkLog(check: Findings, index: 'documentLog' | 'ownerLog'): Promise<void> {
+export async function checkLog(check: Findings, index: LogEntryOf['index']): Promise<void> {
   for await (const page of followed(check, readable(check, index) as AsyncGenerator<LogEntryOf>)) {
     for (const { json, found, isDamaged, ...entry } of page) {
       if (isDamaged) continue
-      const { seq, id } = entry
+      const { seq } = entry
       if (found !== undefined && entriesOf(found, seq).some((expected) => isEqual(expected, entry))) continue
       if (found === undefined && (await isTrace(check, entry))) continue
       const message = found === undefined ? 'an entry points to nothing' : 'an entry points to another event'
       const address = entry.index === 'documentLog' ? { address: entry.address } : {}
-      await check.note({ kind: 'index', index, seq, id, ...address, message }, { drop: [entry] })
+      const id = entry.index === 'trainingFeed' ? {} : { id: entry.id }
+      await check.note({ kind: 'index', index, seq, ...id, ...address, message }, { drop: [entry] })
     }
     check.tell('indexes')
   }
 }
 
-type LogEntryOf = EntryOf<'documentLog'> | EntryOf<'ownerLog'>
+type LogEntryOf = EntryOf<'documentLog' | 'ownerLog' | 'training' | 'trainingFeed'>
 
 function isEqual(a: object, b: object): boolean {
   const fields = Object.entries(a)
@@ -125,10 +126,11 @@ function isEqual(a: object, b: object): boolean {
  * too. A single entry is just wrong.
  */
 async function isTrace(check: Findings, entry: LogEntryOf): Promise<boolean> {
+  if (entry.index === 'trainingFeed') return check.missing.has(entry.seq)
   const { seq, id, created_at } = entry
   const [isKnown] = await check.log.hasEntries([{ index: 'id', id, place: seq }])
   if (isKnown === true) return true
-  if (entry.index === 'ownerLog') return check.missing.has(seq)
+  if (entry.index !== 'documentLog') return check.missing.has(seq)
   const parsed = parseAddress(entry.address)
   if (parsed === undefined) return false
   const { owner, kind } = parsed

@@ -79,6 +79,13 @@ export async function verifyLog(log: InspectableLog, options: VerifyOptions = {}
     ['the logs of documents', () => checkLog(check, 'documentLog')],
     ['the documents', () => checkDocuments(check)],
     ['the logs of owners', () => checkLog(check, 'ownerLog')],
+    [
+      'training data',
+      async () => {
+        await checkLog(check, 'training')
+        await checkLog(check, 'trainingFeed')
+      },
+    ],
     ['what is known of documents', () => checkRecords(check)],
     ['deleted documents', () => checkTombstones(check)],
     ['deleted ids', () => checkDeletedIds(check)],

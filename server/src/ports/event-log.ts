@@ -250,6 +250,10 @@ export interface EventLog {
   documentLog(address: string, after: number, through: number): AsyncIterable<IndexEntry>
   /** Everything one owner has of one kind, newest first, equal times by lowest id, `since`/`until` inclusive. */
   ownerLog(owner: string, kind: number, since: number, until: number): AsyncIterable<IndexEntry>
+  /** Training contributions of all authors, newest first, equal times by lowest id, `since`/`until` inclusive. */
+  training(since: number, until: number): AsyncIterable<IndexEntry>
+  /** Positions of training contributions of all authors, `after < seq <= through`, ascending. */
+  trainingFeed(after: number, through: number): AsyncIterable<number>
   /** Everything of one owner, of all kinds, in no order. */
   ownedBy(owner: string): AsyncIterable<IndexEntry>
   /** Events that expire up to a time, Unix seconds, ascending by it. Also those that have and are still here. */

@@ -21,6 +21,9 @@ export interface LogEntries {
   readonly grant: Grant
   readonly documentLog: IndexEntry & { readonly address: string }
   readonly ownerLog: IndexEntry & { readonly owner: string; readonly kind: number }
+  /** A training contribution among those of all authors: by its time, and by its position. */
+  readonly training: IndexEntry
+  readonly trainingFeed: { readonly seq: number }
   /** Undefined where it is damaged. */
   readonly record: { readonly address: string; readonly record: DocumentRecord | undefined }
   /** A document of somebody else that a key may read now. */

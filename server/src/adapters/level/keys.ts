@@ -15,6 +15,8 @@ import type { HeldPart, IndexEntry, KeptState, Vanished } from '../../ports/even
  * | `g` | reader, seq, address | nothing |
  * | `d` | address, seq | created_at, id |
  * | `o` | owner, kind, created_at inverted, id | seq |
+ * | `n` | created_at inverted, id | seq of a training contribution |
+ * | `a` | seq | nothing: a training contribution is there |
  * | `r` | address | the document's record as JSON |
  * | `s` | reader, address | nothing |
  * | `w` | address, client id | public key |
@@ -39,6 +41,8 @@ const PREFIX = {
   grant: 0x67,
   documentLog: 0x64,
   ownerLog: 0x6f,
+  training: 0x6e,
+  trainingFeed: 0x61,
   record: 0x72,
   shared: 0x73,
   writer: 0x77,
@@ -142,6 +146,9 @@ export const keyOf = {
     join(PREFIX.documentLog, sized(address), uint64(seq)),
   ownerLog: (owner: string, kind: number, createdAt: number, id: string): Uint8Array =>
     join(PREFIX.ownerLog, hex(owner), uint16(kind), uint64(Number.MAX_SAFE_INTEGER - createdAt), hex(id)),
+  training: (createdAt: number, id: string): Uint8Array =>
+    join(PREFIX.training, uint64(Number.MAX_SAFE_INTEGER - createdAt), hex(id)),
+  trainingFeed: (seq: number): Uint8Array => join(PREFIX.trainingFeed, uint64(seq)),
   record: (address: string): Uint8Array => join(PREFIX.record, sized(address)),
   shared: (reader: string, address: string): Uint8Array =>
     join(PREFIX.shared, hex(reader), Buffer.from(address, 'utf8')),
@@ -183,6 +190,14 @@ export const rangeOf = {
   ownerLog: (owner: string, kind: number, since: number, until: number): KeyRange => ({
     gte: keyOf.ownerLog(owner, kind, until, LOWEST_ID),
     lte: keyOf.ownerLog(owner, kind, since, HIGHEST_ID),
+  }),
+  training: (since: number, until: number): KeyRange => ({
+    gte: keyOf.training(until, LOWEST_ID),
+    lte: keyOf.training(since, HIGHEST_ID),
+  }),
+  trainingFeed: (after: number, through: number): KeyRange => ({
+    gte: keyOf.trainingFeed(after + 1),
+    lte: keyOf.trainingFeed(through),
   }),
   ownedBy: (owner: string): KeyRange => ({
     gte: keyOf.ownerLog(owner, 0, Number.MAX_SAFE_INTEGER, LOWEST_ID),
@@ -232,7 +247,7 @@ export function encodeSeq(seq: number): Uint8Array {
   return uint64(seq)
 }
 
-/** The position in a value of the `i` and `o` indexes. */
+/** The position in a value of the `i`, `o` and `n` indexes. */
 export function decodeSeq(value: Uint8Array): number {
   return uint64At(value, 0)
 }
@@ -318,7 +333,7 @@ export function addressOfChange(value: Uint8Array): string {
   return textAt(value, 0)
 }
 
-/** The position at the end of an `e`, `f`, `d`, `t` or `x` key. */
+/** The position at the end of an `a`, `e`, `f`, `d`, `t` or `x` key. */
 export function seqOfKey(key: Uint8Array): number {
   return uint64At(key, key.byteLength - SEQ_BYTES)
 }
@@ -340,7 +355,15 @@ export function entryOfDocumentLog(key: Uint8Array, value: Uint8Array): IndexEnt
 
 /** An entry of the `o` index. */
 export function entryOfOwnerLog(key: Uint8Array, value: Uint8Array): IndexEntry {
-  const timeOffset = 1 + HASH_BYTES + 2
+  return entryByTime(key, 1 + HASH_BYTES + 2, value)
+}
+
+/** An entry of the `n` index. */
+export function entryOfTraining(key: Uint8Array, value: Uint8Array): IndexEntry {
+  return entryByTime(key, 1, value)
+}
+
+function entryByTime(key: Uint8Array, timeOffset: number, value: Uint8Array): IndexEntry {
   return {
     seq: decodeSeq(value),
     id: hexAt(key, timeOffset + SEQ_BYTES),

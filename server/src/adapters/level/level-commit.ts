@@ -1,4 +1,4 @@
-import { parseAddress, SyncError } from '@onyx-sync/shared'
+import { KIND, parseAddress, SyncError } from '@onyx-sync/shared'
 import type { Level } from 'level'
 import {
   type Commit,
@@ -89,6 +89,10 @@ export function writeCommit(commit: Commit, lookedUp: LookedUp, batch: Writer): 
     batch.put(keyOf.ownerLog(event.owner, event.kind, createdAt, id), position)
     if (address !== undefined) batch.put(keyOf.documentLog(address, seq), encodePlace(createdAt, id))
     for (const reader of event.readers) batch.put(keyOf.feed(reader, seq), FEED_EVENT)
+    if (event.kind === KIND.training) {
+      batch.put(keyOf.training(createdAt, id), position)
+      batch.put(keyOf.trainingFeed(seq), EMPTY)
+    }
     if (event.expiresAt !== undefined) batch.put(keyOf.expiry(event.expiresAt, seq), EMPTY)
   }
   for (const part of held) {
@@ -122,6 +126,10 @@ function deleteWithdrawn(gone: WithdrawnEvent, batch: Writer): void {
   batch.del(keyOf.id(id))
   batch.del(keyOf.ownerLog(owner, kind, created_at, id))
   for (const reader of readers) batch.del(keyOf.feed(reader, seq))
+  if (kind === KIND.training) {
+    batch.del(keyOf.training(created_at, id))
+    batch.del(keyOf.trainingFeed(seq))
+  }
   if (expiresAt !== undefined) batch.del(keyOf.expiry(expiresAt, seq))
 }
 

@@ -14,6 +14,7 @@ import {
   encodeVanished,
   entryOfDocumentLog,
   entryOfOwnerLog,
+  entryOfTraining,
   expiryOfKey,
   FEED_EVENT,
   grantOfKey,
@@ -83,6 +84,8 @@ const DECODERS: Decoders = {
     kind: view(key).getUint16(FIRST_BYTE + HASH_BYTES),
     ...entryOfOwnerLog(key, value),
   }),
+  training: (key, value) => ({ index: 'training', ...entryOfTraining(key, value) }),
+  trainingFeed: (key) => ({ index: 'trainingFeed', seq: seqOfKey(key) }),
   record: (key, value) => ({ index: 'record', address: addressOfRecordKey(key), record: recordOf(value) }),
   shared: (key) => ({ index: 'shared', reader: hexAt(key, FIRST_BYTE), address: addressOfSharedKey(key) }),
   change: (key, value) => ({
@@ -132,6 +135,10 @@ export function encodeEntry(entry: LogEntry): RawEntry {
         key: keyOf.ownerLog(entry.owner, entry.kind, entry.created_at, entry.id),
         value: encodeSeq(entry.seq),
       }
+    case 'training':
+      return { key: keyOf.training(entry.created_at, entry.id), value: encodeSeq(entry.seq) }
+    case 'trainingFeed':
+      return { key: keyOf.trainingFeed(entry.seq), value: EMPTY }
     case 'record':
       return {
         key: keyOf.record(entry.address),

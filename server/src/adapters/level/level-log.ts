@@ -14,6 +14,7 @@ import {
   encodeState,
   entryOfDocumentLog,
   entryOfOwnerLog,
+  entryOfTraining,
   expiryOfKey,
   grantOfKey,
   heldOfEntry,
@@ -269,6 +270,16 @@ export function createLevelLog(db: Database, meta: Meta, initial: Place, logger:
       for await (const [key, value] of entries(rangeOf.ownerLog(owner, kind, since, until))) {
         yield entryOfOwnerLog(key, value)
       }
+    },
+    async *training(since, until) {
+      if (since > until) return
+      for await (const [key, value] of entries(rangeOf.training(since, until))) {
+        yield entryOfTraining(key, value)
+      }
+    },
+    async *trainingFeed(after, through) {
+      if (after >= through) return
+      for await (const key of keys(rangeOf.trainingFeed(after, through))) yield seqOfKey(key)
     },
     async *ownedBy(owner) {
       for await (const [key, value] of entries(rangeOf.ownedBy(owner))) yield entryOfOwnerLog(key, value)

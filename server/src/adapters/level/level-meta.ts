@@ -2,9 +2,14 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { SyncError } from '@onyx-sync/shared'
 import type { Level } from 'level'
 import { decodeSeq, encodeSeq, keyOf } from './keys.js'
+import { indexTraining } from './level-upgrade.js'
 
-/** Version of the layout that this code reads and writes. Version 1 was never released. */
-export const LEVEL_FORMAT_VERSION = 2
+/**
+ * Version of the layout that this code reads and writes. Version 1 was never released. Version 2 had no index of the
+ * training data of all authors; it is made when such a database is opened.
+ */
+export const LEVEL_FORMAT_VERSION = 3
+const WITHOUT_TRAINING_INDEX = 2
 
 /** Name of the mark of a restore that is not finished; its value is how far it has come. */
 export const RESTORING = 'restoring'
@@ -18,8 +23,8 @@ export interface Meta {
 }
 
 /**
- * Reads it, or makes it for a new database. Throws `DATA_FORMAT` for the data of another version, and
- * `STORE_FAILED` where there is none though it must exist.
+ * Reads it, or makes it for a new database; brings a database of the version before up to this one. Throws
+ * `DATA_FORMAT` for the data of another version, and `STORE_FAILED` where there is none though it must exist.
  */
 export async function readMeta(db: Database, directory: string, mustExist: boolean): Promise<Meta> {
   const names = ['format', 'database-id', 'server-key', RESTORING]
@@ -43,7 +48,8 @@ export async function readMeta(db: Database, directory: string, mustExist: boole
       `${directory} was written by a newer version (format ${version}, this one knows ${LEVEL_FORMAT_VERSION}): update onyx-sync`,
     )
   }
-  if (version < LEVEL_FORMAT_VERSION) {
+  if (version === WITHOUT_TRAINING_INDEX) await indexTraining(db)
+  else if (version < LEVEL_FORMAT_VERSION) {
     throw new SyncError(
       'DATA_FORMAT',
       `${directory} was written before the first release (format ${version}): use another data directory, and devices bring their data again`,

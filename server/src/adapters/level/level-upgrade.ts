@@ -1,0 +1,32 @@
+import { KIND } from '@onyx-sync/shared'
+import type { Level } from 'level'
+import { EMPTY, encodeSeq, keyOf, rangeOf } from './keys.js'
+import { decodeEntry } from './level-entries.js'
+import { paged } from './paging.js'
+
+type Database = Level<Uint8Array, Uint8Array>
+
+/** Entries of training data in one write. */
+const BATCH_ENTRIES = 1_000
+
+/**
+ * Makes the index of the training data of all authors, which format 2 had not, and marks the database as format 3 with
+ * the last write. Killed in the midst of it, it is done again from the beginning, and comes to the same. Durable.
+ */
+export async function indexTraining(db: Database): Promise<void> {
+  let puts: { readonly type: 'put'; readonly key: Uint8Array; readonly value: Uint8Array }[] = []
+  for await (const [key, value] of paged<[Uint8Array, Uint8Array]>(db.iterator(rangeOf.index('ownerLog')))) {
+    const entry = decodeEntry('ownerLog', key, value)
+    if (entry?.kind !== KIND.training) continue
+    const { seq, id, created_at } = entry
+    puts.push(
+      { type: 'put', key: keyOf.training(created_at, id), value: encodeSeq(seq) },
+      { type: 'put', key: keyOf.trainingFeed(seq), value: EMPTY },
+    )
+    if (puts.length < BATCH_ENTRIES) continue
+    await db.batch(puts, { sync: true })
+    puts = []
+  }
+  puts.push({ type: 'put', key: keyOf.meta('format'), value: encodeSeq(3) })
+  await db.batch(puts, { sync: true })
+}
