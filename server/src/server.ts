@@ -253,7 +253,10 @@ function assemble(
   const random = options.random ?? systemRandom
   const { limits } = config
   const places = createSealedPlaces(log.serverSecretKey)
-  const relay = createRelay({ log, verifier, limits, clock, random, logger, relayUrls, moderation, places })
+  const relay = createRelay({
+    ...{ log, verifier, limits, clock, random, logger, relayUrls, moderation, places },
+    defer: setImmediate,
+  })
   const metrics = createServerMetrics(relay, log, verifier)
   let isClosing = false
   const addresses = createClientAddresses(config.trustedProxies)

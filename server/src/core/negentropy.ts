@@ -31,7 +31,8 @@ export interface Negentropy {
 }
 
 export interface NegentropyOptions {
-  readonly log: EventLog
+  /** The log as one question reads it. */
+  readingLog(): EventLog
   readonly hub: Hub
   readonly peer: Peer
   readonly limits: Limits
@@ -56,7 +57,7 @@ interface Comparison {
  * round. So it ends when one of the keys loses something: what it had would be told otherwise (trap S9).
  */
 export function createNegentropy(options: NegentropyOptions): Negentropy {
-  const { log, hub, peer, limits, clock, logger, counters } = options
+  const { readingLog, hub, peer, limits, clock, logger, counters } = options
   const comparisons = new Map<string, Comparison>()
 
   function open(subscriptionId: string, value: unknown, message: unknown, keys: ReadonlySet<string>): void {
@@ -100,6 +101,7 @@ export function createNegentropy(options: NegentropyOptions): Negentropy {
     keys: ReadonlySet<string>,
   ): Promise<RecordSet> {
     const collector = createRecordCollector()
+    const log = readingLog()
     const { isOperator } = comparison.subscriber
     const scope = { log, logger, clock, keys, ...{ isOperator }, through: log.head }
     for await (const { event } of queryEvents(scope, [filter])) {

@@ -1,41 +1,139 @@
 import type { EventLog } from '../ports/event-log.js'
 
 /**
- * Bounds how many pages of events an account has loaded at a time. Each is parsed and matched in one go when it
- * comes from the disk: an account that asks sixty questions at once would otherwise have sixty pages handled
- * between two looks at anybody's socket. Source: SPEC FAIR4.
+ * Decides who reads the log next: accounts take turns, and of one account the oldest question goes first. What a
+ * page of events or of index entries brings is parsed and matched in one go when it comes from the disk. An account
+ * that asks three hundred questions at once would otherwise have three hundred pages handled between two looks at
+ * anybody's socket, and none of its questions would end before all of them do. Source: SPEC FAIR4.
  */
 export interface ReadingTurns {
-  /** The log as one account reads it. `account` is asked each time. */
+  /** The log as one question of an account reads it. `account` is asked each time. */
   logFor(account: () => string): EventLog
 }
 
-/** Pages of one account under way at a time: one is read while the other is handled. */
-const PAGES_PER_ACCOUNT = 2
+export interface ReadingTurnsOptions {
+  /** Calls back after the event loop has looked at all sockets, timers and disks. @default at once */
+  readonly defer?: ((callback: () => void) => void) | undefined
+}
 
-export function createReadingTurns(log: EventLog): ReadingTurns {
-  const readers = new Map<string, { running: number; readonly waiting: (() => void)[] }>()
+/** Pages under way at a time, of all accounts together: as many as threads read from the disk. */
+const PAGES = 4
+/** Index entries read in one turn: the first time, and at most. A question may want only a few. */
+const MIN_ENTRIES = 16
+const MAX_ENTRIES = 64
 
-  async function takeTurn<T>(account: string, read: () => Promise<T>): Promise<T> {
-    const reader = readers.get(account) ?? { running: 0, waiting: [] }
+/** A page that somebody waits for. */
+interface Turn {
+  /** Which question wants it; older ones have lower numbers. */
+  readonly question: number
+  begin(): void
+}
+
+interface Reader {
+  isRunning: boolean
+  readonly waiting: Turn[]
+}
+
+export function createReadingTurns(
+  log: EventLog,
+  { defer = queueMicrotask }: ReadingTurnsOptions = {},
+): ReadingTurns {
+  /** Accounts that read or wait, in the order of their turns. */
+  const readers = new Map<string, Reader>()
+  let running = 0
+  let questions = 0
+
+  function startNext(): void {
+    for (const [account, reader] of readers) {
+      if (running >= PAGES) return
+      const turn = reader.isRunning ? undefined : takeOldest(reader.waiting)
+      if (turn === undefined) continue
+      // To the end of the line.
+      readers.delete(account)
+      readers.set(account, reader)
+      reader.isRunning = true
+      running++
+      turn.begin()
+    }
+  }
+
+  async function takeTurn<T>(account: string, question: number, read: () => Promise<T>): Promise<T> {
+    const reader = readers.get(account) ?? { isRunning: false, waiting: [] }
     readers.set(account, reader)
-    if (reader.running < PAGES_PER_ACCOUNT) reader.running++
-    // Whoever ends hands its turn over, so nobody comes in between.
-    else await new Promise<void>((resolve) => reader.waiting.push(resolve))
+    await new Promise<void>((begin) => {
+      reader.waiting.push({ question, begin })
+      startNext()
+    })
     try {
       return await read()
     } finally {
-      const next = reader.waiting.shift()
-      if (next !== undefined) next()
-      else if (--reader.running === 0) readers.delete(account)
+      // The turn ends when what it brought has been handled, which happens before the event loop goes round.
+      defer(() => {
+        running--
+        reader.isRunning = false
+        if (reader.waiting.length === 0) readers.delete(account)
+        startNext()
+      })
+    }
+  }
+
+  /** What a source yields, read from it in turns. */
+  async function* inTurns<T>(
+    account: () => string,
+    question: number,
+    open: () => AsyncIterable<T>,
+  ): AsyncGenerator<T> {
+    const iterator = open()[Symbol.asyncIterator]()
+    try {
+      for (let size = MIN_ENTRIES; ; size = Math.min(MAX_ENTRIES, size * 2)) {
+        const page = await takeTurn(account(), question, () => take(iterator, size))
+        yield* page
+        if (page.length < size) return
+      }
+    } finally {
+      await iterator.return?.()
     }
   }
 
   return {
-    logFor: (account) =>
-      // A log that inherits everything else: its getters stay live.
-      Object.create(log, {
-        load: { value: (seqs: readonly number[]) => takeTurn(account(), () => log.load(seqs)) },
-      }) as EventLog,
+    logFor(account) {
+      const question = ++questions
+      const paged =
+        <A extends unknown[], T>(source: (...args: A) => AsyncIterable<T>) =>
+        (...args: A) =>
+          inTurns(account, question, () => source(...args))
+      const turns: Partial<EventLog> = {
+        load: (seqs) => takeTurn(account(), question, () => log.load(seqs)),
+        feed: paged((...range: Parameters<EventLog['feed']>) => log.feed(...range)),
+        documentLog: paged((...range: Parameters<EventLog['documentLog']>) => log.documentLog(...range)),
+        ownerLog: paged((...range: Parameters<EventLog['ownerLog']>) => log.ownerLog(...range)),
+        training: paged((...range: Parameters<EventLog['training']>) => log.training(...range)),
+        trainingFeed: paged((...range: Parameters<EventLog['trainingFeed']>) => log.trainingFeed(...range)),
+        changedDocuments: paged((...range: Parameters<EventLog['changedDocuments']>) =>
+          log.changedDocuments(...range),
+        ),
+      }
+      // A log that inherits everything else: its getters stay live. Defined, because those of `log` may be read-only.
+      const own = Object.entries(turns).map(([name, value]) => [name, { value }])
+      return Object.create(log, Object.fromEntries(own)) as EventLog
+    },
   }
+}
+
+function takeOldest(waiting: Turn[]): Turn | undefined {
+  let oldest = 0
+  for (const [index, { question }] of waiting.entries()) {
+    if (question < (waiting[oldest] as Turn).question) oldest = index
+  }
+  return waiting.splice(oldest, 1)[0]
+}
+
+async function take<T>(iterator: AsyncIterator<T>, count: number): Promise<T[]> {
+  const items: T[] = []
+  while (items.length < count) {
+    const next = await iterator.next()
+    if (next.done === true) break
+    items.push(next.value)
+  }
+  return items
 }

@@ -52,6 +52,8 @@ export interface RelayOptions {
   readonly places?: PlaceCodec
   /** Who may use it. @default anybody */
   readonly moderation?: Moderation
+  /** Calls back after the event loop has looked at all sockets, timers and disks. @default at once */
+  readonly defer?: (callback: () => void) => void
   /** Public URLs, any of which an AUTH event may name. */
   relayUrls(): readonly string[]
 }
@@ -115,7 +117,7 @@ export function createRelay(options: RelayOptions): Relay {
   const stateSigner = createStateSigner({ ...options, signEvent: sign })
   const rates: RateLimits = createRateLimits(options)
   const summaries = createSummaries({ ...options, states, signEvent: sign })
-  const reading = createReadingTurns(log)
+  const reading = createReadingTurns(log, options)
   const context = {
     ...options,
     moderation,

@@ -100,8 +100,9 @@ export function createSession(peer: Peer, context: SessionContext): Session {
     refused: context.measures.refused,
   })
   let account: string | undefined
-  const log = context.reading.logFor(() => account ?? '')
-  const negentropy = createNegentropy({ ...context, log, peer })
+  /** The log for one question: those of an account are answered in the order in which they were asked. */
+  const readingLog = (): EventLog => context.reading.logFor(() => account ?? '')
+  const negentropy = createNegentropy({ ...context, readingLog, peer })
   let countsUnderWay = 0
   let isOpen = true
 
@@ -277,7 +278,8 @@ export function createSession(peer: Peer, context: SessionContext): Session {
     checkSlots()
     const sortedKeys = [...keys].sort()
     const startedAt = secondsNow()
-    const sync = syncOptions(filters, sortedKeys)
+    const log = readingLog()
+    const sync = syncOptions(log, filters, sortedKeys)
     const base = {
       id: subscriptionId,
       filters,
@@ -324,7 +326,7 @@ export function createSession(peer: Peer, context: SessionContext): Session {
     subscriptions.set(subscriptionId, subscription)
   }
 
-  function syncOptions(filters: readonly Filter[], sortedKeys: readonly string[]) {
+  function syncOptions(log: EventLog, filters: readonly Filter[], sortedKeys: readonly string[]) {
     const cursors = new Set(filters.map(({ after }) => after))
     if (cursors.size > 1) {
       throw new SyncError('FILTER_INVALID', 'all filters of one REQ carry the same "after", or none does')
@@ -346,6 +348,7 @@ export function createSession(peer: Peer, context: SessionContext): Session {
     }
     checkSlots()
     countsUnderWay++
+    const log = readingLog()
     const scope = { log, logger, clock, keys: new Set(keys), isOperator: isOperator(), through: log.head }
     countEvents(scope, filters, () => isOpen)
       .then((total) => peer.send(encodeRelay.count(subscriptionId, total)))

@@ -136,7 +136,7 @@ export function isOpenToOperators({ kind }: Pick<NostrEvent, 'kind'>): boolean {
 }
 
 const MIN_PAGE = 16
-const MAX_PAGE = 256
+const MAX_PAGE = 64
 /** Characters of JSON a page may have before the next one is made smaller: bounds what a reader holds. */
 const PAGE_LENGTH = 1024 * 1024
 
