@@ -192,7 +192,7 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
   }
 
   deletions = createDeletions({
-    ...{ pubkey, documents, store, outbox, logger },
+    ...{ pubkey, documents, outbox, logger },
     verify: (event) => verifier.verify(event),
   })
   const inbox: Inbox = createInbox({

@@ -1,5 +1,5 @@
 import { DEFAULT_LIMITS } from '@onyx-sync/shared'
-import { historyOf, KNOWN_FAULTS, runHistory, simulate } from '@onyx-sync/testing'
+import { historyOf, KNOWN_FAULTS, runHistory, type Scenario, simulate } from '@onyx-sync/testing'
 import { describe, expect, it } from 'vitest'
 
 /** Seeds that once broke a promise, with the length of history they did it in. What they found is in the log of the repository. */
@@ -14,7 +14,18 @@ const PINNED = [
   { seed: 83, length: 80, found: 'a checkpoint took away the event with which a member got a chat' },
   { seed: 2407, length: 100, found: 'a saved event that a backup lost lay behind the cursor' },
   { seed: 303518, length: 80, found: 'what an owner brings back after a reset was counted as a checkpoint' },
-] as const
+  {
+    seed: 322,
+    length: 80,
+    scenario: 'deleting',
+    found: 'a row that a full disk had held back outlived its chat',
+  },
+] as const satisfies readonly {
+  seed: number
+  length: number
+  found: string
+  scenario?: Scenario
+}[]
 
 const FIXED_SEEDS = 400
 const FRESH_SEEDS = 100
@@ -61,13 +72,18 @@ describe('the simulated world', () => {
   })
 
   it('[SIM9] nor where a device holds some documents, and changes which', { timeout: 120_000 }, async () => {
-    const { failures } = await simulate({ seeds: 150, isHolding: true })
+    const { failures } = await simulate({ seeds: 150, scenario: 'holding' })
     expect(failures).toEqual([])
   })
 
-  for (const { seed, length, found } of PINNED) {
+  it('[SIM10] nor where chats are deleted for good', { timeout: 120_000 }, async () => {
+    const { failures } = await simulate({ seeds: 150, scenario: 'deleting' })
+    expect(failures).toEqual([])
+  })
+
+  for (const { seed, length, found, ...rest } of PINNED) {
     it(`[SIM4] holds with seed ${seed}, which found: ${found}`, async () => {
-      expect((await simulate({ from: seed, seeds: 1, length })).failures).toEqual([])
+      expect((await simulate({ from: seed, seeds: 1, length, ...rest })).failures).toEqual([])
     })
   }
 })

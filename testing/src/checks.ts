@@ -24,8 +24,10 @@ export interface Watch {
   delivered(device: WorldDevice, text: string): void
   sent(device: WorldDevice, text: string): void
   status(device: WorldDevice, status: SyncStatus): void
-  /** A call that wrote this piece of text has returned. */
-  kept(device: WorldDevice, token: string): void
+  /** A call that wrote this piece of text has returned; of a chat, with its address. */
+  kept(device: WorldDevice, token: string, chat: string | undefined): void
+  /** A chat is about to be deleted for good, maybe: from now on what was kept in it may go. */
+  deleting(chat: string): void
   serverCrashed(): void
   deviceCrashed(device: WorldDevice): void
   /** The server is down, and about to be set back: the time to look at what can't be told any more after that. */
@@ -43,11 +45,15 @@ export function createWatch(): Watch {
 
   let seenCommits = 0
   let seenResets = 0
-  const published = new Set<string>()
+  /** Address of the document, or '', of each event that was sent, by id. */
+  const published = new Map<string, string>()
   const acknowledged = new Set<string>()
+  /** Chats that somebody wanted deleted. */
+  const deleting = new Set<string>()
   /** Pieces of text that the server's disk has, wherever they stand in an update. */
   const tokensOnServer = new Set<string>()
-  const tokensKept = new Map<WorldDevice, Set<string>>()
+  /** What devices have kept, with the chat that it is in. */
+  const tokensKept = new Map<WorldDevice, Map<string, string | undefined>>()
 
   /** What every commit so far states; a disk that was replaced begins anew. */
   function noteCommits({ serverDisk }: World): void {
@@ -85,29 +91,38 @@ export function createWatch(): Watch {
         }
         return
       }
-      if (!isDocumentKind(event.kind)) return
       if (watch.world !== undefined) noteCommits(watch.world)
-      const aTag = event.tags.find((tag) => tag[0] === 'a')?.[1]
-      const owner = (aTag === undefined ? undefined : parseAddress(aTag)?.owner) ?? event.pubkey
-      const address = `${event.kind}:${owner}:${event.kind === KIND.settings ? '' : event.tags.find((tag) => tag[0] === 'd')?.[1]}`
+      if (event.kind === KIND.deletion) {
+        for (const [name, address = ''] of event.tags) {
+          if (name === 'a' && !readers.get(address)?.has(device.pubkey) && event.pubkey !== device.pubkey)
+            problems.push(`${device.name} was sent the deletion of ${address}`)
+        }
+      }
+      if (!isDocumentKind(event.kind)) return
+      const address = addressOf(event)
       if (!readers.get(address)?.has(device.pubkey))
         problems.push(`${device.name} was sent an event of ${address}`)
     },
     sent(_device, text) {
       const message = JSON.parse(text) as unknown[]
-      if (message[0] === 'EVENT') published.add((message[1] as NostrEvent).id)
+      if (message[0] !== 'EVENT') return
+      const event = message[1] as NostrEvent
+      published.set(event.id, isDocumentKind(event.kind) ? addressOf(event) : '')
     },
-    kept(device, token) {
-      const tokens = tokensKept.get(device) ?? new Set()
-      tokensKept.set(device, tokens.add(token))
+    kept(device, token, chat) {
+      const tokens = tokensKept.get(device) ?? new Map<string, string | undefined>()
+      tokensKept.set(device, tokens.set(token, chat))
+    },
+    deleting(chat) {
+      deleting.add(chat)
     },
     status(device, { unsent, refused }) {
       const { world } = watch
       // After a reset the server may lack what it once had, and what was refused is not unsent.
       if (world === undefined || unsent > 0 || refused > 0 || world.serverDisk.resets > 0) return
       noteCommits(world)
-      for (const token of tokensKept.get(device) ?? []) {
-        if (!tokensOnServer.has(token))
+      for (const [token, chat] of tokensKept.get(device) ?? []) {
+        if (!tokensOnServer.has(token) && !deleting.has(chat ?? ''))
           problems.push(`${device.name} says that ${token} is saved, and it is not`)
       }
       tokensKept.delete(device)
@@ -128,7 +143,8 @@ export function createWatch(): Watch {
       if (world === undefined) return
       noteCommits(world)
       const { serverDisk } = world
-      const ids = [...acknowledged]
+      // What was deleted for good took its events along.
+      const ids = [...acknowledged].filter((id) => !deleting.has(published.get(id) ?? ''))
       const { resets } = serverDisk
       // The disk may still be at work on what the crash left of it.
       void world.clock.settle().then(async () => {
@@ -148,6 +164,8 @@ export async function checkWorld(world: World, model: ReferenceModel): Promise<s
   const problems = [...server.problems, ...(await checkLog(world))]
   for (const device of world.devices)
     problems.push(...(await checkDevice(device, server, model, world.serverDisk.contents)))
+  for (const address of new Set([...server.documents.keys(), ...server.deleted]))
+    problems.push(...model.checkDeleted(address, server.deleted.has(address)))
   for (const [address, doc] of server.documents) {
     if (parseAddress(address)?.kind === KIND.chat)
       problems.push(
@@ -200,6 +218,10 @@ async function checkDevice(
   const rows = await device.disk.contents.loadRows('messages')
   for (const { address, body } of await device.disk.contents.loadDocuments()) {
     if (!(await mayRead(device, address, log))) continue
+    if (server.deleted.has(address)) {
+      problems.push(...(await checkDeleted(device, address)))
+      continue
+    }
     if (body !== 'held') {
       problems.push(...(await checkListed(device, address, body, server)))
       continue
@@ -230,6 +252,21 @@ async function checkDevice(
   )
   const known = new Set((await device.disk.contents.loadDocuments()).map((document) => document.address))
   for (const address of owned) if (!known.has(address)) problems.push(`${device.name} lacks ${address}`)
+  return problems
+}
+
+/** Of a chat that was deleted for good nothing is left but what was refused, which its user may still want. */
+async function checkDeleted({ name, client, disk }: WorldDevice, address: string): Promise<string[]> {
+  const problems: string[] = []
+  const messageRows = await disk.contents.loadRows('messages', { column: 'address', equals: address })
+  if (messageRows.length > 0) problems.push(`${name} still has messages of ${address}, which was deleted`)
+  const hasRefused = client?.refused().some(({ lane }) => lane === address) === true
+  const updates = await disk.contents.loadUpdates(address)
+  if (updates.length > 0 && !hasRefused)
+    problems.push(`${name} still has the log of ${address}, which was deleted`)
+  const [row] = await disk.contents.loadRows('chats', { column: 'address', equals: address })
+  if (row !== undefined && typeof row.deleted_at !== 'number')
+    problems.push(`${name} shows ${address}, which was deleted`)
   return problems
 }
 
@@ -268,6 +305,13 @@ async function mayRead(device: WorldDevice, address: string, log: EventLog): Pro
   if (parseAddress(address)?.owner === device.pubkey) return true
   const [record] = await log.documents([address])
   return record?.members.some((member) => member.pubkey === device.pubkey) === true
+}
+
+/** Address of the document that an event belongs to. */
+function addressOf({ kind, pubkey, tags }: NostrEvent): string {
+  const aTag = tags.find((tag) => tag[0] === 'a')?.[1]
+  const owner = (aTag === undefined ? undefined : parseAddress(aTag)?.owner) ?? pubkey
+  return `${kind}:${owner}:${kind === KIND.settings ? '' : tags.find((tag) => tag[0] === 'd')?.[1]}`
 }
 
 /** The pieces of text that an event of a document carries, wherever they stand in its update. */

@@ -1,6 +1,14 @@
 import { parseArgs } from 'node:util'
 import { formatAction } from './history.js'
-import { historyOf, runKept, STANDARD_LENGTH, shrink, simulate } from './simulate.js'
+import {
+  runKept,
+  SCENARIOS,
+  type Scenario,
+  STANDARD_LENGTH,
+  scenarioHistory,
+  shrink,
+  simulate,
+} from './simulate.js'
 
 const HELP = `onyx-sync simulate: a server and devices in one process, on virtual time. Each seed is one history of
 edits, cuts, crashes, full disks, wrong clocks and restored backups; at its end every promise is checked.
@@ -10,6 +18,7 @@ Usage: npm run simulate -- [options]
   --seeds N     how many seeds to run (default: 500)
   --from N      the first seed (default: 1)
   --length N    actions per history (default: ${STANDARD_LENGTH})
+  --scenario S  what they are about: ${SCENARIOS.join(', ')} (default: standard)
   --trace       print what happens, for one seed
   --keep LIST   with one seed: only these actions of its history, such as 0,3,17-20
   --json        print one JSON object at the end
@@ -17,6 +26,7 @@ Usage: npm run simulate -- [options]
 
 Examples:
   npm run simulate -- --seeds 2000
+  npm run simulate -- --scenario deleting --seeds 500
   npm run simulate -- --from 1368 --seeds 1 --trace
 
 Exit codes: 0 every promise held; 1 one was broken (its seed, the shortest history found and the command that
@@ -26,6 +36,7 @@ interface Options {
   readonly from: number
   readonly seeds: number
   readonly length: number
+  readonly scenario: Scenario
   readonly isTrace: boolean
   readonly keep: readonly number[] | undefined
   readonly isJson: boolean
@@ -38,7 +49,16 @@ function parse(argv: readonly string[]): Options | undefined {
   try {
     const text = { type: 'string' } as const
     const flag = { type: 'boolean' } as const
-    const options = { seeds: text, from: text, length: text, keep: text, trace: flag, json: flag, help: flag }
+    const options = {
+      seeds: text,
+      from: text,
+      length: text,
+      keep: text,
+      scenario: text,
+      trace: flag,
+      json: flag,
+      help: flag,
+    }
     values = parseArgs({ args: [...argv], options }).values
   } catch (error) {
     throw new UsageError((error as Error).message)
@@ -49,6 +69,7 @@ function parse(argv: readonly string[]): Options | undefined {
     from: parseCount('from', values.from ?? '1'),
     seeds: parseCount('seeds', values.seeds ?? (keep === undefined && values.trace !== true ? '500' : '1')),
     length: parseCount('length', values.length ?? String(STANDARD_LENGTH)),
+    scenario: parseScenario(String(values.scenario ?? 'standard')),
     isTrace: values.trace === true,
     keep,
     isJson: values.json === true,
@@ -60,6 +81,12 @@ function parseCount(name: string, value: string | boolean): number {
   if (!Number.isSafeInteger(count) || count < 1)
     throw new UsageError(`--${name} is a whole number, 1 or more`)
   return count
+}
+
+function parseScenario(value: string): Scenario {
+  const found = SCENARIOS.find((scenario) => scenario === value)
+  if (found === undefined) throw new UsageError(`--scenario is one of ${SCENARIOS.join(', ')}`)
+  return found
 }
 
 function parseList(text: string): number[] {
@@ -106,8 +133,9 @@ function createProgress(total: number): (progress: { done: number; failed: numbe
 }
 
 async function runOne(options: Options): Promise<number> {
-  const keep = options.keep ?? historyOf(options.from, options.length).map((_, index) => index)
-  const result = await runKept(options.from, options.length, keep, options.isTrace ? print : undefined)
+  const { from, length, scenario } = options
+  const keep = options.keep ?? scenarioHistory(scenario, from, length).map((_, index) => index)
+  const result = await runKept(from, length, keep, options.isTrace ? print : undefined, scenario)
   if (options.isJson) print(JSON.stringify({ seed: options.from, ...result }))
   else if (result.problems.length === 0) print(`seed ${options.from}: every promise held`)
   else for (const problem of result.problems) print(`  ${problem}`)
@@ -115,12 +143,12 @@ async function runOne(options: Options): Promise<number> {
 }
 
 async function runMany(options: Options): Promise<number> {
-  const { from, seeds, length } = options
+  const { from, seeds, length, scenario } = options
   const startedAt = performance.now()
-  const result = await simulate({ from, seeds, length, onProgress: createProgress(seeds) })
+  const result = await simulate({ from, seeds, length, scenario, onProgress: createProgress(seeds) })
   const seconds = (performance.now() - startedAt) / 1000
   const [first] = result.failures
-  const shrunk = first === undefined ? undefined : await shrink(first.seed, length)
+  const shrunk = first === undefined ? undefined : await shrink(first.seed, length, undefined, scenario)
   if (options.isJson) {
     print(
       JSON.stringify({
@@ -139,13 +167,13 @@ async function runMany(options: Options): Promise<number> {
     `${result.failures.length} of ${result.done} histories broke a promise: seeds ${result.failures.map(({ seed }) => seed).join(', ')}`,
   )
   print(`\nseed ${first.seed}, the shortest history found in ${shrunk.runs} runs:`)
-  const history = historyOf(first.seed, length)
+  const history = scenarioHistory(scenario, first.seed, length)
   for (const index of shrunk.keep)
     print(`  ${String(index).padStart(3)}  ${formatAction(history[index] ?? { type: 'wait', ms: 0 })}`)
   print('breaks:')
   for (const problem of shrunk.problems) print(`  ${problem}`)
   print(
-    `\nreplay it: npm run simulate -- --from ${first.seed} --length ${length} --keep ${formatList(shrunk.keep)} --trace`,
+    `\nreplay it: npm run simulate -- --from ${first.seed} --length ${length}${scenario === 'standard' ? '' : ` --scenario ${scenario}`} --keep ${formatList(shrunk.keep)} --trace`,
   )
   return 1
 }

@@ -4,6 +4,7 @@ import {
   getOrCreate,
   hasReceived,
   type NostrEvent,
+  parseAddress,
 } from '@onyx-sync/shared'
 import * as Y from 'yjs'
 import type { World, WorldDevice } from './world.js'
@@ -21,13 +22,29 @@ export async function checkCursorOnDisk(
   if (scope === 'some') return []
   // Opaque to devices; here the server that wrote it is looked at from outside.
   const through = Number.parseInt(cursor.split('.')[3] ?? '0', 36)
+  const bodies = new Map((await disk.contents.loadDocuments()).map(({ address, body }) => [address, body]))
+  const isDeleted = (address: string) => /^delet/.test(bodies.get(address) ?? '')
+  const problems: string[] = []
+  for (const { events, deletedDocuments = [] } of world.serverDisk.commits) {
+    for (const { address } of events.some(({ seq }) => seq <= through) ? deletedDocuments : []) {
+      if (parseAddress(address)?.owner === pubkey && bodies.has(address) && !isDeleted(address))
+        problems.push(`the cursor of ${name} covers the deletion of ${address}, which is on its disk`)
+    }
+  }
+  const deletedOnServer = new Set(
+    world.serverDisk.commits.flatMap(({ deletedDocuments = [] }) =>
+      deletedDocuments.map(({ address }) => address),
+    ),
+  )
   const updates = new Map<string, Uint8Array[]>()
   for (const { seq, json, address, owner } of world.serverDisk.commits.flatMap(({ events }) => events)) {
     if (seq > through || address === undefined || owner !== pubkey) continue
+    // Whoever deletes a document doesn't wait for what others still write to it, and what was deleted on the server
+    // is not sent any more.
+    if (isDeleted(address) || deletedOnServer.has(address)) continue
     const { framed } = decodeUpdateEvent(JSON.parse(json) as NostrEvent, DEFAULT_LIMITS)
     getOrCreate(updates, address, () => []).push(framed.update)
   }
-  const problems: string[] = []
   for (const [address, list] of updates) {
     const doc = new Y.Doc()
     for (const { update } of await disk.contents.loadUpdates(address)) Y.applyUpdate(doc, update)

@@ -101,6 +101,12 @@ export const KNOWN_FAULTS: readonly WorldFault[] = [
     upkeep: { checkpoints: false, compaction: { minBytes: 1_000_000 } },
   },
   {
+    name: 'tombstone-forgotten',
+    summary: 'a chat that was deleted for good is taken again from a device that was offline',
+    scenario: 'deleting',
+    wrapLog: forgetTombstones,
+  },
+  {
     name: 'no-fsync',
     summary: "the server's disk calls written what a power cut loses",
     serverSyncDelayMs: 2_000,
@@ -116,6 +122,12 @@ function supersedeBeforeWrite(log: EventLog): EventLog {
   }
   // Not spread: its head and its epochs have to stay those of the log underneath.
   return Object.assign(Object.create(log) as EventLog, { commit })
+}
+
+function forgetTombstones(log: EventLog): EventLog {
+  const documents: EventLog['documents'] = async (addresses) =>
+    (await log.documents(addresses)).map((record) => (record?.deleted === undefined ? record : undefined))
+  return Object.assign(Object.create(log) as EventLog, { documents })
 }
 
 function wrapConnection(

@@ -8,7 +8,7 @@ export type Action =
       readonly device: string
       readonly draw: number
     }
-  | { readonly type: 'share'; readonly device: string; readonly draw: number }
+  | { readonly type: 'share' | 'delete-chat'; readonly device: string; readonly draw: number }
   | { readonly type: 'evict' | 'open'; readonly device: string; readonly draw: number }
   | { readonly type: 'hold'; readonly device: string; readonly choice: HoldChoice }
   | { readonly type: 'crash' | 'offline' | 'online' | 'cut' | 'half-open' | 'wake'; readonly device: string }

@@ -16,6 +16,8 @@ export { createSeededRandom, type SeededRandom } from './seeded-random.js'
 export {
   type Failure,
   historyOf,
+  SCENARIOS,
+  type Scenario,
   type Shrunk,
   type SimulationOptions,
   type SimulationResult,

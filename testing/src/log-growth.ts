@@ -36,7 +36,7 @@ export async function checkLogGrowth(world: World, settings: DeviceSettings): Pr
     const parsed = parseAddress(address)
     const [record] = await log.documents([address])
     // Documents of accounts that take no part any more.
-    if (parsed === undefined || record === undefined) continue
+    if (parsed === undefined || record === undefined || record.deleted !== undefined) continue
     const doc = new Y.Doc()
     let bytes = 0
     for await (const { seq } of log.documentLog(address, 0, log.head)) {

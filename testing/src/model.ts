@@ -14,6 +14,10 @@ export interface ReferenceModel {
   setting(account: string, key: string, value: string): Attempt
   /** The owner decides what a key may do in a chat. */
   deciding(chat: string, key: string, role: Decision): Attempt
+  /** The owner deletes the chat for good. */
+  deletingChat(chat: string): Attempt
+  /** Whether it is right that the chat is gone, or that it is there. @returns what is wrong */
+  checkDeleted(chat: string, isDeleted: boolean): string[]
   /** Messages that may be edited or deleted: sent, by calls that have returned. */
   messagesOf(chat: string): string[]
   /**
@@ -78,6 +82,8 @@ export function createReferenceModel(): ReferenceModel {
   }
 
   const excused = new Set<string>()
+  /** An entry for each call that deletes a chat, and did not say that there was nothing to delete. */
+  const chatDeletions = new Map<string, Map<symbol, 'attempted' | 'certain'>>()
   /** What was decided about each key, by chat: an entry for each call that did not say that it was nothing. */
   const decisions = new Map<string, Map<string, { role: Decision; isCertain: boolean }[]>>()
 
@@ -145,6 +151,22 @@ export function createReferenceModel(): ReferenceModel {
         returned: () => void deletions?.set(call, { certainFor: account }),
         declined: () => void deletions?.delete(call),
       }
+    },
+    deletingChat(chat) {
+      const calls = chatDeletions.get(chat) ?? new Map<symbol, 'attempted' | 'certain'>()
+      chatDeletions.set(chat, calls)
+      const call = Symbol(chat)
+      calls.set(call, 'attempted')
+      return {
+        returned: () => void calls.set(call, 'certain'),
+        declined: () => void calls.delete(call),
+      }
+    },
+    checkDeleted(chat, isDeleted) {
+      const calls = [...(chatDeletions.get(chat)?.values() ?? [])]
+      if (isDeleted && calls.length === 0) return [`${chat} was deleted by nobody, and is gone`]
+      if (!isDeleted && calls.includes('certain')) return [`${chat} was deleted for good, and is there`]
+      return []
     },
     setting(account, key, value) {
       const keys = settings.get(account) ?? new Map<string, Map<string, Certainty>>()

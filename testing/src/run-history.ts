@@ -203,14 +203,16 @@ function edit(
   const { model, world } = stage
   const token = `<${++stage.tokens}>`
   const text = stage.writeText(token)
-  const kept = () => stage.watch.kept(device, token)
+  const chat = type === 'new-chat' || type === 'set' ? undefined : chatOf(draw, stage)
+  const kept = () => stage.watch.kept(device, token, chat?.address)
   // A longer text may be cut in two, where the watch can't find it.
   const textKept = () => (text === token ? kept() : undefined)
   const nothingKept = () => {}
   if (type === 'new-chat') {
     const id = `chat${stage.chats.length}`
     stage.chats.push({ id, account: device.account })
-    follow(client.chats.create({ id, title: token }), kept)
+    const address = `30001:${device.pubkey}:${id}`
+    follow(client.chats.create({ id, title: token }), () => stage.watch.kept(device, token, address))
     return
   }
   if (type === 'set') {
@@ -218,7 +220,6 @@ function edit(
     follow(client.settings.set(key, token), kept, model.setting(device.account, key, token))
     return
   }
-  const chat = chatOf(draw, stage)
   if (chat === undefined) return
   const { address } = chat
   const by = { chat: address, account: device.account }
@@ -231,6 +232,10 @@ function edit(
     const call =
       role === 'none' ? client.chats.unshare(address, key) : client.chats.share(address, key, { role })
     follow(call, nothingKept, model.deciding(address, key, role))
+  }
+  if (type === 'delete-chat' && chat.account === device.account) {
+    stage.watch.deleting(address)
+    follow(client.chats.deleteForever(address), nothingKept, model.deletingChat(address))
   }
   if (type === 'send') {
     const id = `m${stage.tokens}`
@@ -252,6 +257,7 @@ function edit(
 
 /** Errors that say: nothing was there to change, and nothing was changed. */
 const DECLINED = [
+  'DELETED',
   'DOCUMENT_NOT_FOUND',
   'DOCUMENT_NOT_HELD',
   'MESSAGE_NOT_FOUND',
@@ -347,8 +353,7 @@ async function excuseRemoved({ serverDisk, devices }: World, model: ReferenceMod
 function isAtRest({ client }: WorldDevice): boolean {
   if (client === undefined) return false
   const { isCaughtUp, unsent } = client.status
-  // Edits to a chat that one may no longer write to stay refused.
-  return (
-    isCaughtUp && unsent === 0 && client.refused().every(({ reason }) => reason.startsWith('restricted:'))
-  )
+  // Edits to a chat that one may no longer write to, or that was deleted, stay refused.
+  const isFinal = (reason: string) => /^(restricted|blocked):/.test(reason)
+  return isCaughtUp && unsent === 0 && client.refused().every(({ reason }) => isFinal(reason))
 }

@@ -4,6 +4,7 @@ import {
   decodeUpdateEvent,
   formatAddress,
   getOrCreate,
+  isDocumentKind,
   type NostrEvent,
 } from '@onyx-sync/shared'
 import * as Y from 'yjs'
@@ -13,6 +14,8 @@ import type { World } from './world.js'
 /** What the server's log says, put together without any of the server's code. */
 export interface ServerContents {
   readonly documents: ReadonlyMap<string, Y.Doc>
+  /** Addresses of documents that were deleted for good. */
+  readonly deleted: ReadonlySet<string>
   readonly problems: readonly string[]
 }
 
@@ -34,10 +37,13 @@ export async function readServer(world: World, isOnce: boolean): Promise<ServerC
   const growing = new Map<string, Growing>()
   const seen = new Map<string, string>()
   const inLog = new Set<number>()
+  const deleted = new Set<string>()
 
   function noteEvent(seq: number, event: NostrEvent): void {
     const { address, framed, part } = decodeUpdateEvent(event, DEFAULT_LIMITS)
     const key = formatAddress(address)
+    if (deleted.has(key))
+      problems.push(`event ${event.id} of ${key} was stored after the document was deleted`)
     const { complete, updates } = getOrCreate(growing, key, () => ({
       complete: new Y.Doc(),
       updates: new Map(),
@@ -73,8 +79,22 @@ export async function readServer(world: World, isOnce: boolean): Promise<ServerC
     }
   }
 
+  /** With the write that stores the request everything of the document is gone. */
+  function noteDeleted({ deletedDocuments = [] }: Commit): void {
+    for (const { address } of deletedDocuments) {
+      for (const seq of growing.get(address)?.updates.keys() ?? []) inLog.delete(seq)
+      growing.delete(address)
+      deleted.add(address)
+    }
+  }
+
   for (const commit of commits) {
-    for (const { seq, json } of commit.events) noteEvent(seq, JSON.parse(json) as NostrEvent)
+    for (const { seq, json } of commit.events) {
+      const event = JSON.parse(json) as NostrEvent
+      if (isDocumentKind(event.kind)) noteEvent(seq, event)
+      else inLog.add(seq)
+    }
+    noteDeleted(commit)
     noteSuperseded(commit)
   }
   for (let seq = 1; seq <= log.head; seq++) {
@@ -83,7 +103,7 @@ export async function readServer(world: World, isOnce: boolean): Promise<ServerC
     if (!isThere && inLog.has(seq)) problems.push(`the log has a hole at ${seq}`)
   }
   const documents = new Map([...growing].map(([address, document]) => [address, mergedFrom(document)]))
-  return { documents, problems: [...new Set(problems)] }
+  return { documents, deleted, problems: [...new Set(problems)] }
 }
 
 function mergedFrom({ updates }: Growing): Y.Doc {

@@ -1,8 +1,13 @@
+import { withDeleting } from './delete-history.js'
 import { type Action, createHistory, type HistoryWeights, STANDARD_WEIGHTS } from './history.js'
 import { HOLDING_WEIGHTS, withHolding } from './hold-history.js'
 import { type HistoryOptions, runHistory } from './run-history.js'
 import { createSeededRandom } from './seeded-random.js'
 import type { WorldFault } from './world.js'
+
+/** What histories are about besides the usual: a device that holds some chats only, chats that are deleted for good. */
+export const SCENARIOS = ['standard', 'holding', 'deleting'] as const
+export type Scenario = (typeof SCENARIOS)[number]
 
 /** A seed whose history broke a promise. */
 export interface Failure {
@@ -23,8 +28,8 @@ export interface SimulationOptions {
   readonly limits?: HistoryOptions['limits']
   /** As in the options of a history. */
   readonly maxTextLength?: HistoryOptions['maxTextLength']
-  /** Whether one device holds only some documents, and changes which. @default false */
-  readonly isHolding?: boolean
+  /** What the histories are about. @default the fault's, or 'standard' */
+  readonly scenario?: Scenario
   /** Stop at the first failure. @default false */
   readonly stopAtFirst?: boolean
   /** Called after each seed. */
@@ -47,26 +52,32 @@ export function historyOf(seed: number, length = STANDARD_LENGTH, weights = STAN
   return createHistory(createSeededRandom(`${seed}/history`), length, undefined, weights)
 }
 
-/** The history of a seed in which one device holds only some documents. */
-export function holdingHistoryOf(seed: number, length = STANDARD_LENGTH): Action[] {
-  const random = createSeededRandom(`${seed}/holding`)
-  return withHolding(historyOf(seed, length, HOLDING_WEIGHTS), random)
+/** The history of a seed in a scenario. `weights` are for the standard one. */
+export function scenarioHistory(
+  scenario: Scenario,
+  seed: number,
+  length = STANDARD_LENGTH,
+  weights = STANDARD_WEIGHTS,
+): Action[] {
+  const random = createSeededRandom(`${seed}/${scenario}`)
+  if (scenario === 'holding') return withHolding(historyOf(seed, length, HOLDING_WEIGHTS), random)
+  if (scenario === 'deleting') return withDeleting(historyOf(seed, length), random)
+  return historyOf(seed, length, weights)
 }
 
 /** Runs the histories of many seeds. */
 export async function simulate(options: SimulationOptions): Promise<SimulationResult> {
-  const { from = 1, seeds, fault, limits, maxTextLength, isHolding = false } = options
+  const { from = 1, seeds, fault, limits, maxTextLength } = options
+  const scenario = options.scenario ?? fault?.scenario ?? 'standard'
   const failures: Failure[] = []
   let events = 0
   let done = 0
   for (let seed = from; seed < from + seeds; seed++) {
-    const actions = isHolding
-      ? holdingHistoryOf(seed, options.length)
-      : historyOf(seed, options.length, options.weights)
+    const actions = scenarioHistory(scenario, seed, options.length, options.weights)
     const result = await runHistory({
       seed: String(seed),
       actions,
-      isHolding,
+      isHolding: scenario === 'holding',
       ...(fault === undefined ? {} : { fault }),
       ...(limits === undefined ? {} : { limits }),
       ...(maxTextLength === undefined ? {} : { maxTextLength }),
@@ -94,10 +105,11 @@ export function runKept(
   length: number,
   keep: readonly number[],
   trace?: (line: string) => void,
-  isHolding = false,
+  scenario: Scenario = 'standard',
 ) {
-  const all = isHolding ? holdingHistoryOf(seed, length) : historyOf(seed, length)
+  const all = scenarioHistory(scenario, seed, length)
   const actions = keep.map((index) => all[index]).filter((action) => action !== undefined)
+  const isHolding = scenario === 'holding'
   return runHistory({ seed: String(seed), actions, isHolding, ...(trace === undefined ? {} : { trace }) })
 }
 
@@ -109,16 +121,16 @@ export async function shrink(
   seed: number,
   length: number,
   maxRuns = 500,
-  isHolding = false,
+  scenario: Scenario = 'standard',
 ): Promise<Shrunk> {
-  const all = isHolding ? holdingHistoryOf(seed, length) : historyOf(seed, length)
+  const all = scenarioHistory(scenario, seed, length)
   let keep = all.map((_, index) => index)
-  let problems = (await runKept(seed, length, keep, undefined, isHolding)).problems
+  let problems = (await runKept(seed, length, keep, undefined, scenario)).problems
   let runs = 1
   for (let size = Math.ceil(keep.length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2)) {
     for (let start = 0; start < keep.length && runs < maxRuns; ) {
       const candidate = [...keep.slice(0, start), ...keep.slice(start + size)]
-      const result = await runKept(seed, length, candidate, undefined, isHolding)
+      const result = await runKept(seed, length, candidate, undefined, scenario)
       runs++
       if (result.problems.length > 0) {
         keep = candidate

@@ -95,6 +95,8 @@ export interface WorldFault {
   readonly name: string
   /** What goes wrong, in one sentence. */
   readonly summary: string
+  /** Which histories show it. @default 'standard' */
+  readonly scenario?: 'standard' | 'holding' | 'deleting'
   wrapStore?(store: SyncStore, device: WorldDevice): SyncStore
   wrapLog?(log: EventLog, world: World): EventLog
   /** Options of the devices in place of the world's. */

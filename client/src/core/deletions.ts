@@ -8,32 +8,22 @@ import {
   SyncError,
   stringifyEvent,
 } from '@onyx-sync/shared'
-import type { BodyState, OutboxEntry, QueryRow, SyncStore } from '../ports/store.js'
+import type { BodyState, OutboxEntry } from '../ports/store.js'
 import type { Documents } from './documents.js'
 import type { JournalChange } from './journal.js'
 import type { Outbox } from './outbox.js'
 import { DELETION_LANE } from './outbox-lanes.js'
 
-/** A deletion request of an owner, with what is to be written about it. */
+/** A deletion request of an owner, with the addresses of the chats that it names. */
 export interface ReceivedDeletion {
   readonly event: NostrEvent
-  readonly chats: readonly DoomedChat[]
-}
-
-/** A chat that a request deletes, as its rows are. */
-interface DoomedChat {
-  readonly address: string
-  readonly row: QueryRow | undefined
-  readonly messageIds: readonly string[]
+  readonly chats: readonly string[]
 }
 
 /** Chats that were deleted for good (NIP-09). Source: SPEC DLD1–DLD6. */
 export interface Deletions {
-  /**
-   * Reads what a request that came from the server does here. The event's signature is checked; throws for one that
-   * its author didn't sign.
-   */
-  open(event: NostrEvent): Promise<ReceivedDeletion>
+  /** Reads a request that came from the server. Throws for one that its author didn't sign. */
+  open(event: NostrEvent): ReceivedDeletion
   /** Marks the chats as deleted, at once. @returns what to write together with the cursor that covers the request */
   apply(received: ReceivedDeletion): JournalChange
   /** Deletes a chat of this account for good. Resolves once that is durable here; the server hears of it later. */
@@ -45,7 +35,6 @@ export interface Deletions {
 export interface DeletionsOptions {
   readonly pubkey: string
   readonly documents: Documents
-  readonly store: SyncStore
   readonly outbox: Outbox
   readonly logger: Logger
   verify(event: NostrEvent): void
@@ -62,7 +51,7 @@ export function deletedError(address: string): SyncError {
 }
 
 export function createDeletions(options: DeletionsOptions): Deletions {
-  const { pubkey, documents, store, outbox, logger } = options
+  const { pubkey, documents, outbox, logger } = options
   const { journal } = documents
 
   /** Documents with the body `deleting`. */
@@ -70,24 +59,10 @@ export function createDeletions(options: DeletionsOptions): Deletions {
     documents.list().flatMap(({ address, body }) => (body === 'deleting' ? address : [])),
   )
 
-  async function doom(address: string): Promise<DoomedChat> {
-    const [row] = await store.loadRows('chats', { column: 'address', equals: address })
-    const messages = await store.loadRows('messages', { column: 'address', equals: address })
-    return { address, row, messageIds: messages.map(({ id }) => id) }
-  }
-
   /** Nothing of it is shown from here on, whatever is still to be sent. */
-  function markDeleted({ address, row, messageIds }: DoomedChat, deletedAtMs: number): JournalChange['rows'] {
-    documents.setBody(address, 'deleting')
+  function markDeleted(address: string, deletedAtMs: number): void {
+    documents.markDeleted(address, deletedAtMs)
     deleting.add(address)
-    const put =
-      row === undefined
-        ? []
-        : [{ ...row, deleted_at: deletedAtMs, message_count: 0, bytes: null, held: false }]
-    return [
-      { table: 'chats', put, delete: [] },
-      { table: 'messages', put: [], delete: messageIds },
-    ]
   }
 
   /** Whether edits of it wait for the server to say that it doesn't take them. */
@@ -122,30 +97,29 @@ export function createDeletions(options: DeletionsOptions): Deletions {
   }
 
   return {
-    async open(event) {
+    open(event) {
       options.verify(event)
-      const chats: DoomedChat[] = []
-      for (const address of parseDeletion(event).documents) {
-        if (parseAddress(address)?.kind === KIND.chat) chats.push(await doom(address))
-      }
+      const chats = parseDeletion(event).documents.filter(
+        (address) => parseAddress(address)?.kind === KIND.chat,
+      )
       return { event, chats }
     },
 
     apply({ event, chats: named }) {
       // Now, because what comes before it in the same batch may have brought the chat.
-      const chats = named.filter(({ address }) => {
+      const chats = named.filter((address) => {
         const info = documents.info(address)
         return info !== undefined && !isDeleted(info.body)
       })
-      const rows = chats.flatMap((chat) => {
-        logger.info('a chat was deleted by its owner', { address: chat.address })
-        return markDeleted(chat, event.created_at * 1000) ?? []
-      })
+      for (const address of chats) {
+        logger.info('a chat was deleted by its owner', { address })
+        markDeleted(address, event.created_at * 1000)
+      }
       // What the server had saved is gone with the rest; what it hasn't seen is refused there, and listed.
-      const outboxDelete = chats.flatMap(({ address }) => outbox.forgetSaved(address))
+      const outboxDelete = chats.flatMap((address) => outbox.forgetSaved(address))
       const outboxPut = entryOf(event)
       outbox.keep(outboxPut)
-      return { rows, outboxDelete, outboxPut }
+      return { outboxDelete, outboxPut }
     },
 
     async deleteChat(address, createdAt) {
@@ -153,12 +127,11 @@ export function createDeletions(options: DeletionsOptions): Deletions {
         throw new SyncError('VALUE_INVALID', 'only the owner of a chat deletes it for good')
       }
       await documents.flush()
-      const chat = await doom(address)
       if (isDeleted(documents.info(address)?.body)) return
       const seq = journal.nextSeq()
       const event = JSON.stringify(createDeletionTemplate({ addresses: [address], createdAt }))
+      markDeleted(address, createdAt * 1000)
       journal.add({
-        rows: markDeleted(chat, createdAt * 1000) ?? [],
         // Its owner wants none of it, sent or not.
         outboxDelete: outbox.forgetAll(address),
         outboxPut: [

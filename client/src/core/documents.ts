@@ -23,6 +23,7 @@ import {
 } from '../ports/store.js'
 import { type CompactionOptions, createCompaction } from './compaction.js'
 import { createDocumentRecords, readRoster } from './document-records.js'
+import { createHiddenRows } from './hidden-rows.js'
 import {
   type CommittedRows,
   createJournal,
@@ -89,6 +90,8 @@ export interface Documents {
   sizeOf(address: string): Promise<number>
   /** Takes note of what of a document's body is here, with the next batch; makes the document known. */
   setBody(address: string, body: BodyState): void
+  /** Marks a document as deleted for good: with the next batch its rows say so, and its messages have none. */
+  markDeleted(address: string, deletedAtMs: number): void
   /**
    * Lets a document's body leave the device with the next batch: its log and its rows. @returns false, and does
    * nothing, while the document is open, or changing. Whether all of it is saved is for the caller to know.
@@ -162,17 +165,23 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
   /** Documents whose bodies have gone, perhaps not from the disk yet. */
   const leaving = new Set<string>()
 
+  const hiddenRows = createHiddenRows(store)
+
+  async function resetAll(stale: readonly Loaded[]): Promise<void> {
+    for (const { projection } of stale) await projection.reset(store.loadRows.bind(store))
+  }
+
   const journal = createJournal(store, await store.lastSeq(), {
-    async prepare() {
-      for (const entry of loaded.values()) {
-        if (entry.dirty && entry.projection.isStale) await entry.projection.reset(store.loadRows.bind(store))
-      }
+    prepare() {
+      const stale = [...loaded.values()].filter((entry) => entry.dirty && entry.projection.isStale)
+      return stale.length > 0 ? resetAll(stale) : hiddenRows.prepare()
     },
-    collectRows() {
+    collectRows(unwritten) {
       committing = [...loaded.values()].filter((entry) => entry.dirty)
       for (const entry of committing) entry.dirty = false
       // What was deleted for good shows nothing any more, though edits of it may still come to be refused.
-      return committing.filter(({ address }) => !isGone(address)).flatMap(takeRows)
+      const rows = committing.filter(({ address }) => !isGone(address)).flatMap(takeRows)
+      return [...rows, ...hiddenRows.collect(unwritten)]
     },
     outboxRows: (outbox) => options.projectOutbox?.(outbox) ?? [],
     committed(outboxPut, rows) {
@@ -367,6 +376,12 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
 
     setBody(address, body) {
       if (records.ensure(address).body !== body) records.change(address, { body })
+    },
+
+    markDeleted(address, deletedAtMs) {
+      records.ensure(address)
+      records.change(address, { body: 'deleting' })
+      hiddenRows.hide(address, deletedAtMs)
     },
 
     dropBody(address, body) {

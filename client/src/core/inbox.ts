@@ -17,7 +17,6 @@ import {
   parseAddress,
   parseEvent,
   parseStateEvent,
-  SyncError,
   stringifyEvent,
 } from '@onyx-sync/shared'
 import { createAssembly } from './assembly.js'
@@ -171,7 +170,7 @@ export function createInbox(options: InboxOptions): Inbox {
       // What is wrong with a state ends the connection: the events in its place have to come first.
       if (isState(incoming.event)) updates.push(...openState(incoming.event))
       else updates.push(...openEvent(incoming))
-      if (isDeletion(incoming.event)) received.push(...(await openDeletion(incoming.event)))
+      if (isDeletion(incoming.event)) received.push(...openDeletion(incoming.event))
     }
     for (const update of updates) {
       if (options.accepts?.(update.address) !== false) comparison?.noteUpdate(update)
@@ -208,11 +207,10 @@ export function createInbox(options: InboxOptions): Inbox {
   }
 
   /** A request that deletes chats; nothing for one that can't be read, or that its author didn't sign. */
-  async function openDeletion(value: unknown): Promise<ReceivedDeletion[]> {
+  function openDeletion(value: unknown): ReceivedDeletion[] {
     try {
-      return [await deletions.open(parseEvent(value, limits))]
+      return [deletions.open(parseEvent(value, limits))]
     } catch (error) {
-      if (error instanceof SyncError && error.code === 'STORE_FAILED') throw error
       setAside++
       logger.error('a received deletion request was set aside', { error: String(error) })
       return []

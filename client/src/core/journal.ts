@@ -29,6 +29,9 @@ export interface RowChange {
   readonly delete: readonly string[]
 }
 
+/** Rows that are not on the disk yet, by table and id; `null` stands for one that goes. */
+export type UnwrittenRows = ReadonlyMap<QueryTable, ReadonlyMap<string, QueryRow | null>>
+
 /** What a commit did to the query tables. */
 export interface CommittedRows {
   /** By table and id the row as it is now; `null` where it is gone. */
@@ -39,10 +42,13 @@ export interface CommittedRows {
 
 /** What the journal asks of the documents when it is about to write. */
 export interface JournalHooks {
-  /** Anything asynchronous that {@link collectRows} needs. Edits may still come in meanwhile. */
-  prepare(): Promise<void>
+  /**
+   * Anything asynchronous that {@link collectRows} needs. Edits may still come in meanwhile, so it is called again
+   * until it has nothing to wait for.
+   */
+  prepare(): Promise<void> | undefined
   /** Row changes since the last call, taken in the same tick as the updates that cause them. */
-  collectRows(): readonly RowChange[]
+  collectRows(unwritten: UnwrittenRows): readonly RowChange[]
   /** Row changes that follow from entries of the outbox, by id; `null` stands for one that goes. */
   outboxRows?(outbox: ReadonlyMap<string, OutboxEntry | null>): readonly RowChange[]
   /** Called after each durable commit with the outbox entries it added or replaced, and what it did to the rows. */
@@ -98,14 +104,14 @@ export function createJournal(store: SyncStore, lastSeq: number, hooks: JournalH
 
   async function commit(): Promise<void> {
     try {
-      await hooks.prepare()
+      for (let reading = hooks.prepare(); reading !== undefined; reading = hooks.prepare()) await reading
     } catch (error) {
       hooks.failed(error)
       throw error
     }
     // From here to the hand-over nothing awaits, so that rows and updates are of the same moment (trap C1).
     scheduled = undefined
-    mergeRows(pending, hooks.collectRows())
+    mergeRows(pending, hooks.collectRows(pending.rows))
     mergeRows(pending, hooks.outboxRows?.(pending.outbox) ?? [])
     const changes = pending
     if (isEmpty(changes)) return
