@@ -13,13 +13,40 @@ export default defineConfig({
       { find: /^@onyx-sync\/client$/, replacement: source('./client/src/index.ts') },
       { find: /^@onyx-sync\/testing$/, replacement: source('./testing/src/index.ts') },
       { find: /^@onyx-sync\/client\/node$/, replacement: source('./client/src/node.ts') },
+      { find: /^@onyx-sync\/client\/react$/, replacement: source('./client/src/react/index.ts') },
     ],
   },
   test: {
-    include: ['test/**/*.test.ts'],
     testTimeout: 30_000,
     hookTimeout: 30_000,
     pool: 'forks',
+    projects: [
+      { extends: true, test: { name: 'node', include: ['test/**/*.test.ts'] } },
+      {
+        extends: true,
+        test: {
+          name: 'react-19',
+          include: ['test/react/*.test.tsx'],
+          environment: source('./test/support/jsdom.ts'),
+        },
+      },
+      {
+        // The same tests with the oldest React that the hooks support.
+        extends: true,
+        resolve: {
+          alias: [
+            { find: /^react(\/.*)?$/, replacement: source('./test/react-18/node_modules/react$1') },
+            { find: /^react-dom(\/.*)?$/, replacement: source('./test/react-18/node_modules/react-dom$1') },
+          ],
+        },
+        test: {
+          name: 'react-18',
+          include: ['test/react/*.test.tsx'],
+          environment: source('./test/support/jsdom.ts'),
+          setupFiles: ['test/support/react-18.ts'],
+        },
+      },
+    ],
     coverage: {
       provider: 'v8',
       // The parts without I/O: what isn't covered here is explained in docs/ARCHITECTURE.md, or gone.

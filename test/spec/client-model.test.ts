@@ -456,6 +456,84 @@ describe('views', () => {
     expect(() => again.client.chats.messages('nowhere')).toThrow(/no chat/)
   })
 
+  it('[MOD11] a window around a place stays there, reaches both ways, and follows from the end on', async () => {
+    const { client } = await openOffline()
+    await client.chats.create({ id: 'chat' })
+    const empty = client.chats.messages('chat', { last: 4, around: 9 })
+    expect(await shows(empty)).toMatchObject({ messages: [], start: 0, total: 0, isHeld: true })
+    const chat = await client.chats.open('chat')
+    for (let index = 0; index < 20; index++) await chat.send(`${index}`, { id: `m${index}` })
+    const view = client.chats.messages('chat', { last: 4, around: 9 })
+    const places = (window: { messages: readonly { id: string }[] }) => window.messages.map(({ id }) => id)
+    expect(places(await shows(view))).toEqual(['m7', 'm8', 'm9', 'm10'])
+    await chat.deleteMessage('m1')
+    expect(await shows(view, ({ total }) => total === 19)).toMatchObject({ start: 6 })
+    expect(places(view.getSnapshot() as never)).toEqual(['m7', 'm8', 'm9', 'm10'])
+    view.loadNewer(2)
+    expect(places(await shows(view, ({ messages }) => messages.length === 6))).toContain('m12')
+    view.loadOlder(1)
+    expect(places(await shows(view, ({ start }) => start === 5))[0]).toBe('m6')
+    // The first ones that are shown go: the next takes their place, and nothing before it comes in.
+    await chat.deleteMessage('m6')
+    await chat.deleteMessage('m7')
+    expect(places(await shows(view, ({ total }) => total === 17))[0]).toBe('m8')
+    view.loadNewer(100)
+    await shows(view, ({ start, messages, total }) => start + messages.length === total)
+    await chat.send('20', { id: 'm20' })
+    await shows(view, ({ messages }) => messages[messages.length - 1]?.id === 'm20')
+    for (const around of [-1, 0.5, Number.NaN])
+      expect(() => client.chats.messages('chat', { around })).toThrow(/place in a chat/)
+    expect(places(await shows(client.chats.messages('chat', { last: 3, around: 1_000 })))).toEqual([
+      'm18',
+      'm19',
+      'm20',
+    ])
+  })
+
+  it('[MOD10] a view says why it can not be read, keeps what it had, and is read again with the next change', async () => {
+    const memory = createMemoryStore()
+    let isBroken = true
+    const store: SyncStore = {
+      ...memory,
+      loadRows: (table, where) =>
+        isBroken && table === 'settings'
+          ? Promise.reject(new Error('the disk is gone'))
+          : memory.loadRows(table, where),
+    }
+    const { client } = await openOffline({ store })
+    const view = client.settings.watch()
+    await shows({ subscribe: view.subscribe, getSnapshot: view.getError })
+    expect(view.getError()).toMatchObject({ code: 'STORE_FAILED' })
+    expect(view.getSnapshot()).toBeUndefined()
+    isBroken = false
+    const stop = view.subscribe(() => {})
+    await client.settings.set('a', 1)
+    await shows(view, ({ preferences }) => preferences.a === 1)
+    expect(view.getError()).toBeUndefined()
+    stop()
+  })
+
+  it('[MOD1] who listens to a chat hears of its draft, and of what can be undone, by the time it changed', async () => {
+    const { client } = await openOffline()
+    await client.chats.create({ id: 'chat' })
+    const chat = await client.chats.open('chat')
+    const heard: unknown[] = []
+    chat.subscribe(() => heard.push([chat.draft, chat.canUndo, chat.canRedo]))
+    await chat.setDraft('to be said')
+    await chat.send('said')
+    await chat.undo()
+    await chat.markRead()
+    expect(heard).toEqual([
+      ['to be said', false, false],
+      ['to be said', true, false],
+      ['to be said', false, true],
+    ])
+    expect(await chat.undo()).toBe(false)
+    expect(chat.isGone).toBe(false)
+    await client.chats.deleteForever('chat')
+    expect(chat.isGone).toBe(true)
+  })
+
   it('[MOD11] a message in a window is what the document has', async () => {
     const { client } = await openOffline()
     await client.chats.create({ id: 'chat' })

@@ -89,7 +89,7 @@ describe('the specification', () => {
   function idsInTests(): Set<string> {
     const ids = new Set<string>()
     const names = /(?:\b(?:it|describe|test)(?:\.\w+(?:\([^()]*\))?)*\(\s*|\bids: )(['"`].*)/g
-    for (const path of filesBelow('test', '.ts')) {
+    for (const path of ['.ts', '.tsx'].flatMap((ending) => filesBelow('test', ending))) {
       for (const [, name] of read(path).matchAll(names)) {
         for (const [, id] of (name as string).matchAll(/\[([A-Z]{1,4}[0-9]+)\]/g)) ids.add(id as string)
       }
@@ -215,6 +215,12 @@ describe('the README', () => {
       for (const line of shown) expect(known).toContain(line)
       expect(lines.slice(shown.length).join('\n').trim()).toBe(bodies[index])
     }
+  })
+
+  it('shows React as the example has it', () => {
+    const blocks = [...read('README.md').matchAll(/```tsx\n([\s\S]*?)\n```/g)]
+    expect(blocks).toHaveLength(1)
+    for (const [, block] of blocks) expect(read('client/examples/react/chat-app.tsx')).toContain(block)
   })
 
   it('names commands of package.json', () => {

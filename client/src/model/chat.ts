@@ -37,7 +37,12 @@ export interface Chat {
   readonly title: string
   readonly isArchived: boolean
   readonly isDeleted: boolean
-  /** Calls back when messages, title or state have changed, once per edit. @returns a function that ends it */
+  /**
+   * Whether its owner deleted it for good while it was open. Nothing brings it back then, and what is edited in it comes
+   * to be refused: release it.
+   */
+  readonly isGone: boolean
+  /** Calls back when messages, title, state or draft have changed, once per edit. @returns a function that ends it */
   subscribe(listener: () => void): () => void
 
   /** Appends a message. @returns the message as it is in the chat: the one of that id if there was one */
@@ -96,6 +101,9 @@ export interface ChatParts {
   readonly clock: Clock
   readonly random: Random
   readonly draft: () => string
+  readonly isGone: () => boolean
+  /** Calls back when the draft changed, or what is known of the chat besides its document. @returns a function that ends it */
+  onOther(listener: () => void): () => void
   setDraft(text: string): Promise<void>
   /** Notes how many messages were read; written with the next batch. */
   noteRead(count: number): void
@@ -106,9 +114,10 @@ export interface ChatParts {
 export function createChat(parts: ChatParts): Chat {
   const { opened, clock, random, deviceId } = parts
   const { doc } = opened
+  // First: whoever hears of a change from the list asks what can be undone by then.
+  const undoManager = undoManagerOf(doc)
   const list = createMessageList(doc)
   const metadata = doc.getMap<unknown>('metadata')
-  const undoManager = undoManagerOf(doc)
 
   let isReleased = false
 
@@ -126,6 +135,8 @@ export function createChat(parts: ChatParts): Chat {
   async function step(move: () => unknown): Promise<boolean> {
     requireOpen()
     const isMoved = move() !== null
+    // What can be undone is less, also where nothing was left of it.
+    if (!isMoved) list.tell()
     await parts.flush()
     return isMoved
   }
@@ -148,7 +159,15 @@ export function createChat(parts: ChatParts): Chat {
     get isDeleted() {
       return typeof metadata.get('deletedAt') === 'number'
     },
-    subscribe: list.subscribe,
+    get isGone() {
+      return parts.isGone()
+    },
+    subscribe(listener) {
+      const endings = [list.subscribe(listener), parts.onOther(listener)]
+      return () => {
+        for (const end of endings) end()
+      }
+    },
 
     send: (content, fields = {}) =>
       edit((doc) => {

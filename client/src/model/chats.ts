@@ -9,6 +9,7 @@ import {
   SyncError,
 } from '@onyx-sync/shared'
 import * as Y from 'yjs'
+import { isDeleted } from '../core/deletions.js'
 import type { LoggedEdit } from '../core/document-log.js'
 import type { Documents } from '../core/documents.js'
 import type { SyncStore } from '../ports/store.js'
@@ -101,6 +102,8 @@ export function createChats(options: ChatsOptions): Chats {
     return row === undefined ? emptySummary(address) : rowToSummary(row, local)
   }
 
+  const isGone = (address: string): boolean => isDeleted(documents.info(address)?.body)
+
   async function keep(note: () => void): Promise<void> {
     note()
     await documents.journal.flush()
@@ -149,6 +152,21 @@ export function createChats(options: ChatsOptions): Chats {
       return createChat({
         ...{ id: parsed.identifier, owner: parsed.owner, address, opened, deviceId, clock, random },
         draft: () => local.draft(address),
+        isGone: () => isGone(address),
+        onOther(listener) {
+          let draft = local.draft(address)
+          const endings = [
+            local.onChange((changed) => {
+              if (changed !== address || local.draft(address) === draft) return
+              draft = local.draft(address)
+              listener()
+            }),
+            options.feed.onRows('chats', (rows) => rows.has(address) && isGone(address) && listener()),
+          ]
+          return () => {
+            for (const end of endings) end()
+          }
+        },
         setDraft: (text) => keep(() => local.setDraft(address, text)),
         noteRead: (count) => local.setReadCount(address, count),
         flush: () => documents.journal.flush(),

@@ -7,6 +7,8 @@ export interface MessageList {
   readonly messages: readonly Message[]
   /** Calls back after each transaction that changed the document. @returns a function that ends it */
   subscribe(listener: () => void): () => void
+  /** Calls back those who are subscribed, for what no transaction changes. */
+  tell(): void
   stop(): void
 }
 
@@ -19,6 +21,10 @@ export function createMessageList(doc: Y.Doc): MessageList {
   function onTransaction(transaction: Y.Transaction): void {
     if (transaction.changed.size === 0) return
     for (const type of transaction.changed.keys()) forget(type)
+    tell()
+  }
+
+  function tell(): void {
     for (const listener of [...listeners]) listener()
   }
 
@@ -54,6 +60,7 @@ export function createMessageList(doc: Y.Doc): MessageList {
       listeners.add(entry)
       return () => listeners.delete(entry)
     },
+    tell,
     stop() {
       doc.off('afterTransaction', onTransaction)
       listeners.clear()

@@ -2,6 +2,9 @@ import type { RowChange } from '../core/journal.js'
 import { TRAINING_LANE } from '../core/outbox-lanes.js'
 import type { OutboxEntry, OutboxState, QueryRow } from '../ports/store.js'
 
+/** The preference that holds the account's consent. */
+export const CONSENT_PREFERENCE = 'trainingConsent'
+
 /** How far a contribution is. `waiting`: on this device only, to be sent. */
 export type ContributionState = 'waiting' | 'sending' | 'sent' | 'refused'
 

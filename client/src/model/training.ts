@@ -8,7 +8,7 @@ import type { Chats } from './chats-api.js'
 import type { RowFeed } from './row-feed.js'
 import { looksSecret } from './secrets.js'
 import type { Settings } from './settings.js'
-import { type ContributionState, trainingId } from './training-rows.js'
+import { CONSENT_PREFERENCE, type ContributionState, trainingId } from './training-rows.js'
 import { createView, type View } from './view.js'
 
 /** A message that this device's user contributed. */
@@ -57,8 +57,6 @@ export interface Training {
   watch(): View<readonly Contribution[]>
 }
 
-/** The preference that holds the consent. */
-const CONSENT = 'trainingConsent'
 /** The field of a message that holds its rating. */
 const RATING = 'rating'
 
@@ -98,7 +96,7 @@ export function createTraining(parts: TrainingParts): Training {
     })
   }
 
-  const consent = async () => (await settings.get(CONSENT)) === true
+  const consent = async () => (await settings.get(CONSENT_PREFERENCE)) === true
 
   return {
     consent,
@@ -110,7 +108,7 @@ export function createTraining(parts: TrainingParts): Training {
       }),
 
     async setConsent(isGiven) {
-      await settings.set(CONSENT, isGiven)
+      await settings.set(CONSENT_PREFERENCE, isGiven)
       if (isGiven) return
       for (const { id } of await list()) outbox.withdraw(TRAINING_LANE, seqOf(id))
       await journal.flush()

@@ -1,3 +1,5 @@
+import { type SyncError, toSyncError } from '@onyx-sync/shared'
+
 /**
  * Something to show that changes: made for React's `useSyncExternalStore`, and usable by anybody. It reads and listens
  * while somebody is subscribed, and rests otherwise.
@@ -5,7 +7,9 @@
 export interface View<T> {
   /** As it is now: the same object until it changes. Undefined until it has been read for the first time. */
   getSnapshot(): T | undefined
-  /** Calls back after each change. @returns a function that ends it */
+  /** Why it could not be read the last time, `STORE_FAILED`; undefined where it could. The next change reads it again. */
+  getError(): SyncError | undefined
+  /** Calls back after each change, of an error too. @returns a function that ends it */
   subscribe(listener: () => void): () => void
   /** Reads it now. Rejects with `STORE_FAILED`. */
   load(): Promise<T>
@@ -25,6 +29,7 @@ export interface ViewParts<T> {
 export function createView<T>({ read, listen }: ViewParts<T>): View<T> {
   const listeners = new Set<() => void>()
   let snapshot: T | undefined
+  let failure: SyncError | undefined
   let stop: (() => void) | undefined
   /** Reads that are under way or begun since; the last one counts. */
   let reads = 0
@@ -32,8 +37,18 @@ export function createView<T>({ read, listen }: ViewParts<T>): View<T> {
   let isStale = false
 
   function show(next: T): void {
-    if (next === snapshot) return
+    if (next === snapshot && failure === undefined) return
     snapshot = next
+    failure = undefined
+    tell()
+  }
+
+  function fail(error: unknown): void {
+    failure = toSyncError(error, 'STORE_FAILED')
+    tell()
+  }
+
+  function tell(): void {
     for (const listener of [...listeners]) listener()
   }
 
@@ -48,8 +63,8 @@ export function createView<T>({ read, listen }: ViewParts<T>): View<T> {
         const next = await read()
         if (startedIn === reads && !isStale && stop !== undefined) show(next)
       }
-    } catch {
-      // The store has said what is wrong, in the client's status. The next change reads again.
+    } catch (error) {
+      if (stop !== undefined) fail(error)
     } finally {
       isReading = false
     }
@@ -60,7 +75,7 @@ export function createView<T>({ read, listen }: ViewParts<T>): View<T> {
       () => void refresh(),
       (update) => {
         // While it is being read it isn't known which of the two is newer.
-        if (snapshot === undefined || isReading) void refresh()
+        if (snapshot === undefined || isReading || failure !== undefined) void refresh()
         else show(update(snapshot))
       },
     )
@@ -69,6 +84,7 @@ export function createView<T>({ read, listen }: ViewParts<T>): View<T> {
 
   return {
     getSnapshot: () => snapshot,
+    getError: () => failure,
     subscribe(listener) {
       // A function of its own for each, so that one listener may subscribe twice.
       const entry = () => listener()

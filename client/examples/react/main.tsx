@@ -1,0 +1,34 @@
+import { Database } from '@nozbe/watermelondb'
+import LokiJSAdapter from '@nozbe/watermelondb/adapters/lokijs'
+import * as onyx from '@onyx-sync/client'
+import { SyncProvider } from '@onyx-sync/client/react'
+import { generateSecretKey } from 'nostr-tools/pure'
+import { PlainKeySigner } from 'nostr-tools/signer'
+import { bytesToHex, hexToBytes } from 'nostr-tools/utils'
+import { StrictMode } from 'react'
+import { createRoot } from 'react-dom/client'
+import { ChatApp } from './chat-app.js'
+
+/** A device in this browser: chats in IndexedDB, its key beside them. The same key elsewhere is the same account. */
+async function openDevice() {
+  const key = localStorage.getItem('key') ?? bytesToHex(generateSecretKey())
+  localStorage.setItem('key', key)
+  const options = { dbName: 'chats', useWebWorker: false, useIncrementalIndexedDB: true }
+  const adapter = new LokiJSAdapter({ ...options, schema: onyx.onyxSchema })
+  const client = await onyx.createSyncClient({
+    store: onyx.watermelonStore(new Database({ adapter, modelClasses: [...onyx.onyxModels] })),
+    signer: new PlainKeySigner(hexToBytes(key)),
+    url: new URLSearchParams(location.search).get('sync') ?? 'ws://127.0.0.1:7447/sync',
+  })
+  client.connect()
+  onyx.wakeOnPlatformEvents(() => client.wake())
+  return client
+}
+
+createRoot(document.getElementById('root') as HTMLElement).render(
+  <StrictMode>
+    <SyncProvider client={openDevice()}>
+      <ChatApp />
+    </SyncProvider>
+  </StrictMode>,
+)
