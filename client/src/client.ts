@@ -1,7 +1,9 @@
 import {
   bytesToHex,
   DEFAULT_LIMITS,
+  EMPTY_ROSTER,
   isHex64,
+  isSameRoster,
   parseAddress,
   pureVerifier,
   type Random,
@@ -16,6 +18,7 @@ import {
 import { createWebSocketTransport } from './adapters/websocket-transport.js'
 import type { SyncClient, SyncClientOptions, SyncStatus } from './client-api.js'
 import { checkBatching, checkHeartbeat, checkRandom, checkUrl } from './client-options.js'
+import { type Authorship, createAuthorship } from './core/authorship.js'
 import { createBodyLoader } from './core/body-loader.js'
 import { createChatList, META_LIST_CURSOR } from './core/chat-list.js'
 import { type Checkpointer, createCheckpointer } from './core/checkpointer.js'
@@ -93,6 +96,7 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
   let isClosed = false
   let outbox: Outbox | undefined
   let session: Session | undefined
+  let authorship: Authorship | undefined
   let holding: Holding | undefined
   let checkpointer: Checkpointer | undefined
   let local: LocalState | undefined
@@ -130,6 +134,7 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
     },
     onFailed: noteProblem,
     onLogged: (address, isCheckpoint) => checkpointer?.logged(address, isCheckpoint),
+    onWriters: (address, author, clientIds) => authorship?.note(address, author, clientIds),
   })
 
   const trust = createServerTrust({
@@ -141,6 +146,14 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
       documents.journal.add({ meta: { [META_SERVER_KEY]: pubkey } })
     },
   })
+
+  const writers = createAuthorship({
+    ...{ pubkey, meta, trust, verifier, limits, clock },
+    session: () => session,
+    wasShared: (address) => !isSameRoster(documents.info(address)?.roster ?? EMPTY_ROSTER, EMPTY_ROSTER),
+    journal: documents.journal,
+  })
+  authorship = writers
 
   let serverMaxEventBytes = limits.maxEventBytes
   const pacing = createPacing({ clock, ...batching })
@@ -412,6 +425,7 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
     documents: bodies,
     evict: (address) => (holding as Holding).evict(address),
     loadLog: createDocumentLog({ verifier, limits, clock, logger, session: () => session }),
+    authorsOf: writers.find,
     deleteForever: (address) => (deletions as Deletions).deleteChat(address, Math.floor(clock.now() / 1000)),
   })
   const settings = createSettings({ pubkey, documents, store, feed, random })

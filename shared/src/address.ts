@@ -57,3 +57,10 @@ export function parseAddress(text: string): DocumentAddress | undefined {
   if (identifier.length < 1 || identifier.length > DEFAULT_LIMITS.maxIdentifierLength) return undefined
   return { kind, owner, identifier }
 }
+
+/** Whether this is the text of a document's address, in the one form that it has. */
+export function isCanonicalAddress(value: unknown): value is string {
+  if (typeof value !== 'string' || LONE_SURROGATE.test(value)) return false
+  const address = parseAddress(value)
+  return address !== undefined && formatAddress(address) === value
+}

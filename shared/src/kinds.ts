@@ -16,6 +16,8 @@ export const KIND = {
   state: 20002,
   /** Summaries of documents, for a list without their bodies; signed by a server's own key. Never stored. */
   summary: 20003,
+  /** Whose the Yjs client ids of documents are; signed by a server's own key. Never stored. */
+  writers: 20004,
   /** Proof of key for one connection (NIP-42). Never stored or forwarded. */
   auth: 22242,
 } as const

@@ -1,4 +1,4 @@
-import { formatAddress, parseAddress } from './address.js'
+import { isCanonicalAddress } from './address.js'
 import { SyncError } from './errors.js'
 import type { EventTemplate, NostrEvent } from './event.js'
 import { KIND } from './kinds.js'
@@ -24,9 +24,6 @@ export interface DocumentSummary {
 
 /** Characters of a title in a summary. A document may have a longer one. */
 export const MAX_SUMMARY_TITLE_LENGTH = 512
-
-/** UTF-8 can't tell two lone halves of surrogate pairs apart. */
-const LONE_SURROGATE = /[\ud800-\udfff]/u
 
 /**
  * A summary event, ready for the server to sign. How large it may be is for the caller to mind. Throws
@@ -113,12 +110,6 @@ function parseList(content: string): unknown[] {
     throw new SyncError('SUMMARY_INVALID', 'the content of a summary event is a JSON array')
   }
   return value
-}
-
-function isCanonicalAddress(value: unknown): boolean {
-  if (typeof value !== 'string' || LONE_SURROGATE.test(value)) return false
-  const address = parseAddress(value)
-  return address !== undefined && formatAddress(address) === value
 }
 
 function isCount(value: unknown): boolean {

@@ -262,6 +262,8 @@ export function describeEventLog(name: string, fixture: EventLogFixture): void {
         { address: chat('one'), clientId: 7 },
       ]
       expect(await log.writers(asked)).toEqual([bob, undefined, bob, alice])
+      expect(await collect(log.writersOf(chat('one')))).toEqual(writers.slice(0, 2))
+      expect(await collect(log.writersOf(chat('on')))).toEqual([])
       await log.close()
     })
 

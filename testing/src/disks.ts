@@ -185,6 +185,7 @@ export function createServerDisk(clock: VirtualClock, random: SeededRandom, sync
         documents: alive((addresses) => log.documents(addresses)),
         commit: alive((commit) => writer.write(() => apply(commit))),
         writers: alive((clients) => log.writers(clients)),
+        writersOf: (address) => log.writersOf(address),
         heldParts: alive((group) => log.heldParts(group)),
         heldGroups: alive((author) => log.heldGroups(author)),
         allDocuments: () => log.allDocuments(),

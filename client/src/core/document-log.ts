@@ -11,9 +11,9 @@ import {
   mergeUpdates,
   type NostrEvent,
   parseEvent,
-  SyncError,
 } from '@onyx-sync/shared'
 import { createAssembly } from './assembly.js'
+import { createOneAnswer } from './one-answer.js'
 import type { Session } from './session.js'
 
 /** One edit of a document, as its author signed it. */
@@ -37,50 +37,18 @@ export interface DocumentLogParts {
   session(): Session | undefined
 }
 
-/** Longest wait for the server's answer. Milliseconds. */
-const TIMEOUT_MS = 30_000
-
 /**
  * Asks the server for the signed log of a document, by a plain `REQ`; nothing of it is stored. Every signature is checked;
  * what its author didn't sign is left out and logged. Rejects with `CONNECTION_FAILED` without a connection, or when
  * nothing comes, and with `RELAY_UNSUITABLE` at a plain relay, which keeps no log.
  */
 export function createDocumentLog({ verifier, limits, clock, logger, session }: DocumentLogParts) {
-  let asked = 0
-
-  function ask(address: DocumentAddress): Promise<unknown[]> {
-    const live = session()
-    if (live?.status.state !== 'live')
-      return Promise.reject(
-        new SyncError('CONNECTION_FAILED', 'the history is on the server, and there is no connection to it'),
-      )
-    if (live.status.mode === 'plain')
-      return Promise.reject(new SyncError('RELAY_UNSUITABLE', 'a plain relay keeps no history'))
-    const id = `log-${++asked}`
-    return new Promise((resolve, reject) => {
-      const events: unknown[] = []
-      const timer = clock.setTimeout(() => fail('the server did not answer'), TIMEOUT_MS)
-      const fail = (reason: string) => {
-        live.shut(id)
-        clock.clearTimeout(timer)
-        reject(new SyncError('CONNECTION_FAILED', `the history did not come: ${reason}`))
-      }
-      live.open(id, [{ kinds: [address.kind], '#d': [address.identifier] }], {
-        onEvent: (event) => events.push(event),
-        onEose() {
-          live.shut(id)
-          clock.clearTimeout(timer)
-          resolve(events)
-        },
-        onClosed: fail,
-      })
-    })
-  }
+  const ask = createOneAnswer({ clock, session }, 'the history')
 
   return async (address: DocumentAddress): Promise<LoggedEdit[]> => {
     const parts = createAssembly<LoggedEdit>()
     const edits: LoggedEdit[] = []
-    for (const value of await ask(address)) {
+    for (const value of await ask({ kinds: [address.kind], '#d': [address.identifier] })) {
       try {
         const event = parseEvent(value, limits)
         if (!isDocumentKind(event.kind)) continue

@@ -154,6 +154,8 @@ export interface DocumentsOptions {
   onFailed(error: unknown): void
   /** An event of the document came from the server and is not set aside. */
   onLogged?(address: string, isCheckpoint: boolean): void
+  /** A key, this account's included, wrote to a document under client ids that were not in it before. */
+  onWriters?(address: string, author: string, clientIds: readonly number[]): void
 }
 
 export async function createDocuments(options: DocumentsOptions): Promise<Documents> {
@@ -218,6 +220,7 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
     onEdited(address, doc, update) {
       records.ensure(address, true)
       records.noteOwnWriters(address, [doc.clientID])
+      options.onWriters?.(address, options.pubkey, [doc.clientID])
       queue(address, update)
       // The app may edit the Y.Doc it holds, without edit(): what it did must reach the disk all the same.
       journal.flush().catch(() => {})

@@ -45,6 +45,8 @@ export interface RemoteUpdatesParts {
   readonly compaction: Compaction
   readonly logger: Logger
   onLogged?(address: string, isCheckpoint: boolean): void
+  /** A key wrote to a document under client ids that were not in it before. */
+  onWriters?(address: string, author: string, clientIds: readonly number[]): void
 }
 
 export function createRemoteUpdates(parts: RemoteUpdatesParts): RemoteUpdates {
@@ -83,6 +85,7 @@ export function createRemoteUpdates(parts: RemoteUpdatesParts): RemoteUpdates {
         noteLogged(entry.doc, remote)
         return true
       }
+      const fresh = freshIds(entry.doc, remote)
       try {
         remote.verify()
         if (!isContained) Y.applyUpdate(entry.doc, update, NOT_LOCAL)
@@ -100,6 +103,7 @@ export function createRemoteUpdates(parts: RemoteUpdatesParts): RemoteUpdates {
         compaction.added(address, seq, update.byteLength)
       }
       if (roster !== undefined) records.changeRoster(address, roster)
+      if (remote.author !== undefined && fresh.length > 0) parts.onWriters?.(address, remote.author, fresh)
       if (remote.author === pubkey) records.noteOwnWriters(address, remote.clientIds)
       noteLogged(entry.doc, remote)
       return true
@@ -122,6 +126,11 @@ export function hasOthersBeyond(
   return [...doc.store.clients.keys()].some(
     (client) => !own.has(client) && Y.getState(doc.store, client) > Y.getState(server.store, client),
   )
+}
+
+/** Client ids that come into a document with one edit: its author's. A whole state may hold what others wrote. */
+function freshIds({ store }: Y.Doc, { logged, clientIds }: RemoteUpdate): readonly number[] {
+  return logged?.as === 'event' ? clientIds.filter((id) => Y.getState(store, id) === 0) : []
 }
 
 function shareOf(doc: Y.Doc, update: Uint8Array): number {

@@ -102,6 +102,13 @@ export interface Chats extends Sharing {
   clear(chat: string): Promise<void>
 
   /**
+   * The key that wrote a message into the chat, 64 lower-case hex characters: of what its author's own event brought here,
+   * as that was signed, and of what came as a merged state or with a checkpoint as the server says it. What is known is
+   * kept. Undefined where nobody can tell. Needs a connection for what isn't known here: rejects as
+   * {@link Chats.history}, and with `SERVER_KEY_CHANGED`.
+   */
+  authorOf(chat: string, messageId: string): Promise<string | undefined>
+  /**
    * Who changed what when, from the signed log that the server has: of what checkpoints have taken the place of, only the
    * outcome is left. Needs a connection: `CONNECTION_FAILED` without one, `RELAY_UNSUITABLE` at a plain relay.
    */

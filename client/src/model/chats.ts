@@ -54,6 +54,8 @@ export interface ChatsOptions {
   /** The signed log of a document, from the server. */
   loadLog(address: DocumentAddress): Promise<readonly LoggedEdit[]>
   deleteForever(address: string): Promise<void>
+  /** The keys that wrote under Yjs client ids; none for those where nobody can tell. */
+  authorsOf(address: string, clientIds: readonly number[]): Promise<ReadonlyMap<number, string>>
 }
 
 export function createChats(options: ChatsOptions): Chats {
@@ -196,11 +198,23 @@ export function createChats(options: ChatsOptions): Chats {
     setTool: (chat, messageId, call) => edit(chat, (doc) => setToolCall(doc, messageId, call)),
     deleteMessage: (chat, messageId) => edit(chat, (doc) => deleteMessage(doc, messageId)),
     clear: (chat) => edit(chat, clearMessages),
+    async authorOf(chat, messageId) {
+      const address = addressOf(chat)
+      const clientId = await documents.read(address, (doc) => requireMessage(doc, messageId)._item?.id.client)
+      if (clientId === undefined) return undefined
+      return (await options.authorsOf(address, [clientId])).get(clientId)
+    },
     async history(chat) {
       const address = resolve(chat)
       const edits = await options.loadLog(address)
-      const state = await documents.read(formatAddress(address), (doc) => Y.encodeStateAsUpdate(doc))
-      return createHistory({ edits, state, pubkey, now: clock.now() })
+      const { state, clientIds } = await documents.read(formatAddress(address), (doc) => {
+        return { state: Y.encodeStateAsUpdate(doc), clientIds: [...doc.store.clients.keys()] }
+      })
+      const authors = edits.some(({ isCheckpoint }) => isCheckpoint)
+        ? // What the log says is worth showing without.
+          await options.authorsOf(formatAddress(address), clientIds).catch(() => new Map<number, string>())
+        : new Map<number, string>()
+      return createHistory({ edits, state, pubkey, now: clock.now(), authors })
     },
     restoreMessage: (chat, message, previousId) =>
       edit(chat, (doc) => restoreMessage(doc, message, previousId)),

@@ -5,7 +5,13 @@ import { type Message, messageToJson, readMessages } from './message.js'
 
 /** What an edit did to a chat. */
 export type HistoryChange =
-  | { readonly type: 'added'; readonly messageId: string; readonly after: Message }
+  | {
+      readonly type: 'added'
+      readonly messageId: string
+      readonly after: Message
+      /** Who wrote it; where it came with a checkpoint as `chats.authorOf` says it, undefined where nobody can tell. */
+      readonly author: string | undefined
+    }
   | { readonly type: 'edited'; readonly messageId: string; readonly before: Message; readonly after: Message }
   | {
       readonly type: 'deleted'
@@ -48,13 +54,15 @@ export interface HistoryParts {
   readonly pubkey: string
   /** Milliseconds since the Unix epoch. */
   readonly now: number
+  /** Keys by the Yjs client ids under which they wrote, as far as they are known. */
+  readonly authors: ReadonlyMap<number, string>
 }
 
 /**
  * Replays a chat's log. In the order of the authors' clocks, as far as it goes: an edit that builds on another comes after
  * it, whatever their clocks say. An edit that changes nothing that is shown has no entry.
  */
-export function createHistory({ edits, state, pubkey, now }: HistoryParts): ChatHistory {
+export function createHistory({ edits, state, pubkey, now, authors }: HistoryParts): ChatHistory {
   const doc = new Y.Doc()
   const entries: HistoryEntry[] = []
   let shown = look(doc)
@@ -62,7 +70,10 @@ export function createHistory({ edits, state, pubkey, now }: HistoryParts): Chat
   function apply(edit: Omit<LoggedEdit, 'createdAt'> & { readonly at: number }): void {
     Y.applyUpdate(doc, edit.update)
     const after = look(doc)
-    const changes = compare(shown, after)
+    // A checkpoint repeats what others wrote.
+    const authorOf = (messageId: string) =>
+      edit.isCheckpoint ? authors.get(after.clientIds.get(messageId) ?? -1) : edit.author
+    const changes = compare(shown, after, authorOf)
     shown = after
     if (changes.length === 0) return
     const { eventId, author, at, isCheckpoint } = edit
@@ -133,15 +144,25 @@ function needsOf(update: Uint8Array): {
 interface Shown {
   readonly messages: ReadonlyMap<string, Message>
   readonly metadata: Readonly<Record<string, JsonValue>>
+  /** Yjs client ids under which messages were written, by message. */
+  readonly clientIds: ReadonlyMap<string, number>
 }
 
 function look(doc: Y.Doc): Shown {
   const messages = new Map<string, Message>()
-  for (const [id, map] of readMessages(doc.getArray('messages'))) messages.set(id, messageToJson(map))
-  return { messages, metadata: doc.getMap('metadata').toJSON() as Record<string, JsonValue> }
+  const clientIds = new Map<string, number>()
+  for (const [id, map] of readMessages(doc.getArray('messages'))) {
+    messages.set(id, messageToJson(map))
+    if (map._item !== null) clientIds.set(id, map._item.id.client)
+  }
+  return { messages, clientIds, metadata: doc.getMap('metadata').toJSON() as Record<string, JsonValue> }
 }
 
-function compare(before: Shown, after: Shown): HistoryChange[] {
+function compare(
+  before: Shown,
+  after: Shown,
+  authorOf: (messageId: string) => string | undefined,
+): HistoryChange[] {
   const changes: HistoryChange[] = []
   let previousId: string | undefined
   for (const [messageId, message] of before.messages) {
@@ -152,7 +173,8 @@ function compare(before: Shown, after: Shown): HistoryChange[] {
     previousId = messageId
   }
   for (const [messageId, message] of after.messages) {
-    if (!before.messages.has(messageId)) changes.push({ type: 'added', messageId, after: message })
+    if (!before.messages.has(messageId))
+      changes.push({ type: 'added', messageId, after: message, author: authorOf(messageId) })
   }
   for (const key of new Set([...Object.keys(before.metadata), ...Object.keys(after.metadata)])) {
     const [old, now] = [before.metadata[key], after.metadata[key]]

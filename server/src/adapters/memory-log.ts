@@ -1,5 +1,5 @@
 import { compareNewestFirst, getOrCreate, KIND, SyncError } from '@onyx-sync/shared'
-import type { Commit, EventLog, HeldPart, PartGroup } from '../ports/event-log.js'
+import type { Commit, EventLog, HeldPart, PartGroup, Writer } from '../ports/event-log.js'
 import type { InspectableLog } from '../ports/inspectable-log.js'
 import { forgetDocument } from './memory-deletion.js'
 import {
@@ -142,6 +142,16 @@ export function createMemoryLog(options: MemoryLogOptions = {}): InspectableLog 
     async writers(clients) {
       assertOpen()
       return clients.map(({ address, clientId }) => writers.get(`${clientId} ${address}`))
+    },
+    async *writersOf(address) {
+      assertOpen()
+      const found: Writer[] = []
+      for (const [key, pubkey] of writers) {
+        const space = key.indexOf(' ')
+        if (key.slice(space + 1) === address)
+          found.push({ address, clientId: Number(key.slice(0, space)), pubkey })
+      }
+      yield* found.sort((a, b) => a.clientId - b.clientId)
     },
     async heldParts(group) {
       assertOpen()

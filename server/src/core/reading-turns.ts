@@ -109,6 +109,7 @@ export function createReadingTurns(
         ownerLog: paged((...range: Parameters<EventLog['ownerLog']>) => log.ownerLog(...range)),
         training: paged((...range: Parameters<EventLog['training']>) => log.training(...range)),
         trainingFeed: paged((...range: Parameters<EventLog['trainingFeed']>) => log.trainingFeed(...range)),
+        writersOf: paged((address: string) => log.writersOf(address)),
         changedDocuments: paged((...range: Parameters<EventLog['changedDocuments']>) =>
           log.changedDocuments(...range),
         ),

@@ -30,6 +30,7 @@ import { createReadingTurns } from './reading-turns.js'
 import { createSession, type Session } from './session.js'
 import { createStateSigner } from './state-signer.js'
 import { createSummaries } from './summaries.js'
+import { createWriterEvents } from './writer-events.js'
 
 /** What a relay is made of. */
 export interface RelayOptions {
@@ -117,6 +118,7 @@ export function createRelay(options: RelayOptions): Relay {
   const stateSigner = createStateSigner({ ...options, signEvent: sign })
   const rates: RateLimits = createRateLimits(options)
   const summaries = createSummaries({ ...options, states, signEvent: sign })
+  const writerEvents = createWriterEvents({ log, clock: options.clock, signEvent: sign })
   const reading = createReadingTurns(log, options)
   const context = {
     ...options,
@@ -127,6 +129,7 @@ export function createRelay(options: RelayOptions): Relay {
     states,
     stateSigner,
     summaries,
+    writerEvents,
     hub,
     presence,
     rates,

@@ -39,6 +39,7 @@ import type { StateSigner } from './state-signer.js'
 import { createSubscription, type Subscription } from './subscription.js'
 import type { Summaries } from './summaries.js'
 import { createSummarySubscription } from './summary-subscription.js'
+import type { WriterEvents } from './writer-events.js'
 
 /** What all sessions of a server share. */
 export interface SessionContext {
@@ -48,6 +49,7 @@ export interface SessionContext {
   readonly stateSigner: StateSigner
   readonly minStateEvents?: number | undefined
   readonly summaries: Summaries
+  readonly writerEvents: WriterEvents
   readonly hub: Hub
   readonly presence: Presence
   readonly rates: RateLimits
@@ -307,9 +309,9 @@ export function createSession(peer: Peer, context: SessionContext): Session {
       subscription = createSummarySubscription(summaryOptions)
     } else {
       const watch = context.presence.watch({ id: subscriptionId, filters, keys: sortedKeys, peer })
-      const { states, stateSigner } = context
+      const { states, stateSigner, writerEvents } = context
       const stored = createSubscription({
-        ...{ ...base, ...sync, states, stateSigner, logger, onFailed },
+        ...{ ...base, ...sync, states, stateSigner, writerEvents, logger, onFailed },
         minStateEvents: context.minStateEvents ?? MIN_STATE_EVENTS,
         onEose() {
           context.measures.catchUpSeconds.observe(secondsNow() - startedAt)

@@ -21,6 +21,7 @@ import { queryEvents } from './query.js'
 import { type ReplayScope, replayStates } from './replay.js'
 import type { StateSigner } from './state-signer.js'
 import { isReadable, loadEvents, loadInPages, readableAmong, type StoredEvent } from './stored-events.js'
+import type { WriterEvents } from './writer-events.js'
 
 /** One `REQ` that is being answered. */
 export interface Subscription {
@@ -46,6 +47,7 @@ export interface SubscriptionOptions {
   readonly log: EventLog
   readonly states: MergedStates
   readonly stateSigner: StateSigner
+  readonly writerEvents: WriterEvents
   /** Events of one document from which on its merged state may be sent in their place. */
   readonly minStateEvents: number
   readonly hub: Hub
@@ -131,8 +133,23 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
   }
 
   async function start(): Promise<void> {
+    await sendWriters()
     if (sync === undefined) await sendStored()
     await follow()
+  }
+
+  /** Whose the client ids of documents are that the filters name. Source: SPEC ATT2. */
+  async function sendWriters(): Promise<void> {
+    const asked = options.writerEvents.asked(filters)
+    if (asked.length === 0) return
+    const { read, sign } = options.writerEvents
+    for await (const batch of read([...(await whenReadable(asked))])) {
+      const readable = await whenReadable(batch.map(({ address }) => address))
+      if (!isOpen) return
+      const documents = batch.filter(({ address }) => readable.has(address) && !goneDocuments.has(address))
+      const json = documents.length === 0 ? undefined : sign(documents, filters)
+      if (json !== undefined) peer.send(encodeRelay.event(id, json))
+    }
   }
 
   async function sendStored(): Promise<void> {

@@ -223,6 +223,8 @@ export interface EventLog {
 
   /** Whom client ids of documents belong to, in the order asked for; undefined where nobody is known. */
   writers(clients: readonly Omit<Writer, 'pubkey'>[]): Promise<(string | undefined)[]>
+  /** All client ids of a document that belong to somebody, ascending. */
+  writersOf(address: string): AsyncIterable<Writer>
   /** The parts that are held of a group, by ascending index. */
   heldParts(group: PartGroup): Promise<HeldPart[]>
   /** All groups of an author of which parts are held, with the bytes of their JSON; in no order. */

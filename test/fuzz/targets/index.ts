@@ -1,7 +1,7 @@
 import type { Target } from '../target.js'
 import { cursors, events, http, info, sessions } from './server.js'
 import { contents, splitting, updates } from './updates.js'
-import { auth, filters, messages, presence, signature, states, summaries } from './wire.js'
+import { auth, filters, messages, presence, signature, states, summaries, writers } from './wire.js'
 
 /** Everything that takes what others wrote. */
 export const TARGETS: readonly Target[] = [
@@ -17,6 +17,7 @@ export const TARGETS: readonly Target[] = [
   presence,
   states,
   summaries,
+  writers,
   info,
   signature,
   sessions,

@@ -5,6 +5,7 @@ import {
   createStateTemplate,
   createSummaryTemplate,
   createUpdateTemplate,
+  createWritersTemplate,
   EMPTY_ROSTER,
   type EventTemplate,
   type EventVerifier,
@@ -126,7 +127,7 @@ export function settingsTemplate(): EventTemplate {
 }
 
 /** What only a server says. */
-export function serverTemplates(): { states: EventTemplate[]; summaries: EventTemplate[] } {
+export function serverTemplates(): Readonly<Record<'states' | 'summaries' | 'writers', EventTemplate[]>> {
   const createdAt = NOW_MS / 1000
   const documents = sampleUpdates()
     .slice(0, 3)
@@ -157,6 +158,15 @@ export function serverTemplates(): { states: EventTemplate[]; summaries: EventTe
     ],
     summaries: [
       createSummaryTemplate({ documents: [summary, { ...summary, address: `10001:${OWNER}:` }], createdAt }),
+    ],
+    writers: [
+      createWritersTemplate({
+        documents: [
+          { address: `30001:${OWNER}:chat`, writers: { [OWNER]: [7, 2 ** 32 - 1], ['b2'.repeat(32)]: [0] } },
+          { address: `30001:${OWNER}:empty`, writers: {} },
+        ],
+        createdAt,
+      }),
     ],
   }
 }

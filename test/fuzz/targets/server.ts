@@ -192,6 +192,7 @@ export const sessions: Target = {
       ['REQ', 'a', { kinds: [KIND.chat], '#d': ['chat'], after: '' }],
       ['REQ', 'b', { authors: [OWNER], limit: 2 }, { ids: ['0'.repeat(64)] }],
       ['REQ', 'c', { kinds: [KIND.chat], after: '', summaries: true }],
+      ['REQ', 'd', { kinds: [KIND.writers], '#a': [`30001:${OWNER}:chat`] }],
       ['COUNT', 'd', { kinds: [1, KIND.chat] }],
       ['CLOSE', 'a'],
     ]

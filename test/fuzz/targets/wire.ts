@@ -13,6 +13,7 @@ import {
   parseRelayMessage,
   parseStateEvent,
   parseSummaryEvent,
+  parseWritersEvent,
   pureVerifier,
   SyncError,
   stringifyEvent,
@@ -200,6 +201,19 @@ export const summaries: Target = {
     const value = jsonOf(input)
     accepted(() => parseSummaryEvent(parseEvent(value, DEFAULT_LIMITS), DEFAULT_LIMITS))
     accepted(() => parsePlainState(parseEvent(value, DEFAULT_LIMITS), DEFAULT_LIMITS))
+  },
+}
+
+export const writers: Target = {
+  name: 'writers',
+  percent: 20,
+  summary: 'whose client ids are whose, as a device reads it',
+  kind: 'json',
+  modules: ['/shared/dist/writers-event.js'],
+  seeds: () => serverTemplates().writers.map((template) => jsonInput(signed(template))),
+  run(input) {
+    const value = jsonOf(input)
+    accepted(() => parseWritersEvent(parseEvent(value, DEFAULT_LIMITS), DEFAULT_LIMITS))
   },
 }
 

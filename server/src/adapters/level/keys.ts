@@ -323,6 +323,11 @@ export function decodeState(value: Uint8Array): KeptState {
   return { throughSeq: uint64At(value, 0), update: value.subarray(SEQ_BYTES) }
 }
 
+/** The client id at the end of a `w` key. */
+export function clientIdOfWriterKey(key: Uint8Array): number {
+  return view(key).getUint32(key.byteLength - 4)
+}
+
 /** The address in an `r` key. */
 export function addressOfRecordKey(key: Uint8Array): string {
   return textAt(key, 3)

@@ -4,6 +4,7 @@ import {
   addressOfChange,
   addressOfRecordKey,
   addressOfSharedKey,
+  clientIdOfWriterKey,
   decodeHex,
   decodeSeq,
   EMPTY,
@@ -97,7 +98,7 @@ const DECODERS: Decoders = {
   writer: (key, value) => ({
     index: 'writer',
     address: sizedAddress(key),
-    clientId: view(key).getUint32(key.byteLength - 4),
+    clientId: clientIdOfWriterKey(key),
     pubkey: decodeHex(value),
   }),
   deletedId: (key, value) => ({

@@ -9,6 +9,7 @@ import {
   addressOfChange,
   addressOfRecordKey,
   addressOfSharedKey,
+  clientIdOfWriterKey,
   decodeHex,
   decodeState,
   encodeState,
@@ -220,6 +221,11 @@ export function createLevelLog(db: Database, meta: Meta, initial: Place, logger:
       const keys = clients.map(({ address, clientId }) => keyOf.writer(address, clientId))
       const values = await db.getMany(keys)
       return values.map((value) => (value === undefined ? undefined : decodeHex(value)))
+    },
+    async *writersOf(address) {
+      for await (const [key, value] of entries(rangeOf.writers(address))) {
+        yield { address, clientId: clientIdOfWriterKey(key), pubkey: decodeHex(value) }
+      }
     },
     async heldParts({ author, address, group }) {
       const found = await db.iterator(rangeOf.held(author, address, group)).all()
