@@ -80,6 +80,11 @@ export interface SyncServerOptions {
    * @default none
    */
   readonly operators?: readonly string[]
+  /**
+   * Further event kinds to take and serve by NIP-01's plain rules, at most 100. Gift wraps and direct messages reach
+   * their receivers only; all others are read by everybody who may log in. @default none
+   */
+  readonly kinds?: { readonly extra?: readonly number[] }
   /** Bounds to change; see {@link Limits}. @default DEFAULT_LIMITS */
   readonly limits?: Partial<Limits>
   /** @default the platform's */
@@ -253,8 +258,9 @@ function assemble(
   const random = options.random ?? systemRandom
   const { limits } = config
   const places = createSealedPlaces(log.serverSecretKey)
+  const { extra: extraKinds } = config.kinds
   const relay = createRelay({
-    ...{ log, verifier, limits, clock, random, logger, relayUrls, moderation, places },
+    ...{ log, verifier, limits, clock, random, logger, relayUrls, moderation, places, extraKinds },
     defer: setImmediate,
   })
   const metrics = createServerMetrics(relay, log, verifier)
@@ -280,6 +286,7 @@ function assemble(
       name: moderation.setting('name') ?? config.name,
       description: moderation.setting('description') ?? DESCRIPTION,
       isManaged: config.operators.length > 0,
+      extraKinds: config.kinds.extra,
     })
   const startedAtMs = clock.now()
   const manage = createManagementHandler({

@@ -2,6 +2,7 @@ import { parseAddress } from './address.js'
 import { SyncError } from './errors.js'
 import { type EventTemplate, type NostrEvent, tagValues } from './event.js'
 import { isHex64 } from './hex.js'
+import { classOfKind, MAX_COORDINATE_IDENTIFIER } from './kind-class.js'
 import { KIND } from './kinds.js'
 
 /** What a deletion request names, each once, in the order of its tags (NIP-09). */
@@ -79,6 +80,7 @@ export function parseDeletion(event: Pick<NostrEvent, 'pubkey' | 'tags'>): Delet
 }
 
 const COORDINATE = /^(0|[1-9]\d{0,4}):([0-9a-f]{64}):([\s\S]*)$/
+const LONE_SURROGATE = /\p{Surrogate}/u
 const DOCUMENT_KINDS: readonly string[] = [String(KIND.chat), String(KIND.settings)]
 
 /** The key in the address of a replaceable or addressable event; undefined for anything else. */
@@ -86,8 +88,19 @@ function ownerOfCoordinate(text: string): string | undefined {
   const [, kindText = '', owner, identifier = ''] = COORDINATE.exec(text) ?? []
   if (owner === undefined) return undefined
   if (DOCUMENT_KINDS.includes(kindText)) return parseAddress(text)?.owner
-  const kind = Number(kindText)
-  if (kind >= 30_000 && kind < 40_000) return owner
-  const isReplaceable = kind === 0 || kind === 3 || (kind >= 10_000 && kind < 20_000)
-  return isReplaceable && identifier === '' ? owner : undefined
+  const kindClass = classOfKind(Number(kindText))
+  if (kindClass === 'addressable') return owner
+  return kindClass === 'replaceable' && identifier === '' ? owner : undefined
+}
+
+/**
+ * Addresses of replaceable and addressable events, documents apart, that a deletion request names. Those that no
+ * event here can have are left out. For requests that were checked when they were stored.
+ */
+export function coordinatesOfDeletion(event: Pick<NostrEvent, 'tags'>): string[] {
+  return [...new Set(tagValues(event, 'a'))].filter((address) => {
+    const [, kind = '', , identifier = ''] = COORDINATE.exec(address) ?? []
+    const isPossible = identifier.length <= MAX_COORDINATE_IDENTIFIER && !LONE_SURROGATE.test(identifier)
+    return kind !== '' && !DOCUMENT_KINDS.includes(kind) && isPossible
+  })
 }

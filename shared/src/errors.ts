@@ -13,6 +13,7 @@ export const ERROR_CODES = {
   KIND_NOT_ACCEPTED: { prefix: 'blocked', retryable: false },
   EXPIRED: { prefix: 'invalid', retryable: false },
   DELETED: { prefix: 'blocked', retryable: false },
+  REPLACED: { prefix: 'replaced', retryable: false },
   ENCODING_UNKNOWN: { prefix: 'invalid', retryable: false },
   UPDATE_INVALID: { prefix: 'invalid', retryable: false },
   PRESENCE_INVALID: { prefix: 'invalid', retryable: false },

@@ -124,6 +124,11 @@ export interface Limits {
   readonly maxStoredBytes: number
   /** Documents that one key may have: ten times a large account. @default 10_000 */
   readonly maxStoredDocuments: number
+  /**
+   * Bytes of JSON of the gift wraps that are kept for one receiver, apart from what it writes itself: others send
+   * them, and must not be able to use up its room. @default 67_108_864 (SPEC KND7)
+   */
+  readonly maxWrappedBytes: number
   /** An awareness update after base64 is undone: who is there and what it does, not content. @default 4_096 */
   readonly maxPresenceBytes: number
   /** Awareness clients in one presence event, and of one connection in one document. @default 4 */
@@ -180,6 +185,7 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   maxRequestsPerMinute: 1_200,
   maxStoredBytes: 1_073_741_824,
   maxStoredDocuments: 10_000,
+  maxWrappedBytes: 67_108_864,
   maxPresenceBytes: 4_096,
   maxPresenceClients: 4,
   maxPresenceDocuments: 64,
@@ -229,6 +235,7 @@ export const LIMIT_UNITS: Readonly<Record<keyof Limits, string>> = {
   maxRequestsPerMinute: '`REQ` and `COUNT` of a key per minute',
   maxStoredBytes: 'bytes of JSON kept for a key',
   maxStoredDocuments: 'documents of a key',
+  maxWrappedBytes: 'bytes of gift wraps kept for a receiver',
   maxPresenceBytes: 'bytes of an awareness update',
   maxPresenceClients: 'awareness clients of an event, and of a connection in a document',
   maxPresenceDocuments: 'documents in which a connection is present',

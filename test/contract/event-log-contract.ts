@@ -1,6 +1,7 @@
 import {
   type Commit,
   type DocumentRecord,
+  EVERYBODY,
   type EventLog,
   KEPT_SUPERSEDED_IDS,
   type LoggedEvent,
@@ -468,6 +469,72 @@ export function describeEventLog(name: string, fixture: EventLogFixture): void {
         { pubkey: alice, id: hex(2) },
       ]
       expect(await log.areDeleted(asked)).toEqual([true, false, false])
+      await log.close()
+    })
+
+    it('[KND2] lists what readers find by kind, newest first, everybody apart from any key', async () => {
+      const log = await fixture.open()
+      const plain = (seq: number, readers: readonly string[], more: Partial<LoggedEvent> = {}) => ({
+        ...logged({ seq, kind: 7, address: undefined, readers, createdAt: 50 - (seq % 3) }),
+        ...{ isListed: true as const, ...more },
+      })
+      const highest = 'ff'.repeat(32)
+      await log.commit(
+        commitOf([
+          ...[1, 2, 3, 4].map((seq) => plain(seq, [EVERYBODY])),
+          plain(5, [alice, bob]),
+          plain(6, [highest]),
+          plain(7, [EVERYBODY], { kind: 8 }),
+          logged({ seq: 8, kind: 7, address: undefined, readers: [EVERYBODY] }),
+        ]),
+      )
+      const seqs = async (reader: string, kind = 7, since = 0, until = 99) =>
+        (await collect(log.listed(reader, kind, since, until))).map(({ seq }) => seq)
+      expect(await seqs(EVERYBODY)).toEqual([3, 1, 4, 2])
+      expect(await seqs(EVERYBODY, 7, 49, 49)).toEqual([1, 4])
+      expect(await seqs(EVERYBODY, 7, 50, 49)).toEqual([])
+      expect(await seqs(EVERYBODY, 8)).toEqual([7])
+      expect([await seqs(alice), await seqs(bob), await seqs(highest)]).toEqual([[5], [5], [6]])
+      expect(await collect(log.feed(EVERYBODY, 1, 9))).toEqual([2, 3, 4, 7, 8])
+      expect(await collect(log.feed(highest, 0, Number.MAX_SAFE_INTEGER))).toEqual([6])
+      expect([await log.lastInFeed(highest, 99), await log.lastInFeed(EVERYBODY, 99)]).toEqual([6, 8])
+      const gone = { seq: 5, id: hex(5), created_at: 48, kind: 7, owner: alice, readers: [alice, bob] }
+      await log.commit(commitOf([plain(9, [alice])], { withdrawn: [{ ...gone, isListed: true }] }))
+      expect([await seqs(alice), await seqs(bob)]).toEqual([[9], []])
+      await log.close()
+    })
+
+    it('[KND3] knows the newest event of a name, and up to when it was deleted', async () => {
+      const log = await fixture.open()
+      const name = `30023:${alice}:Seite ü`
+      const version = (seq: number, coordinate: string, createdAt: number) => ({
+        ...logged({ seq, kind: 30_023, address: undefined, createdAt }),
+        ...{ isListed: true as const, coordinate },
+      })
+      const other = `30023:${alice}:Seite ü2`
+      await log.commit(commitOf([version(1, name, 5), version(2, other, 6)]))
+      const place = (seq: number, created_at: number) => ({ seq, id: hex(seq), created_at })
+      const nothing = { current: undefined, deletedUntil: undefined }
+      expect(await log.coordinates([other, name, `0:${alice}:`])).toEqual([
+        { current: place(2, 6), deletedUntil: undefined },
+        { current: place(1, 5), deletedUntil: undefined },
+        nothing,
+      ])
+      const old = { ...place(1, 5), kind: 30_023, owner: alice, readers: [alice], isListed: true as const }
+      await log.commit(commitOf([version(3, name, 7)], { withdrawn: [{ ...old, coordinate: name }] }))
+      expect((await log.coordinates([name]))[0]?.current).toEqual(place(3, 7))
+      const gone = { ...old, ...place(3, 7), coordinate: name }
+      await log.commit(
+        commitOf([logged({ seq: 4, kind: 5, address: undefined })], {
+          withdrawn: [gone],
+          deletedCoordinates: [{ coordinate: name, until: 8, seq: 4 }],
+        }),
+      )
+      expect(await log.coordinates([name])).toEqual([{ current: undefined, deletedUntil: 8 }])
+      await log.commit(
+        commitOf([logged({ seq: 5, kind: 62, address: undefined })], { forgottenCoordinates: [name] }),
+      )
+      expect(await log.coordinates([name])).toEqual([nothing])
       await log.close()
     })
 

@@ -91,6 +91,42 @@ describe('the data directory', () => {
     await again.close()
   })
 
+  it('[SRV4][KND7] of format 3 learns which names were deleted when it is opened', async () => {
+    const data = temporaryDataDirectory()
+    const log = await openLevelLog(data)
+    const [owner, other] = ['a'.repeat(64), 'b'.repeat(64)]
+    const request = (seq: number, createdAt: number, json: string) => ({
+      ...{ seq, kind: 5, id: String(seq).padStart(64, '0'), pubkey: owner, owner },
+      ...{ createdAt, json, address: undefined, readers: [] },
+    })
+    const naming = (...names: string[]) => JSON.stringify({ tags: names.map((name) => ['a', name]) })
+    const [page, profile] = [`30023:${owner}:ü:x`, `0:${owner}:`]
+    const events = [
+      request(1, 7, naming(page, `30001:${owner}:chat`)),
+      request(2, 9, naming(page)),
+      request(3, 9, naming(page, profile)),
+      request(4, 8, naming(page)),
+      request(5, 5, 'damaged'),
+    ]
+    await log.commit({ events, documents: [], grants: [], revocations: [] })
+    await log.close()
+    const db = new Level<Uint8Array, Uint8Array>(join(data, 'log'), {
+      ...{ keyEncoding: 'view', valueEncoding: 'view' },
+    })
+    await db.put(keyOf.meta('format'), encodeSeq(3))
+    await db.close()
+    const upgraded = await openLevelLog(data)
+    const names = [page, profile, `0:${other}:`, `30001:${owner}:chat`]
+    const untils = (await upgraded.coordinates(names)).map(({ deletedUntil }) => deletedUntil)
+    expect(untils).toEqual([9, 9, undefined, undefined])
+    const entries = [2, 3].map((seq) => ({
+      ...{ index: 'deletedCoordinate' as const, until: 9, seq },
+      coordinate: seq === 2 ? page : profile,
+    }))
+    expect(await upgraded.hasEntries(entries)).toEqual([true, true])
+    await upgraded.close()
+  })
+
   it('[SRV4] of a newer version is refused, not touched', async () => {
     const data = temporaryDataDirectory()
     await (await openLevelLog(data)).close()

@@ -34,6 +34,7 @@ function otherValue({ name, type, default: preset }: ConfigOption): string {
   if (name === 'trustedProxies') return '10.0.0.0/8,::1'
   if (name === 'operators') return `${'ab'.repeat(32)},${'cd'.repeat(32)}`
   if (name === 'url') return 'wss://a.example/sync,wss://b.example/sync'
+  if (type === 'numbers') return '7,30023'
   if (type === 'switch') return String(preset !== true)
   return type === 'number' ? String(Math.ceil(Number(preset) / 2) + 1) : `other-${name}`
 }
@@ -51,7 +52,13 @@ describe('a configuration', () => {
   it.each(CONFIG_OPTIONS)('[CFG1] $name: flag before environment before file before default', (option) => {
     const { path, name, flag, variable, type } = option
     const text = otherValue(option)
-    const value = { number: Number(text), switch: text === 'true', text, list: text.split(',') }[type]
+    const value = {
+      number: Number(text),
+      switch: text === 'true',
+      text,
+      list: text.split(','),
+      numbers: text.split(',').map(Number),
+    }[type]
     const { config: preset, from } = load()
     // Neither half of a certificate and its key is any use without the other.
     const others = CONFIG_OPTIONS.filter(

@@ -55,7 +55,7 @@ async function call(server: SyncServer, method: string, ...params: unknown[]) {
   return post(url, JSON.stringify(request), token)
 }
 
-describe('managing a running server', () => {
+describe('proof of key for a call (NIP-98)', () => {
   it('[MAN1] takes calls from operators only, each authorized for this very request', async () => {
     const server = await runServer({ operators })
     const url = httpUrl(server)
@@ -87,7 +87,9 @@ describe('managing a running server', () => {
     const header = `Nostr ${Buffer.from(JSON.stringify({ ...forged, sig: 'f'.repeat(128) })).toString('base64')}`
     expect((await post(url, body, header)).status).toBe(401)
   })
+})
 
+describe('managing a running server (NIP-86)', () => {
   it('[MAN1] a body that is too large or no call is refused; without operators there is nothing to call', async () => {
     const server = await runServer({ operators })
     const url = httpUrl(server)

@@ -181,6 +181,8 @@ export function createServerDisk(clock: VirtualClock, random: SeededRandom, sync
         areDeleted: alive((events) => log.areDeleted(events)),
         vanishedUntil: alive((pubkeys) => log.vanishedUntil(pubkeys)),
         ownedBy: (owner) => log.ownedBy(owner),
+        listed: (...args) => log.listed(...args),
+        coordinates: alive((names) => log.coordinates(names)),
         expiring: (through) => log.expiring(through),
         documents: alive((addresses) => log.documents(addresses)),
         commit: alive((commit) => writer.write(() => apply(commit))),

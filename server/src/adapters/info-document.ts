@@ -1,4 +1,4 @@
-import { KIND, type Limits } from '@onyx-sync/shared'
+import { classOfKind, KIND, type Limits } from '@onyx-sync/shared'
 
 /** What the NIP-11 document is made of. */
 export interface InfoDocumentInput {
@@ -10,6 +10,8 @@ export interface InfoDocumentInput {
   readonly description: string
   /** Whether somebody may manage the server over HTTP (NIP-86). */
   readonly isManaged: boolean
+  /** Further kinds that are taken. */
+  readonly extraKinds: readonly number[]
 }
 
 /**
@@ -19,13 +21,16 @@ export interface InfoDocumentInput {
  * and is left out. Source: NIP-11, SPEC INFO1, WIR6.
  */
 export function createInfoDocument(input: InfoDocumentInput): Record<string, unknown> {
-  const { limits } = input
+  const { limits, extraKinds } = input
+  const nips = [1, 9, 11, 40, 42, 45, ...(extraKinds.includes(1059) ? [59] : []), 62, 67, 70, 77]
+  const own = [KIND.chat, KIND.settings, KIND.training, KIND.deletion]
+  const stored = extraKinds.filter((kind) => classOfKind(kind) !== 'ephemeral')
   return {
     name: input.name,
     description: input.description,
     self: input.publicKey,
     version: input.version,
-    supported_nips: [1, 9, 11, 40, 42, 45, 62, 67, 70, 77, ...(input.isManaged ? [86, 98] : [])],
+    supported_nips: [...nips, ...(input.isManaged ? [86, 98] : [])],
     yjs_sync: 1,
     yjs_summaries: 1,
     limitation: {
@@ -38,6 +43,6 @@ export function createInfoDocument(input: InfoDocumentInput): Record<string, unk
       payment_required: false,
       restricted_writes: true,
     },
-    retention: [{ kinds: [KIND.chat, KIND.settings, KIND.training, KIND.deletion], time: null }],
+    retention: [{ kinds: [...new Set([...own, ...stored])], time: null }],
   }
 }

@@ -1,5 +1,6 @@
 import { getOrCreate, SyncError } from '@onyx-sync/shared'
 import type {
+  DeletedCoordinate,
   DocumentRecord,
   Epoch,
   Grant,
@@ -42,6 +43,11 @@ export interface MemoryTables {
   /** All under one key; by time when they are read. */
   readonly training: Map<string, number[]>
   readonly trainingFeed: Map<string, number[]>
+  /** By reader and kind. */
+  readonly lists: Map<string, number[]>
+  /** The newest event of each name. */
+  readonly coordinates: Map<string, IndexEntry>
+  readonly deletedCoordinates: Map<string, DeletedCoordinate>
   readonly grants: Map<string, Grant[]>
   readonly shared: Map<string, Set<string>>
   readonly epochs: Epoch[]
@@ -72,6 +78,9 @@ export function createMemoryTables(): MemoryTables {
     ownerLogs: new Map(),
     training: new Map(),
     trainingFeed: new Map(),
+    lists: new Map(),
+    coordinates: new Map(),
+    deletedCoordinates: new Map(),
     grants: new Map(),
     shared: new Map(),
     epochs: [],
@@ -117,6 +126,14 @@ function hasEntry(tables: MemoryTables, entry: PlaceEntry): boolean {
     case 'vanished': {
       const known = tables.vanished.get(entry.pubkey)
       return known?.seq === entry.seq && known.until === entry.until
+    }
+    case 'deletedCoordinate': {
+      const known = tables.deletedCoordinates.get(entry.coordinate)
+      return known?.seq === entry.seq && known.until === entry.until
+    }
+    case 'coordinate': {
+      const known = tables.coordinates.get(entry.coordinate)
+      return known?.seq === entry.seq && known.id === entry.id && known.created_at === entry.created_at
     }
     case 'expiry':
       return tables.expiries.get(entry.seq) === entry.expiresAt
@@ -190,6 +207,17 @@ const SCANS: { readonly [I in LogIndex]: (tables: MemoryTables) => EntryOf<I>[] 
     flat(tables.trainingFeed, (seqs) =>
       seqs.flatMap((seq) => placesAt(tables, seq).map(() => ({ index: 'trainingFeed', seq }))),
     ),
+  listed: (tables) =>
+    flat(tables.lists, (seqs, key) => {
+      const [reader = '', kind] = key.split(' ')
+      return seqs.flatMap((seq) =>
+        placesAt(tables, seq).map((place) => ({ index: 'listed', reader, kind: Number(kind), ...place })),
+      )
+    }),
+  coordinate: ({ coordinates }) =>
+    flat(coordinates, (place, coordinate) => [{ index: 'coordinate', coordinate, ...place }]),
+  deletedCoordinate: ({ deletedCoordinates }) =>
+    flat(deletedCoordinates, (entry) => [{ index: 'deletedCoordinate', ...entry }]),
   record: ({ records }) => flat(records, (record, address) => [{ index: 'record', address, record }]),
   shared: ({ shared }) =>
     flat(shared, (addresses, reader) =>
@@ -237,6 +265,12 @@ function drop(tables: MemoryTables, entry: DerivedEntry): void {
     case 'vanished':
       tables.vanished.delete(entry.pubkey)
       break
+    case 'coordinate':
+      tables.coordinates.delete(entry.coordinate)
+      break
+    case 'deletedCoordinate':
+      tables.deletedCoordinates.delete(entry.coordinate)
+      break
     case 'expiry':
       tables.expiries.delete(entry.seq)
       break
@@ -281,6 +315,16 @@ function put(tables: MemoryTables, entry: PlaceEntry | EntryOf<'record'>): void 
     case 'vanished':
       tables.vanished.set(entry.pubkey, { pubkey: entry.pubkey, until: entry.until, seq: entry.seq })
       break
+    case 'coordinate': {
+      const { seq, id, created_at } = entry
+      tables.coordinates.set(entry.coordinate, { seq, id, created_at })
+      break
+    }
+    case 'deletedCoordinate': {
+      const { index: _, ...gone } = entry
+      tables.deletedCoordinates.set(entry.coordinate, gone)
+      break
+    }
     case 'expiry':
       tables.expiries.set(entry.seq, entry.expiresAt)
       break
@@ -312,12 +356,15 @@ function put(tables: MemoryTables, entry: PlaceEntry | EntryOf<'record'>): void 
 /** The list of positions that an entry stands in. */
 function listOf(
   tables: MemoryTables,
-  entry: EntryOf<'feed' | 'documentLog' | 'ownerLog' | 'training' | 'trainingFeed' | 'supersededId'>,
+  entry: EntryOf<
+    'feed' | 'documentLog' | 'ownerLog' | 'training' | 'trainingFeed' | 'listed' | 'supersededId'
+  >,
 ): [lists: Map<string, number[]>, key: string] {
   if (entry.index === 'feed') return [tables.feeds, entry.reader]
   if (entry.index === 'documentLog') return [tables.documentLogs, entry.address]
   if (entry.index === 'ownerLog') return [tables.ownerLogs, `${entry.owner} ${entry.kind}`]
   if (entry.index === 'training') return [tables.training, ALL]
   if (entry.index === 'trainingFeed') return [tables.trainingFeed, ALL]
+  if (entry.index === 'listed') return [tables.lists, `${entry.reader} ${entry.kind}`]
   return [new Map(), '']
 }

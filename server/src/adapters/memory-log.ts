@@ -1,5 +1,5 @@
 import { compareNewestFirst, getOrCreate, KIND, SyncError } from '@onyx-sync/shared'
-import type { Commit, EventLog, HeldPart, PartGroup, Writer } from '../ports/event-log.js'
+import type { Commit, EventLog, HeldPart, IndexEntry, PartGroup, Writer } from '../ports/event-log.js'
 import type { InspectableLog } from '../ports/inspectable-log.js'
 import { forgetDocument } from './memory-deletion.js'
 import {
@@ -28,7 +28,7 @@ export function createMemoryLog(options: MemoryLogOptions = {}): InspectableLog 
   const serverSecretKey = options.serverSecretKey ?? globalThis.crypto.getRandomValues(new Uint8Array(32))
   const tables = createMemoryTables()
   const { events, seqById, records, feeds, documentLogs, ownerLogs, grants, shared, epochs } = tables
-  const { writers, held, changes, states, summaries, deletedIds, expiries } = tables
+  const { writers, held, changes, states, summaries, deletedIds, expiries, lists, coordinates } = tables
   let isClosed = false
 
   function assertOpen(): void {
@@ -37,12 +37,15 @@ export function createMemoryLog(options: MemoryLogOptions = {}): InspectableLog 
 
   function apply(commit: Commit): void {
     for (const { pubkey, id } of commit.forgottenIds ?? []) deletedIds.delete(`${pubkey} ${id}`)
+    for (const coordinate of commit.forgottenCoordinates ?? []) tables.deletedCoordinates.delete(coordinate)
+    for (const gone of commit.deletedCoordinates ?? []) tables.deletedCoordinates.set(gone.coordinate, gone)
     for (const gone of commit.vanished ?? []) tables.vanished.set(gone.pubkey, gone)
     for (const { address } of commit.deletedDocuments ?? []) forgetDocument(tables, address)
-    for (const { seq, id } of commit.withdrawn ?? []) {
+    for (const { seq, id, coordinate = '' } of commit.withdrawn ?? []) {
       events[seq - 1] = undefined
       seqById.delete(id)
       expiries.delete(seq)
+      if (coordinates.get(coordinate)?.seq === seq) coordinates.delete(coordinate)
     }
     for (const { pubkey, id, seq } of commit.deletedIds ?? []) deletedIds.set(`${pubkey} ${id}`, seq)
     if (commit.epoch !== undefined) epochs.push(commit.epoch)
@@ -56,6 +59,13 @@ export function createMemoryLog(options: MemoryLogOptions = {}): InspectableLog 
       if (event.kind === KIND.training) {
         listOf(tables.training, ALL).push(event.seq)
         listOf(tables.trainingFeed, ALL).push(event.seq)
+      }
+      if (event.isListed === true) {
+        for (const reader of new Set(event.readers)) listOf(lists, `${reader} ${event.kind}`).push(event.seq)
+      }
+      if (event.coordinate !== undefined) {
+        const { seq, id, createdAt: created_at } = event
+        coordinates.set(event.coordinate, { seq, id, created_at })
       }
     }
     for (const record of commit.documents) records.set(record.address, record)
@@ -103,6 +113,13 @@ export function createMemoryLog(options: MemoryLogOptions = {}): InspectableLog 
 
   function isThere(seq: number): boolean {
     return events[seq - 1] !== undefined
+  }
+
+  function newestFirst(seqs: readonly number[] = [], since: number, until: number): IndexEntry[] {
+    return seqs
+      .flatMap((seq) => placesAt(tables, seq))
+      .filter(({ created_at }) => created_at >= since && created_at <= until)
+      .sort(compareNewestFirst)
   }
 
   const log: EventLog = {
@@ -203,17 +220,22 @@ export function createMemoryLog(options: MemoryLogOptions = {}): InspectableLog 
     },
     async *ownerLog(owner, kind, since, until) {
       assertOpen()
-      yield* (ownerLogs.get(`${owner} ${kind}`) ?? [])
-        .flatMap((seq) => placesAt(tables, seq))
-        .filter(({ created_at }) => created_at >= since && created_at <= until)
-        .sort(compareNewestFirst)
+      yield* newestFirst(ownerLogs.get(`${owner} ${kind}`), since, until)
+    },
+    async *listed(reader, kind, since, until) {
+      assertOpen()
+      yield* newestFirst(lists.get(`${reader} ${kind}`), since, until)
+    },
+    async coordinates(names) {
+      assertOpen()
+      return names.map((name) => ({
+        current: coordinates.get(name),
+        deletedUntil: tables.deletedCoordinates.get(name)?.until,
+      }))
     },
     async *training(since, until) {
       assertOpen()
-      yield* (tables.training.get(ALL) ?? [])
-        .flatMap((seq) => placesAt(tables, seq))
-        .filter(({ created_at }) => created_at >= since && created_at <= until)
-        .sort(compareNewestFirst)
+      yield* newestFirst(tables.training.get(ALL), since, until)
     },
     async *trainingFeed(after, through) {
       assertOpen()

@@ -7,7 +7,7 @@ export interface HelpLine {
   readonly text: string
 }
 
-const PLACEHOLDERS = { text: ' TEXT', number: ' N', list: ' TEXT', switch: '' }
+const PLACEHOLDERS = { text: ' TEXT', number: ' N', list: ' TEXT', numbers: ' N', switch: '' }
 
 function formatLines(lines: readonly HelpLine[]): string {
   const width = Math.max(...lines.map(({ flag }) => flag.length))

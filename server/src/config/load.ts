@@ -127,6 +127,7 @@ function fileSource(file: string): Source {
   for (const option of CONFIG_OPTIONS) {
     const value = get(values, option.path)
     if (option.type === 'list' && typeof value === 'string') set(values, option.path, [value])
+    if (option.type === 'numbers' && typeof value === 'number') set(values, option.path, [value])
   }
   return {
     values: values as Record<string, unknown>,
@@ -184,11 +185,18 @@ function flagSource(given: ReadonlyMap<string, readonly string[]>): Source {
 
 /** What a text stands for. One that can't be read stays a text, which the schema then refuses. */
 function readValue({ type }: ConfigOption, texts: readonly string[]): unknown {
-  if (type === 'list') return texts.flatMap((text) => text.split(',').map((item) => item.trim()))
+  if (type === 'list' || type === 'numbers') {
+    const items = texts.flatMap((text) => text.split(',').map((item) => item.trim()))
+    return type === 'list' ? items : items.map(readNumber)
+  }
   const text = texts[texts.length - 1] as string
-  if (type === 'number') return /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : text
+  if (type === 'number') return readNumber(text)
   if (type === 'switch') return text === 'true' ? true : text === 'false' ? false : text
   return text
+}
+
+function readNumber(text: string): unknown {
+  return /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : text
 }
 
 /** Checks each source by itself, so that what is wrong is named also where another source overrides it. */

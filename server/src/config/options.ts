@@ -11,7 +11,7 @@ export interface ConfigOption {
   readonly flag: string
   /** Variable of the environment, as in `ONYX_SYNC_MAX_FILTERS`. */
   readonly variable: string
-  readonly type: 'text' | 'number' | 'list' | 'switch'
+  readonly type: 'text' | 'number' | 'list' | 'numbers' | 'switch'
   /** What may be given, in words: "a whole number from 0 to 65535". */
   readonly expected: string
   readonly default: unknown
@@ -31,6 +31,8 @@ interface JsonSchema {
   readonly maximum?: number
   readonly maxLength?: number
   readonly minItems?: number
+  readonly maxItems?: number
+  readonly items?: JsonSchema
   readonly default?: unknown
   readonly description?: string
 }
@@ -64,18 +66,22 @@ function readOption(schema: JsonSchema, path: readonly string[]): ConfigOption {
   }
 }
 
-function typeOf({ type }: JsonSchema): ConfigOption['type'] {
+function typeOf({ type, items }: JsonSchema): ConfigOption['type'] {
+  if (type === 'array' && items?.type === 'integer') return 'numbers'
   if (type === 'integer' || type === 'number') return 'number'
   if (type === 'boolean') return 'switch'
   return type === 'array' ? 'list' : 'text'
 }
 
 function expectedOf(schema: JsonSchema): string {
-  const { type, minimum, exclusiveMinimum, maximum, maxLength, minItems } = schema
+  const { type, minimum, exclusiveMinimum, maximum, maxLength, minItems, items } = schema
   if (schema.enum !== undefined) return schema.enum.map((value) => JSON.stringify(value)).join(' or ')
   if (type === 'integer') return `a whole number from ${minimum} to ${maximum}`
   if (type === 'number') return `a number above ${exclusiveMinimum}, at most ${maximum}`
   if (type === 'boolean') return 'true or false'
+  if (type === 'array' && items?.type === 'integer') {
+    return `a list of whole numbers from ${items.minimum} to ${items.maximum}, at most ${schema.maxItems} of them`
+  }
   if (type === 'array') return minItems === undefined ? 'a list of texts' : 'a list of texts, at least one'
   return maxLength === undefined ? 'a text that is not empty' : `a text of 1 to ${maxLength} characters`
 }

@@ -1,8 +1,12 @@
+import { whyNotExtraKind } from '@onyx-sync/shared'
 import { z } from 'zod'
 import { isNetwork } from '../adapters/client-address.js'
 import { LOG_FORMATS, LOG_LEVELS } from '../adapters/line-logger.js'
 import { VERIFIER_CHOICES } from '../adapters/verifiers/choose-verifier.js'
 import { limitsSchema } from './limits-schema.js'
+
+/** Each kind that a filter doesn't name is read from a list of its own. */
+const MAX_EXTRA_KINDS = 100
 
 /**
  * Every option of a server that is plain data, with its type, range, default and description. Flags, variables of
@@ -72,8 +76,25 @@ export const configSchema = z.strictObject({
       description:
         'public keys whose holders may manage the running server (NIP-86), and read the training data of all authors',
     }),
+  kinds: z
+    .strictObject({
+      extra: z
+        .array(z.int().min(0).max(65_535).check(isTakenPlainly))
+        .max(MAX_EXTRA_KINDS)
+        .default([])
+        .meta({ description: "further event kinds that are taken and served, by NIP-01's plain rules" }),
+    })
+    .prefault({}),
   limits: limitsSchema.prefault({}),
 })
+
+/** Refuses kinds that can't be served by plain rules, each with the reason. */
+function isTakenPlainly(context: z.core.ParsePayload<number>): void {
+  const reason = whyNotExtraKind(context.value)
+  if (reason === undefined) return
+  const message = `must be a kind that is served by plain rules (${reason})`
+  context.issues.push({ code: 'custom', input: context.value, message })
+}
 
 /** The configuration of a server: everything set. Shape and ranges: {@link configSchema}. */
 export type ServerConfig = z.output<typeof configSchema>

@@ -16,6 +16,7 @@ import {
   stringifyEvent,
 } from '@onyx-sync/shared'
 import { checkExpiration } from './expiry.js'
+import { checkPlain, isForAnyone, type PlainPlace, plainPlaceOf } from './plain-events.js'
 import { checkVanish } from './vanish-check.js'
 
 /** What an event brings to a document. */
@@ -43,6 +44,8 @@ export interface CheckedEvent {
   readonly isVanish?: true
   /** What is to be deleted; undefined on all events of other kinds than 5. */
   readonly deletion?: DeletionRequest
+  /** Where an event of a further kind belongs; absent on all others. */
+  readonly plain?: PlainPlace
 }
 
 /** What an event is checked with. */
@@ -55,6 +58,8 @@ export interface EventChecks {
   readonly nowMs?: number
   /** Public URLs of the server, any of which a request to vanish may name. */
   relayUrls?(): readonly string[]
+  /** Whether a kind without a meaning of its own here is taken. @default none is */
+  isExtraKind?(kind: number): boolean
 }
 
 /** Kinds of events that belong to no document. */
@@ -70,12 +75,14 @@ const LONE_SURROGATE = /\p{Surrogate}/u
  */
 export function checkEvent(value: unknown, checks: EventChecks): CheckedEvent {
   const { event, json } = checkShape(value, checks)
-  if (!isDocumentKind(event.kind) && !OTHER_KINDS.includes(event.kind)) {
+  const isPlain = checks.isExtraKind?.(event.kind) === true
+  if (!isPlain && !isDocumentKind(event.kind) && !OTHER_KINDS.includes(event.kind)) {
     throw new SyncError('KIND_NOT_ACCEPTED', `kind ${event.kind} is not accepted here`)
   }
   checkAuthor(event, checks)
   const { limits, nowMs } = checks
   if (nowMs !== undefined) checkExpiration(event, nowMs)
+  if (isPlain) return checkedPlain(event, json)
   if (!isDocumentKind(event.kind)) {
     const checked = { event, json, content: undefined, owner: event.pubkey, statement: undefined }
     if (event.kind === KIND.vanish) {
@@ -90,6 +97,13 @@ export function checkEvent(value: unknown, checks: EventChecks): CheckedEvent {
     throw new SyncError('EVENT_TAGS_INVALID', 'the d tag must be well-formed Unicode')
   }
   return checked
+}
+
+function checkedPlain(event: NostrEvent, json: string): CheckedEvent {
+  checkPlain(event)
+  const plain = plainPlaceOf(event)
+  if (plain === undefined) throw new SyncError('INTERNAL', `kind ${event.kind} has rules of its own`)
+  return { event, json, content: undefined, owner: plain.owner, statement: undefined, plain }
 }
 
 /** An event of a document that was checked before it was stored. Throws where it is damaged. */
@@ -126,7 +140,7 @@ export function checkShape(
 /** That an event is what its author signed, and that the author has authenticated on the connection. */
 export function checkAuthor(event: NostrEvent, { keys, verifier }: EventChecks): void {
   verifier.verify(event)
-  if (!keys.has(event.pubkey)) {
+  if (!keys.has(event.pubkey) && !isForAnyone(event)) {
     throw new SyncError(
       'WRITE_RESTRICTED',
       'events are taken from their author only; authenticate this key too',

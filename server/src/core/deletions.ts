@@ -1,6 +1,23 @@
-import { EMPTY_ROSTER, isDocumentKind, KIND, type Logger, SyncError } from '@onyx-sync/shared'
-import type { Commit, DocumentRecord, EventLog, Move, WithdrawnEvent } from '../ports/event-log.js'
+import {
+  coordinatesOfDeletion,
+  EMPTY_ROSTER,
+  isDocumentKind,
+  isGiftWrapKind,
+  KIND,
+  type Logger,
+  type NostrEvent,
+  SyncError,
+} from '@onyx-sync/shared'
+import type {
+  Commit,
+  DeletedCoordinate,
+  DocumentRecord,
+  EventLog,
+  Move,
+  WithdrawnEvent,
+} from '../ports/event-log.js'
 import type { CheckedEvent } from './check-event.js'
+import { plainPlaceOf } from './plain-events.js'
 import { loadEvents, ownerOfAddress, withdrawnOf } from './stored-events.js'
 
 /** A document that is gone, and who could read it. */
@@ -37,7 +54,7 @@ export async function decideDeletion(
   const place = { seq, id: event.id, created_at: event.created_at }
   const records = await log.documents(deletion.documents)
   assertMayBeRead(deletion.ids.length + deletion.coordinates.length + deletion.documents.length, records)
-  const withdrawn = await withdrawnBy(log, logger, event.pubkey, deletion.ids)
+  const { withdrawn, deletedCoordinates } = await withdrawnFrom(log, logger, event, deletion.ids)
   const tombstones: DocumentRecord[] = []
   const moves: Move[] = []
   const documents: GoneDocument[] = []
@@ -68,6 +85,7 @@ export async function decideDeletion(
       deletedDocuments: documents,
       withdrawn,
       deletedIds: deletion.ids.map((id) => ({ pubkey: event.pubkey, id, seq })),
+      deletedCoordinates: deletedCoordinates.map((gone) => ({ ...gone, seq })),
     },
     gone: { documents, events: withdrawn },
   }
@@ -106,6 +124,40 @@ function assertMayBeRead(named: number, records: readonly (DocumentRecord | unde
   )
 }
 
+/** What a request takes out of the log that belongs to no document, and the names that are deleted up to its time. */
+async function withdrawnFrom(
+  log: EventLog,
+  logger: Logger,
+  event: NostrEvent,
+  ids: readonly string[],
+): Promise<{
+  readonly withdrawn: WithdrawnEvent[]
+  readonly deletedCoordinates: readonly Omit<DeletedCoordinate, 'seq'>[]
+}> {
+  const byId = await withdrawnBy(log, logger, event.pubkey, ids)
+  const names = coordinatesOfDeletion(event)
+  if (names.length === 0) return { withdrawn: byId, deletedCoordinates: [] }
+  const until = event.created_at
+  const states = await log.coordinates(names)
+  const current = states
+    .flatMap((state) => state.current ?? [])
+    .filter(({ created_at }) => created_at <= until)
+  const byName = (await loadEvents(log, logger, current)).map(withdrawnOf)
+  const seqs = new Set(byId.map(({ seq }) => seq))
+  return {
+    withdrawn: [...byId, ...byName.filter(({ seq }) => !seqs.has(seq))],
+    deletedCoordinates: names.flatMap((coordinate, index) => {
+      const known = states[index]?.deletedUntil
+      return known !== undefined && known >= until ? [] : { coordinate, until }
+    }),
+  }
+}
+
+/** Whether a key may delete an event: its own, and gift wraps that it received, since nobody has their author's key. */
+function mayDelete(key: string, event: NostrEvent): boolean {
+  return event.pubkey === key || (isGiftWrapKind(event.kind) && plainPlaceOf(event)?.owner === key)
+}
+
 /** The author's own events among some ids. Others', and what isn't here, are passed over without a word. */
 async function withdrawnBy(
   log: EventLog,
@@ -118,7 +170,7 @@ async function withdrawnBy(
   for (const stored of await loadEvents(log, logger, seqs)) {
     const { event } = stored
     const { id, kind } = event
-    if (event.pubkey !== author || kind === KIND.deletion) continue
+    if (!mayDelete(author, event) || kind === KIND.deletion) continue
     if (isDocumentKind(kind)) {
       throw new SyncError(
         'EVENT_TAGS_INVALID',

@@ -4,6 +4,7 @@ import {
   getOrCreate,
   KIND,
   type Limits,
+  type Logger,
   type NostrEvent,
   SyncError,
   utf8Length,
@@ -20,9 +21,11 @@ import type {
 import type { CheckedEvent, DocumentContent } from './check-event.js'
 import type { Checkpoints, Gone } from './checkpoints.js'
 import { createHeldParts, type DocumentEvent, joinContents } from './held-parts.js'
-import type { Usage } from './quotas.js'
+import { ledgerOf, type Usage } from './quotas.js'
 import { applyToDocument, mayWrite, roleOf, stateRoster } from './roster.js'
+import { placeFields } from './stored-events.js'
 import { assertNotVanished } from './vanish-check.js'
+import { createVersions, type Versions } from './versions.js'
 
 /** A commit in the making: each event is decided on what the events before it in the batch did. */
 export interface Draft {
@@ -57,6 +60,7 @@ export async function createDraft(
   log: EventLog,
   checkpoints: Checkpoints,
   limits: Limits,
+  logger: Logger,
   batch: readonly CheckedEvent[],
 ): Promise<Draft> {
   const idsByAddress = new Map<string, Set<number>>()
@@ -68,12 +72,15 @@ export async function createDraft(
   const clients = [...idsByAddress].flatMap(([address, ids]) =>
     [...ids].map((clientId) => ({ address, clientId })),
   )
-  const authors = [...new Set(batch.map(({ event }) => event.pubkey))]
-  const [found, owners, untils, deletedIds] = await Promise.all([
+  const authors = [
+    ...new Set(batch.flatMap(({ event, plain }) => [event.pubkey, plain?.owner ?? event.pubkey])),
+  ]
+  const [found, owners, untils, deletedIds, versions] = await Promise.all([
     log.documents([...idsByAddress.keys()]),
     log.writers(clients),
     log.vanishedUntil(authors),
     deletedAmong(log, batch),
+    createVersions(log, logger, batch),
   ])
   const known: Known = {
     records: new Map(),
@@ -86,12 +93,20 @@ export async function createDraft(
     const pubkey = owners[index]
     if (pubkey !== undefined) known.writers.set(`${clientId} ${address}`, pubkey)
   }
-  return assemble(log, known, checkpoints, limits)
+  return assemble(log, known, checkpoints, limits, versions)
 }
 
 /** Events of documents are not among them: those are deleted as a whole (SPEC DEL3). */
 async function deletedAmong(log: EventLog, batch: readonly CheckedEvent[]): Promise<Set<string>> {
-  const others = batch.flatMap(({ content, event }) => (content === undefined ? event : []))
+  const others = batch.flatMap(({ content, event: { id, pubkey }, owner }) => {
+    if (content !== undefined) return []
+    return owner === pubkey
+      ? [{ id, pubkey }]
+      : [
+          { id, pubkey },
+          { id, pubkey: owner },
+        ]
+  })
   const found = others.length === 0 ? [] : await log.areDeleted(others)
   return new Set(others.flatMap(({ id }, index) => (found[index] === true ? id : [])))
 }
@@ -101,6 +116,7 @@ function assemble(
   { records, writers, deletedIds, vanished }: Known,
   checkpoints: Checkpoints,
   limits: Limits,
+  versions: Versions,
 ): Draft {
   const { head } = log
   const held = createHeldParts(log, limits.maxHeldBytes)
@@ -206,7 +222,8 @@ function assemble(
       : new SyncError('WRITE_RESTRICTED', `you are not a member of ${address}`)
   }
 
-  function append({ event, json, content, owner }: CheckedEvent, readers: readonly string[]): void {
+  function append(checked: CheckedEvent, readers: readonly string[]): void {
+    const { event, json, content, owner } = checked
     const expiresAt = content === undefined ? expirationOf(event) : undefined
     ids.add(event.id)
     events.push(event)
@@ -221,6 +238,7 @@ function assemble(
       address: content?.address,
       owner,
       readers,
+      ...placeFields(checked.plain),
     })
   }
 
@@ -271,17 +289,22 @@ function assemble(
         if (original === undefined) change(record.owner).documents++
       }
       for (const event of logged) {
-        if (event.address === undefined) change(event.owner).bytes += utf8Length(event.json)
+        if (event.address === undefined) change(ledgerOf(event)).bytes += utf8Length(event.json)
       }
+      for (const [owner, bytes] of versions.freedBytes) change(owner).bytes -= bytes
       return changes
     },
     async add(checked) {
-      const { content } = checked
+      const { content, plain } = checked
       assertNotVanished(checked.event, vanished.get(checked.event.pubkey))
+      if (plain !== undefined) assertNotVanished(checked.event, vanished.get(plain.owner))
       if (deletedIds.has(checked.event.id)) {
         throw new SyncError('DELETED', 'this event was deleted by its author')
       }
-      if (content === undefined) return append(checked, [checked.owner])
+      if (content === undefined) {
+        versions.admit(checked)
+        return append(checked, [checked.owner])
+      }
       const documentEvent = { ...checked, content }
       if (content.part === undefined) return addEdit([documentEvent])
       // A stranger must not have this server hold anything.
@@ -315,6 +338,7 @@ function assemble(
         writers: bound,
         moves: moves(),
         superseded: [...superseded.values()],
+        withdrawn: versions.withdrawn,
         ...held.toCommit(),
       }
     },

@@ -15,20 +15,23 @@ export interface LiveEvent {
   message(subscriptionId: string, cursor: string | undefined): Uint8Array
 }
 
+/** An event that is passed on and kept nowhere. */
+export type PassedEvent = Omit<LiveEvent, 'logged'>
+
 const utf8 = new TextEncoder()
 
 function toLive({ logged, event }: PublishedCommit['events'][number]): LiveEvent {
+  return { logged, event, message: messagesOf(logged.json) }
+}
+
+function messagesOf(json: string): LiveEvent['message'] {
   let last: { subscriptionId: string; cursor: string | undefined; bytes: Uint8Array } | undefined
-  return {
-    logged,
-    event,
-    message(subscriptionId, cursor) {
-      if (last === undefined || last.subscriptionId !== subscriptionId || last.cursor !== cursor) {
-        const bytes = utf8.encode(encodeRelay.event(subscriptionId, logged.json, cursor))
-        last = { subscriptionId, cursor, bytes }
-      }
-      return last.bytes
-    },
+  return (subscriptionId, cursor) => {
+    if (last === undefined || last.subscriptionId !== subscriptionId || last.cursor !== cursor) {
+      const bytes = utf8.encode(encodeRelay.event(subscriptionId, json, cursor))
+      last = { subscriptionId, cursor, bytes }
+    }
+    return last.bytes
   }
 }
 
@@ -44,6 +47,8 @@ export interface Subscriber {
   withdrawn(gone: Gone): void
   /** Events that its keys may read, in log order; `hasGrants` when one of them gained a document. */
   deliver(events: readonly LiveEvent[], hasGrants: boolean): void
+  /** An ephemeral event that its keys may read; without it there is no interest in those. */
+  passed?(event: PassedEvent): void
 }
 
 /** Knows who is subscribed, and tells them of each commit. */
@@ -52,6 +57,8 @@ export interface Hub {
   leave(subscriber: Subscriber): void
   /** Tells everybody concerned, at once. A subscriber that throws is logged and harms nobody (trap S8). */
   publish(commit: PublishedCommit): void
+  /** Tells everybody concerned of an event that is kept nowhere, at once. Harms nobody either. */
+  passOn(said: { readonly event: NostrEvent; readonly json: string }, readers: readonly string[]): void
 }
 
 const NOBODY: ReadonlySet<Subscriber> = new Set()
@@ -95,6 +102,11 @@ export function createHub(logger: Logger): Hub {
         subscribers?.delete(subscriber)
         if (subscribers?.size === 0) subscribersByKey.delete(key)
       }
+    },
+
+    passOn({ event, json }, readers) {
+      const passed = { event, message: messagesOf(json) }
+      for (const subscriber of subscribersOf(readers)) guarded(() => subscriber.passed?.(passed))
     },
 
     publish({ events, grants, revocations, gone }) {

@@ -13,7 +13,8 @@ import type { Counters } from './counters.js'
 import { type DeletionCommit, decideDeletion, type Gone } from './deletions.js'
 import { createDraft, type Draft } from './draft.js'
 import { createFairQueue } from './fair-queue.js'
-import type { Quotas } from './quotas.js'
+import { isForAnyone } from './plain-events.js'
+import { ledgerOf, type Quotas } from './quotas.js'
 import { decideVanish } from './vanish.js'
 import { assertNotVanished } from './vanish-check.js'
 
@@ -61,6 +62,8 @@ export interface IngestOptions {
 
 interface Submission {
   readonly checked: CheckedEvent
+  /** Whom it counts for. */
+  readonly account: string
   settle(outcome: IngestOutcome): void
 }
 
@@ -116,10 +119,15 @@ export function createIngest({
 
   function takeBatch(): Submission[] {
     const batch: Submission[] = []
+    const names = new Set<string>()
     for (let length = 0; batch.length < MAX_BATCH_EVENTS && length < MAX_BATCH_LENGTH; ) {
       const next = queue.peek()
       // What is deleted may be in the batch: a deletion is one of its own.
       if (next === undefined || (isRemoval(next.checked) && batch.length > 0)) break
+      // Of two events of one name the second may take the place of the first, which has to be there for that.
+      const name = next.checked.plain?.coordinate
+      if (name !== undefined && names.has(name)) break
+      if (name !== undefined) names.add(name)
       queue.shift()
       batch.push(next)
       length += next.checked.json.length
@@ -134,11 +142,11 @@ export function createIngest({
     const [first] = batch
     if (first !== undefined && isRemoval(first.checked) && known[0] !== true) return remove(first)
     const unknown = batch.filter((_, index) => known[index] !== true).map(({ checked }) => checked)
-    const draft = await createDraft(log, checkpoints, limits, unknown)
+    const draft = await createDraft(log, checkpoints, limits, logger, unknown)
     const outcomes: IngestOutcome[] = []
     const added = new Map<string, { bytes: number; documents: number }>()
-    for (const [index, { checked }] of batch.entries()) {
-      outcomes.push(known[index] === true ? 'duplicate' : await decide(draft, checked, added))
+    for (const [index, submission] of batch.entries()) {
+      outcomes.push(known[index] === true ? 'duplicate' : await decide(draft, submission, added))
     }
     const commit = draft.toCommit()
     const isEmpty = [commit.events, commit.held, commit.released].every((list) => (list ?? []).length === 0)
@@ -185,16 +193,16 @@ export function createIngest({
 
   async function decide(
     draft: Draft,
-    checked: CheckedEvent,
+    { checked, account }: Submission,
     added: Map<string, { bytes: number; documents: number }>,
   ): Promise<IngestOutcome> {
     if (draft.has(checked.event.id)) return 'duplicate'
-    // What was queued when its author lost the right.
-    const refusal = whyNot(checked.event.pubkey)
+    // What was queued when its author lost the right, or who sent it where that is somebody else.
+    const refusal = whyNot(isForAnyone(checked.event) ? account : checked.event.pubkey)
     if (refusal !== undefined) return refusal
     const address = checked.content?.address
     const isNewDocument = address !== undefined && draft.isNew(address)
-    const mine = getOrCreate(added, checked.owner, () => ({ bytes: 0, documents: 0 }))
+    const mine = getOrCreate(added, ledgerOf(checked), () => ({ bytes: 0, documents: 0 }))
     try {
       const tooMuch = await quotas.check(checked, isNewDocument, mine)
       if (tooMuch !== undefined) return tooMuch
@@ -231,7 +239,7 @@ export function createIngest({
         settleSubmission(new SyncError('SHUTTING_DOWN', 'the server is going down; send it again later'))
         return
       }
-      queue.push(account, { checked, settle: settleSubmission })
+      queue.push(account, { checked, account, settle: settleSubmission })
       running ??= run()
     },
     exclusively(work) {

@@ -16,6 +16,7 @@ import type { Hub, Subscriber } from './hub.js'
 import type { Moderation } from './moderation.js'
 import { answerNegentropy } from './negentropy-answer.js'
 import { createRecordCollector, type RecordSet } from './negentropy-records.js'
+import type { ServedKinds } from './plain-events.js'
 import { queryEvents } from './query.js'
 
 /** The comparisons of sets of events that run on one connection (NIP-77). */
@@ -40,6 +41,7 @@ export interface NegentropyOptions {
   readonly logger: Logger
   readonly counters: Counters
   readonly moderation: Pick<Moderation, 'isOperator'>
+  readonly kinds: ServedKinds
 }
 
 /** One comparison: the set as it was when it was opened. */
@@ -57,7 +59,7 @@ interface Comparison {
  * round. So it ends when one of the keys loses something: what it had would be told otherwise (trap S9).
  */
 export function createNegentropy(options: NegentropyOptions): Negentropy {
-  const { readingLog, hub, peer, limits, clock, logger, counters } = options
+  const { readingLog, hub, peer, limits, clock, logger, counters, kinds } = options
   const comparisons = new Map<string, Comparison>()
 
   function open(subscriptionId: string, value: unknown, message: unknown, keys: ReadonlySet<string>): void {
@@ -76,12 +78,14 @@ export function createNegentropy(options: NegentropyOptions): Negentropy {
     const lost = (): void =>
       fail(subscriptionId, new SyncError('NEGENTROPY_CLOSED', 'what you may read has changed; open it again'))
     const isOperator = [...keys].some(options.moderation.isOperator)
+    // What all may read has nobody who could lose it: who deletes that must not end the comparisons of others.
     const subscriber = { keys: [...keys], isOperator, revoked: lost, withdrawn: lost, deliver() {} }
+    const readers = new Set(kinds.readersFor([...keys], [filter]))
     const comparison: Comparison = { recordCount: 0, subscriber }
     comparisons.set(subscriptionId, comparison)
     hub.join(subscriber)
     const isOpen = (): boolean => comparisons.get(subscriptionId) === comparison
-    read(comparison, isOpen, filter, keys).then(
+    read(comparison, isOpen, filter, readers).then(
       (records) => {
         if (!isOpen()) return
         comparison.records = records
@@ -103,7 +107,7 @@ export function createNegentropy(options: NegentropyOptions): Negentropy {
     const collector = createRecordCollector()
     const log = readingLog()
     const { isOperator } = comparison.subscriber
-    const scope = { log, logger, clock, keys, ...{ isOperator }, through: log.head }
+    const scope = { log, logger, clock, kinds, keys, ...{ isOperator }, through: log.head }
     for await (const { event } of queryEvents(scope, [filter])) {
       if (!isOpen()) break
       collector.add(event.created_at, event.id)

@@ -5,6 +5,7 @@ import {
   formatAddress,
   isDocumentKind,
   isExpired,
+  isOwnKind,
   KIND,
   type Logger,
   matchFilter,
@@ -14,6 +15,7 @@ import {
 } from '@onyx-sync/shared'
 import type { EventLog, IndexEntry } from '../ports/event-log.js'
 import { grantedDocuments } from './news.js'
+import { isForEverybody, listsFor, type ServedKinds } from './plain-events.js'
 import {
   isOpenToOperators,
   isReadable,
@@ -34,6 +36,8 @@ export interface QueryScope {
   readonly isOperator?: boolean
   /** Only events up to this position; what comes later is the live part of a subscription. */
   readonly through: number
+  /** The kinds that are served. @default no further ones */
+  readonly kinds?: ServedKinds
 }
 
 /** Kinds of events that are stored. */
@@ -111,7 +115,8 @@ async function* matchingEvents(scope: QueryScope, filter: Filter): AsyncGenerato
   const { log, logger, clock, keys, isOperator = false, through } = scope
   const load = async (entries: readonly { readonly seq: number }[]): Promise<StoredEvent[]> => {
     const events = (await loadEvents(log, logger, entries)).filter(
-      ({ event }) => matchFilter(filter, event) && !isExpired(event, clock.now()),
+      ({ event }) =>
+        matchFilter(filter, event) && isServed(scope, event.kind) && !isExpired(event, clock.now()),
     )
     const readable = await readableAmong(
       log,
@@ -133,6 +138,10 @@ async function* matchingEvents(scope: QueryScope, filter: Filter): AsyncGenerato
     return
   }
   for await (const page of loadInPages(candidates(scope, filter), load)) yield* page
+}
+
+function isServed({ kinds }: QueryScope, kind: number): boolean {
+  return isOwnKind(kind) || kinds?.isExtra(kind) === true
 }
 
 /** Index entries of everything that may be in a filter's set, newest first, each once. */
@@ -157,7 +166,34 @@ async function* candidates(scope: QueryScope, filter: Filter): AsyncGenerator<In
     }
     for (const key of keys) sources.push(log.ownerLog(key, kind, since, until))
   }
-  for await (const entry of mergeNewestFirst(sources)) if (entry.seq <= through) yield entry
+  sources.push(...plainSources(scope, filter, since, until))
+  let lastSeq = 0
+  for await (const entry of mergeNewestFirst(sources)) {
+    // What several of the keys may read comes once for each, one after another.
+    if (entry.seq <= through && entry.seq !== lastSeq) yield entry
+    lastSeq = entry.seq
+  }
+}
+
+/** Authors whose events are looked for one by one; of more, everything of a kind is gone through. */
+const MAX_AUTHOR_LISTS = 16
+
+/** Events of further kinds. Of one kind several keys may read the same; by authors they are fewer. */
+function plainSources(
+  { log, keys, kinds }: QueryScope,
+  filter: Filter,
+  since: number,
+  until: number,
+): AsyncIterable<IndexEntry>[] {
+  const stored = kinds?.storedExtra ?? []
+  const wanted = filter.kinds === undefined ? stored : stored.filter((kind) => filter.kinds?.includes(kind))
+  const authors = [...new Set(filter.authors)]
+  const byAuthors = filter.authors !== undefined && authors.length <= MAX_AUTHOR_LISTS
+  return wanted.flatMap((kind) => {
+    if (byAuthors && isForEverybody(kind))
+      return authors.map((author) => log.ownerLog(author, kind, since, until))
+    return listsFor(kind, keys).map((reader) => log.listed(reader, kind, since, until))
+  })
 }
 
 /** Training data of the authors that a filter names; of all if it names none. */
@@ -244,7 +280,7 @@ async function* sharedDeletions(
   yield* [...bySeq.values()].sort(compareNewestFirst)
 }
 
-/** Several sequences, each newest first, as one. No event is in two of them. */
+/** Several sequences, each newest first, as one. An event that is in two of them comes twice in a row. */
 async function* mergeNewestFirst(sources: readonly AsyncIterable<IndexEntry>[]): AsyncGenerator<IndexEntry> {
   const iterators = sources.map((source) => source[Symbol.asyncIterator]())
   try {

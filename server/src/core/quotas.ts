@@ -1,4 +1,11 @@
-import { type Clock, isDocumentKind, type Limits, SyncError, utf8Length } from '@onyx-sync/shared'
+import {
+  type Clock,
+  isDocumentKind,
+  isGiftWrapKind,
+  type Limits,
+  SyncError,
+  utf8Length,
+} from '@onyx-sync/shared'
 import type { EventLog } from '../ports/event-log.js'
 import type { CheckedEvent } from './check-event.js'
 import { STORED_KINDS } from './query.js'
@@ -42,10 +49,13 @@ export function createQuotas({
   log,
   limits,
   clock,
+  extraKinds = [],
 }: {
-  readonly log: Pick<EventLog, 'changedDocuments' | 'documents' | 'ownerLog' | 'load'>
-  readonly limits: Pick<Limits, 'maxStoredBytes' | 'maxStoredDocuments'>
+  readonly log: CountedLog
+  readonly limits: Pick<Limits, 'maxStoredBytes' | 'maxStoredDocuments' | 'maxWrappedBytes'>
   readonly clock: Clock
+  /** Further kinds that are stored. @default none */
+  readonly extraKinds?: readonly number[]
 }): Quotas {
   const kept = new Map<string, Counted>()
 
@@ -59,12 +69,17 @@ export function createQuotas({
     }
   }
 
-  async function usageOf(owner: string, isFresh: boolean): Promise<Usage> {
-    const known = kept.get(owner)
+  async function usageOf(checked: CheckedEvent, isFresh: boolean): Promise<Usage> {
+    const ledger = ledgerOf(checked)
+    const known = kept.get(ledger)
     if (known !== undefined && !(isFresh && Math.abs(clock.now() - known.countedAtMs) > MAX_AGE_MS))
       return known
-    const usage = { ...(await countUsage(log, owner)), countedAtMs: clock.now() }
-    keep(owner, usage)
+    const counted =
+      ledger === checked.owner
+        ? await countUsage(log, checked.owner, [...STORED_KINDS, ...extraKinds])
+        : { bytes: await countBytes(log, checked.owner, extraKinds.filter(isGiftWrapKind)), documents: 0 }
+    const usage = { ...counted, countedAtMs: clock.now() }
+    keep(ledger, usage)
     return usage
   }
 
@@ -77,6 +92,13 @@ export function createQuotas({
       return new SyncError(
         'QUOTA_EXCEEDED',
         `quota: ${checked.owner} has ${usage.documents} documents, at most ${limits.maxStoredDocuments} are kept; delete some, or ask the operator for more`,
+      )
+    }
+    if (ledgerOf(checked) !== checked.owner) {
+      if (usage.bytes + bytes <= limits.maxWrappedBytes) return undefined
+      return new SyncError(
+        'QUOTA_EXCEEDED',
+        `quota: at most ${limits.maxWrappedBytes} bytes of gift wraps are kept`,
       )
     }
     const room = checked.content?.framed.checkpoint === true ? 1 + COMPACTION_ROOM : 1
@@ -93,8 +115,8 @@ export function createQuotas({
         bytes: added.bytes + utf8Length(checked.json),
         documents: isNewDocument ? added.documents + 1 : 0,
       }
-      const error = whyTooMuch(await usageOf(checked.owner, false), change, checked)
-      return error === undefined ? undefined : whyTooMuch(await usageOf(checked.owner, true), change, checked)
+      const error = whyTooMuch(await usageOf(checked, false), change, checked)
+      return error === undefined ? undefined : whyTooMuch(await usageOf(checked, true), change, checked)
     },
     changed(owner, change) {
       const known = kept.get(owner)
@@ -108,11 +130,24 @@ export function createQuotas({
   }
 }
 
-/** What the log keeps for a key. */
-async function countUsage(
-  log: Pick<EventLog, 'changedDocuments' | 'documents' | 'ownerLog' | 'load'>,
-  owner: string,
-): Promise<Usage> {
+/**
+ * Under what the bytes of an event are counted: under its owner's key, and for gift wraps apart from that, or whoever
+ * sends them could use up the room of their receiver. Source: SPEC KND7.
+ */
+export function ledgerOf(
+  of: { readonly owner: string } & (
+    | { readonly kind: number }
+    | { readonly event: { readonly kind: number } }
+  ),
+): string {
+  const kind = 'event' in of ? of.event.kind : of.kind
+  return isGiftWrapKind(kind) ? `wraps ${of.owner}` : of.owner
+}
+
+type CountedLog = Pick<EventLog, 'changedDocuments' | 'documents' | 'ownerLog' | 'load'>
+
+/** What the log keeps for a key, gift wraps apart. */
+async function countUsage(log: CountedLog, owner: string, kinds: readonly number[]): Promise<Usage> {
   const usage = { bytes: 0, documents: 0 }
   let page: string[] = []
   const addPage = async (): Promise<void> => {
@@ -129,11 +164,18 @@ async function countUsage(
     if (page.length >= PAGE) await addPage()
   }
   await addPage()
-  for (const kind of STORED_KINDS) {
-    if (isDocumentKind(kind)) continue
+  const others = kinds.filter((kind) => !isDocumentKind(kind) && !isGiftWrapKind(kind))
+  usage.bytes += await countBytes(log, owner, others)
+  return usage
+}
+
+/** Bytes of the events of some kinds that are an owner's. */
+async function countBytes(log: CountedLog, owner: string, kinds: readonly number[]): Promise<number> {
+  let bytes = 0
+  for (const kind of kinds) {
     let seqs: number[] = []
     const addEvents = async (): Promise<void> => {
-      for (const json of await log.load(seqs)) usage.bytes += json === undefined ? 0 : utf8Length(json)
+      for (const json of await log.load(seqs)) bytes += json === undefined ? 0 : utf8Length(json)
       seqs = []
     }
     for await (const { seq } of log.ownerLog(owner, kind, 0, Number.MAX_SAFE_INTEGER)) {
@@ -142,5 +184,5 @@ async function countUsage(
     }
     await addEvents()
   }
-  return usage
+  return bytes
 }

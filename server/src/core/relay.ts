@@ -23,6 +23,7 @@ import { createIngest } from './ingest.js'
 import { createMeasures, type Measures } from './measures.js'
 import { createMergedStates, type MergedStates } from './merged-state.js'
 import type { Moderation } from './moderation.js'
+import { createServedKinds } from './plain-events.js'
 import { createPresence } from './presence.js'
 import { createQuotas } from './quotas.js'
 import { createRateLimits, type RateLimits } from './rate-limits.js'
@@ -55,6 +56,8 @@ export interface RelayOptions {
   readonly moderation?: Moderation
   /** Calls back after the event loop has looked at all sockets, timers and disks. @default at once */
   readonly defer?: (callback: () => void) => void
+  /** Further kinds that are served by NIP-01's plain rules. @default none */
+  readonly extraKinds?: readonly number[]
   /** Public URLs, any of which an AUTH event may name. */
   relayUrls(): readonly string[]
 }
@@ -81,6 +84,7 @@ export function createRelay(options: RelayOptions): Relay {
   const hub = options.hub ?? createHub(options.logger)
   const { log, logger } = options
   const moderation = options.moderation ?? { whyNot: () => undefined, isOperator: () => false }
+  const kinds = createServedKinds(options.extraKinds)
   const sessions = new Set<Session>()
   options.moderation?.onChange(() => {
     for (const session of sessions) session.enforce()
@@ -92,7 +96,7 @@ export function createRelay(options: RelayOptions): Relay {
     log: measures.log(log),
     logger,
     limits: options.limits,
-    quotas: createQuotas(options),
+    quotas: createQuotas({ ...options, extraKinds: kinds.storedExtra }),
     checkpoints: createCheckpoints({ ...options, states }),
     counters,
     epochId: bytesToHex(options.random.bytes(8)),
@@ -122,6 +126,7 @@ export function createRelay(options: RelayOptions): Relay {
   const reading = createReadingTurns(log, options)
   const context = {
     ...options,
+    kinds,
     moderation,
     verifier: measures.verifier(options.verifier),
     measures,

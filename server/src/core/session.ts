@@ -3,6 +3,7 @@ import {
   type ClientMessage,
   type Clock,
   checkAuthEvent,
+  classOfKind,
   type EventVerifier,
   encodeRelay,
   type Filter,
@@ -23,6 +24,8 @@ import { createBrake } from './brake.js'
 import { checkEvent } from './check-event.js'
 import type { Counters } from './counters.js'
 import { createCursorCodec } from './cursor.js'
+import { passOn } from './ephemeral.js'
+import { discreetOutcome } from './gift-wraps.js'
 import type { Hub } from './hub.js'
 import type { Ingest, IngestOutcome } from './ingest.js'
 import { type Measures, secondsNow } from './measures.js'
@@ -30,6 +33,7 @@ import type { MergedStates } from './merged-state.js'
 import { createMessageGate } from './message-gate.js'
 import type { Moderation } from './moderation.js'
 import { createNegentropy } from './negentropy.js'
+import type { ServedKinds } from './plain-events.js'
 import type { Presence } from './presence.js'
 import { countEvents } from './query.js'
 import type { RateLimits } from './rate-limits.js'
@@ -64,6 +68,7 @@ export interface SessionContext {
   /** How cursors write places. @default for everybody to read */
   readonly places?: PlaceCodec
   readonly moderation: Pick<Moderation, 'whyNot' | 'isOperator'>
+  readonly kinds: ServedKinds
   /** Public URLs of this server, any of which an AUTH event may name. */
   relayUrls(): readonly string[]
 }
@@ -221,6 +226,7 @@ export function createSession(peer: Peer, context: SessionContext): Session {
         limits,
         nowMs: clock.now(),
         relayUrls: () => context.relayUrls(),
+        isExtraKind: context.kinds.isExtra,
       })
     } catch (error) {
       counters.eventsRefused++
@@ -228,8 +234,9 @@ export function createSession(peer: Peer, context: SessionContext): Session {
     }
     const { id } = checked.event
     const answered = brake.begin(bytes)
-    const settle = (outcome: IngestOutcome): void => {
+    const settle = (actual: IngestOutcome): void => {
       answered()
+      const outcome = discreetOutcome(checked, actual)
       if (outcome === 'stored') {
         peer.send(encodeRelay.ok(id, true, ''))
       } else if (outcome === 'duplicate') {
@@ -239,7 +246,11 @@ export function createSession(peer: Peer, context: SessionContext): Session {
         peer.send(encodeRelay.ok(id, false, outcome.reason))
       }
     }
-    context.ingest.submit(checked, settle, account)
+    if (checked.plain === undefined || classOfKind(checked.event.kind) !== 'ephemeral') {
+      context.ingest.submit(checked, settle, account)
+      return
+    }
+    passOn(context, checked, () => settle('stored')).catch((error: unknown) => settle(report(error)))
   }
 
   function publishPresence(value: unknown): void {
@@ -309,9 +320,19 @@ export function createSession(peer: Peer, context: SessionContext): Session {
       subscription = createSummarySubscription(summaryOptions)
     } else {
       const watch = context.presence.watch({ id: subscriptionId, filters, keys: sortedKeys, peer })
-      const { states, stateSigner, writerEvents } = context
+      const { states, stateSigner, writerEvents, kinds } = context
       const stored = createSubscription({
-        ...{ ...base, ...sync, states, stateSigner, writerEvents, logger, onFailed },
+        ...{
+          ...base,
+          ...sync,
+          kinds,
+          keys: kinds.readersFor(sortedKeys, filters),
+          states,
+          stateSigner,
+          writerEvents,
+          logger,
+          onFailed,
+        },
         minStateEvents: context.minStateEvents ?? MIN_STATE_EVENTS,
         onEose() {
           context.measures.catchUpSeconds.observe(secondsNow() - startedAt)
@@ -351,7 +372,9 @@ export function createSession(peer: Peer, context: SessionContext): Session {
     checkSlots()
     countsUnderWay++
     const log = readingLog()
-    const scope = { log, logger, clock, keys: new Set(keys), isOperator: isOperator(), through: log.head }
+    const { kinds } = context
+    const readers = new Set(kinds.readersFor([...keys], filters))
+    const scope = { log, logger, clock, kinds, keys: readers, isOperator: isOperator(), through: log.head }
     countEvents(scope, filters, () => isOpen)
       .then((total) => peer.send(encodeRelay.count(subscriptionId, total)))
       .catch((error: unknown) => {

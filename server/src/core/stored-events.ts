@@ -10,7 +10,8 @@ import {
   type NostrEvent,
   tagValues,
 } from '@onyx-sync/shared'
-import type { EventLog, WithdrawnEvent } from '../ports/event-log.js'
+import type { EventLog, LoggedEvent, WithdrawnEvent } from '../ports/event-log.js'
+import { type PlainPlace, plainPlaceOf } from './plain-events.js'
 
 /** An event as it comes out of the log. */
 export interface StoredEvent {
@@ -60,11 +61,23 @@ export function updateOfStored(event: NostrEvent): Uint8Array {
 }
 
 /** An event of no document, as it leaves the log. */
-export function withdrawnOf({ seq, event }: StoredEvent): WithdrawnEvent {
+export function withdrawnOf({ seq, event }: Pick<StoredEvent, 'seq' | 'event'>): WithdrawnEvent {
   const { id, kind, created_at, pubkey } = event
   const expiresAt = expirationOf(event)
-  const withdrawn = { seq, id, created_at, kind, owner: pubkey, readers: [pubkey] }
-  return expiresAt === undefined ? withdrawn : { ...withdrawn, expiresAt }
+  return {
+    ...{ seq, id, created_at, kind, owner: pubkey, readers: [pubkey] },
+    ...(expiresAt === undefined ? {} : { expiresAt }),
+    ...placeFields(plainPlaceOf(event)),
+  }
+}
+
+/** Where an event of a further kind is found, as the log is told. */
+export function placeFields(
+  place: PlainPlace | undefined,
+): Partial<Pick<LoggedEvent, 'owner' | 'readers' | 'isListed' | 'coordinate'>> {
+  if (place === undefined) return {}
+  const { owner, readers, coordinate } = place
+  return { owner, readers, isListed: true, ...(coordinate === undefined ? {} : { coordinate }) }
 }
 
 /**
@@ -127,6 +140,8 @@ export function isReadable(
   if (isOperator && isOpenToOperators(stored.event)) return true
   // Bookkeeping of this server's.
   if (stored.event.kind === KIND.vanish) return false
+  const plain = plainPlaceOf(stored.event)
+  if (plain !== undefined) return plain.readers.some((reader) => keys.has(reader))
   return keys.has(stored.event.pubkey) || stored.about.some((address) => readable.has(address))
 }
 

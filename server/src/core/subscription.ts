@@ -17,6 +17,7 @@ import { type CursorCodec, type CursorPosition, visiblePosition } from './cursor
 import type { Hub, LiveEvent, Subscriber } from './hub.js'
 import type { MergedStates } from './merged-state.js'
 import { grantedDocuments, type NewsItem, readNews, relevantNews } from './news.js'
+import type { ServedKinds } from './plain-events.js'
 import { queryEvents } from './query.js'
 import { type ReplayScope, replayStates } from './replay.js'
 import type { StateSigner } from './state-signer.js'
@@ -42,6 +43,8 @@ export interface SubscriptionOptions {
    * A cursor stands for what concerns its keys.
    */
   readonly isOperator: boolean
+  /** The kinds that are served. */
+  readonly kinds: ServedKinds
   /** With it: bring up to date from this position. Without: stored events by NIP-01's rules. */
   readonly sync?: { readonly codec: CursorCodec; readonly from: CursorPosition }
   readonly log: EventLog
@@ -76,7 +79,7 @@ const STORED_PAGE = 64
  * so a slow reader costs no memory.
  */
 export function createSubscription(options: SubscriptionOptions): Subscription {
-  const { id, filters, keys, sync, log, hub, peer, logger, clock, counters } = options
+  const { id, filters, keys, kinds, sync, log, hub, peer, logger, clock, counters } = options
   const keySet = new Set(keys)
   const isOperator = options.isOperator && sync === undefined
   let isOpen = true
@@ -112,6 +115,13 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
       }
       for (const live of events) if (live.logged.seq > position) sendLive(live)
       position = Math.max(position, events[events.length - 1]?.logged.seq ?? 0)
+    },
+    passed({ event, message }) {
+      // A reader that is too slow, or has not got what is stored yet, misses what is kept nowhere.
+      if (!isOpen || !isEoseSent || peer.queuedBytes > HIGH_WATER_BYTES) return
+      if (!filters.some((filter) => matchFilter(filter, event))) return
+      counters.eventsSent++
+      peer.send(message(id, undefined))
     },
   }
 
@@ -153,7 +163,8 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
   }
 
   async function sendStored(): Promise<void> {
-    const events = queryEvents({ log, logger, clock, keys: keySet, isOperator, through: position }, filters)
+    const scope = { log, logger, clock, kinds, keys: keySet, isOperator, through: position }
+    const events = queryEvents(scope, filters)
     try {
       for (;;) {
         const page: StoredEvent[] = []
@@ -213,6 +224,7 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
         const grantedAt = address === undefined ? undefined : granted.get(address)
         // Comes, or came, with the whole document.
         if (!isWhole && grantedAt !== undefined && seq <= grantedAt) return false
+        if (!kinds.isServed(event.kind)) return false
         return !isExpired(event, clock.now()) && filters.some((filter) => matchFilter(filter, event))
       })
     }

@@ -1,7 +1,8 @@
-import { KIND, type Logger, type NostrEvent, tagValues } from '@onyx-sync/shared'
+import { coordinatesOfDeletion, KIND, type Logger, type NostrEvent, tagValues } from '@onyx-sync/shared'
 import type { DocumentRecord, EventLog, Move, WithdrawnEvent } from '../ports/event-log.js'
 import type { CheckedEvent } from './check-event.js'
 import { type DeletionCommit, type GoneDocument, readersOf, tombstoneOf } from './deletions.js'
+import { plainPlaceOf } from './plain-events.js'
 import { documentsOfEvent, loadEvents, loadInPages, ownerOfAddress, withdrawnOf } from './stored-events.js'
 
 /**
@@ -55,13 +56,18 @@ export async function decideVanish(
       forgottenIds: others.flatMap(({ stored }) =>
         stored.kind === KIND.deletion ? tagValues(stored, 'e').map((id) => ({ pubkey, id })) : [],
       ),
+      forgottenCoordinates: await coordinatesToForget(
+        log,
+        created_at,
+        others.map(({ stored }) => stored),
+      ),
       vanished: [{ pubkey, until: created_at, seq }],
     },
     gone: { documents, events: withdrawn },
   }
 }
 
-/** What a key signed that belongs to no document, up to the time of its request. */
+/** What a key signed that belongs to no document, and gift wraps to it, up to the time of its request. */
 async function othersOf(
   log: EventLog,
   logger: Logger,
@@ -71,11 +77,24 @@ async function othersOf(
   for await (const page of loadInPages(log.ownedBy(pubkey), (places) => loadEvents(log, logger, places))) {
     for (const stored of page) {
       const { event, address } = stored
-      if (address !== undefined || event.pubkey !== pubkey || event.kind === KIND.vanish) continue
+      const owner = plainPlaceOf(event)?.owner ?? event.pubkey
+      if (address !== undefined || owner !== pubkey || event.kind === KIND.vanish) continue
       if (event.created_at <= created_at) found.push({ gone: withdrawnOf(stored), stored: event })
     }
   }
   return found
+}
+
+/** Names that requests deleted which go now. Where a later request stays, the name stays deleted by that one. */
+async function coordinatesToForget(
+  log: EventLog,
+  until: number,
+  gone: readonly NostrEvent[],
+): Promise<string[]> {
+  const requests = gone.filter(({ kind }) => kind === KIND.deletion)
+  const names = [...new Set(requests.flatMap(coordinatesOfDeletion))]
+  const states = names.length === 0 ? [] : await log.coordinates(names)
+  return names.filter((_, index) => (states[index]?.deletedUntil ?? 0) <= until)
 }
 
 async function ownDocuments(log: EventLog, owner: string): Promise<DocumentRecord[]> {

@@ -1,4 +1,5 @@
 import {
+  coordinatesOfDeletion,
   expirationOf,
   getOrCreate,
   isDocumentKind,
@@ -21,6 +22,11 @@ export function noteDeletion(check: Findings, event: NostrEvent, seq: number): v
     return
   }
   if (kind !== KIND.deletion) return
+  for (const coordinate of coordinatesOfDeletion({ tags })) {
+    const known = check.deletedCoordinates.get(coordinate)
+    if (known !== undefined && known.until >= created_at) continue
+    check.deletedCoordinates.set(coordinate, { coordinate, until: created_at, seq })
+  }
   for (const address of tagValues({ tags }, 'a')) {
     if (!isDocumentKind(parseAddress(address)?.kind ?? 0) || check.deletions.has(address)) continue
     check.deletions.set(address, { seq, id, created_at })
@@ -75,6 +81,25 @@ export async function checkVanished(check: Findings): Promise<void> {
     if (isKnown === true) continue
     const message = 'the key is not known to have vanished'
     await check.note({ kind: 'index', index: 'vanished', seq: entry.seq, message }, { put: [entry] })
+  }
+}
+
+/** Checks that every name that was deleted is known, by the request that reaches furthest, and no other. */
+export async function checkDeletedCoordinates(check: Findings): Promise<void> {
+  for await (const entry of readable(check, 'deletedCoordinate')) {
+    const { coordinate, until, seq } = entry
+    if (check.damaged.has(seq) || check.missing.has(seq)) continue
+    const known = check.deletedCoordinates.get(coordinate)
+    if (known?.seq === seq && known.until === until) continue
+    const message = 'a name is known as deleted by a request that does not do that'
+    await check.note({ kind: 'index', index: 'deletedCoordinate', seq, message }, { drop: [entry] })
+  }
+  for (const known of check.deletedCoordinates.values()) {
+    const entry = { index: 'deletedCoordinate', ...known } as const
+    const [isKnown] = await check.log.hasEntries([entry])
+    if (isKnown === true) continue
+    const message = 'a name that was deleted is not known as such'
+    await check.note({ kind: 'index', index: 'deletedCoordinate', seq: entry.seq, message }, { put: [entry] })
   }
 }
 

@@ -11,7 +11,9 @@ import {
   SyncError,
   stringifyEvent,
 } from '@onyx-sync/shared'
+import type { IndexEntry } from '../ports/event-log.js'
 import type { PlaceEntry } from '../ports/inspectable-log.js'
+import { type PlainPlace, plainPlaceOf } from './plain-events.js'
 import { addressOfEvent, loadInPages, ownerOfAddress, UNBOUNDED } from './stored-events.js'
 import { entriesOfDeletion, noteDeletion } from './verify-deletions.js'
 import { type Findings, readable } from './verify-findings.js'
@@ -22,12 +24,16 @@ export interface Place {
   /** Undefined for events of no document. */
   readonly address: string | undefined
   readonly owner: string
+  /** Only of an event of a further kind. */
+  readonly plain?: PlainPlace
 }
 
 /** Reads an event that was checked before. Throws where it can't be read. */
 export function placeOf(json: string): Place {
   const event = JSON.parse(json) as NostrEvent
   const address = addressOfEvent(event)
+  const plain = plainPlaceOf(event)
+  if (plain !== undefined) return { event, address, owner: plain.owner, plain }
   return { event, address, owner: address === undefined ? event.pubkey : ownerOfAddress(address) }
 }
 
@@ -54,13 +60,14 @@ export function decodeStored(event: NostrEvent): DecodedUpdateEvent {
 }
 
 /** Every entry that an event must have, whoever else reads it. */
-export function entriesOf({ event, address, owner }: Place, seq: number): PlaceEntry[] {
+export function entriesOf({ event, address, owner, plain }: Place, seq: number): PlaceEntry[] {
   const { id, kind, created_at } = event
   const entries: PlaceEntry[] = [
     { index: 'id', id, place: seq },
     { index: 'ownerLog', owner, kind, created_at, id, seq },
     // A request to vanish is served to nobody.
-    ...(kind === KIND.vanish ? [] : [{ index: 'feed', reader: owner, seq } as const]),
+    ...(kind === KIND.vanish || plain !== undefined ? [] : [{ index: 'feed', reader: owner, seq } as const]),
+    ...(plain === undefined ? [] : entriesOfPlain(plain, { seq, id, created_at }, kind)),
   ]
   if (kind === KIND.training) {
     entries.push({ index: 'training', created_at, id, seq }, { index: 'trainingFeed', seq })
@@ -69,6 +76,15 @@ export function entriesOf({ event, address, owner }: Place, seq: number): PlaceE
   const expiresAt = address === undefined ? expirationOf(event) : undefined
   if (expiresAt !== undefined) entries.push({ index: 'expiry', expiresAt, seq })
   return [...entries, ...entriesOfDeletion(event, seq)]
+}
+
+/** Entries that only events of further kinds have. */
+function entriesOfPlain({ readers, coordinate }: PlainPlace, place: IndexEntry, kind: number): PlaceEntry[] {
+  const entries = readers.flatMap((reader): PlaceEntry[] => [
+    { index: 'feed', reader, seq: place.seq },
+    { index: 'listed', reader, kind, ...place },
+  ])
+  return coordinate === undefined ? entries : [...entries, { index: 'coordinate', coordinate, ...place }]
 }
 
 /** Checks every event of the log, and that the indexes find it. */
@@ -136,10 +152,13 @@ async function checkFound(
 const MISSED: Readonly<Record<PlaceEntry['index'], string>> = {
   id: 'the event is not found by its id',
   ownerLog: 'the event is not among those of its owner',
+  listed: 'the event is not among those that a reader finds by kind',
+  coordinate: 'the event is not known as the newest of its name',
+  deletedCoordinate: 'a name is not known as deleted',
   documentLog: 'the event is not in the log of its document',
   training: 'the event is not among the training data of all authors',
   trainingFeed: 'the event is not in the feed of training data',
-  feed: 'the event is not in the feed of its owner',
+  feed: 'the event is not in the feed of its owner, or of a reader',
   grant: 'a grant is missing',
   shared: 'a right is missing',
   change: 'a change is missing',

@@ -1,5 +1,11 @@
 import { type EventVerifier, SyncError } from '@onyx-sync/shared'
-import type { DocumentRecord, IndexEntry, KeptState, Vanished } from '../ports/event-log.js'
+import type {
+  DeletedCoordinate,
+  DocumentRecord,
+  IndexEntry,
+  KeptState,
+  Vanished,
+} from '../ports/event-log.js'
 import type { EntryOf, InspectableLog, LogIndex, Mending } from '../ports/inspectable-log.js'
 
 /** What can be wrong with a log. Stable: programs may compare them. */
@@ -104,6 +110,8 @@ export interface Findings {
   readonly deletions: Map<string, IndexEntry>
   /** Keys that asked to vanish, with their requests in the order of the log. */
   readonly vanished: Map<string, Vanished[]>
+  /** Names that were deleted, with the request that reaches furthest, the first of these. */
+  readonly deletedCoordinates: Map<string, DeletedCoordinate>
   /** What is known of documents, where that was found wrong, as it should be. */
   readonly corrected: Map<string, DocumentRecord>
   /** Reports a fault; with a remedy it is mended, if that is wanted, at the next {@link settle}. */
@@ -183,6 +191,7 @@ export function createFindings({ log, verifier, ...options }: FindingsOptions): 
     mislisted,
     deletions: new Map(),
     vanished: new Map(),
+    deletedCoordinates: new Map(),
     corrected: new Map(),
     async note(fault, remedy) {
       const isMended = remedy !== undefined && options.repair
@@ -224,6 +233,9 @@ const DERIVED: ReadonlySet<LogIndex> = new Set<LogIndex>([
   'ownerLog',
   'training',
   'trainingFeed',
+  'listed',
+  'coordinate',
+  'deletedCoordinate',
   'record',
   'shared',
   'change',

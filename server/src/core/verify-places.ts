@@ -112,7 +112,7 @@ export async function checkLog(check: Findings, index: LogEntryOf['index']): Pro
   }
 }
 
-type LogEntryOf = EntryOf<'documentLog' | 'ownerLog' | 'training' | 'trainingFeed'>
+type LogEntryOf = EntryOf<'documentLog' | 'ownerLog' | 'training' | 'trainingFeed' | 'listed' | 'coordinate'>
 
 function isEqual(a: object, b: object): boolean {
   const fields = Object.entries(a)
@@ -148,8 +148,13 @@ async function isTrace(check: Findings, entry: LogEntryOf): Promise<boolean> {
 export async function checkFeeds(check: Findings): Promise<void> {
   const { head } = check.log
   for await (const page of followed(check, readable(check, 'feed'))) {
-    for (const { json, found: _found, isDamaged: _isDamaged, ...entry } of page) {
+    for (const { json, found, isDamaged: _isDamaged, ...entry } of page) {
       const { seq, reader } = entry
+      if (found?.plain?.readers.includes(reader) === false) {
+        const message = 'an entry of a feed is of an event that its reader may not read'
+        await check.note({ kind: 'index', index: 'feed', seq, reader, message }, { drop: [entry] })
+        continue
+      }
       if (json !== '' || check.missing.has(seq)) continue
       if (seq >= 1 && seq <= head) check.counts.staleFeedEntries++
       else {

@@ -1,6 +1,12 @@
 import { type EventVerifier, pureVerifier } from '@onyx-sync/shared'
 import type { InspectableLog } from '../ports/inspectable-log.js'
-import { checkDeletedIds, checkExpiries, checkTombstones, checkVanished } from './verify-deletions.js'
+import {
+  checkDeletedCoordinates,
+  checkDeletedIds,
+  checkExpiries,
+  checkTombstones,
+  checkVanished,
+} from './verify-deletions.js'
 import { checkDocuments } from './verify-documents.js'
 import { checkEvents } from './verify-events.js'
 import {
@@ -86,9 +92,12 @@ export async function verifyLog(log: InspectableLog, options: VerifyOptions = {}
         await checkLog(check, 'trainingFeed')
       },
     ],
+    ['the lists of readers', () => checkLog(check, 'listed')],
+    ['the names', () => checkLog(check, 'coordinate')],
     ['what is known of documents', () => checkRecords(check)],
     ['deleted documents', () => checkTombstones(check)],
     ['deleted ids', () => checkDeletedIds(check)],
+    ['deleted names', () => checkDeletedCoordinates(check)],
     ['keys that vanished', () => checkVanished(check)],
     ['what expires', () => checkExpiries(check)],
     ['the grants', () => checkGrants(check)],

@@ -1,5 +1,11 @@
 import type { DocumentSummary, Member, Roster } from '@onyx-sync/shared'
 
+/**
+ * Stands among readers for every key that may use the server. Longer than a key, so that no key is taken for it, and
+ * none of its entries lies among those of a key.
+ */
+export const EVERYBODY = 'ff'.repeat(33)
+
 /** One event as the log keeps it. */
 export interface LoggedEvent {
   /** Position in the log: 1, 2, 3 … without gaps among committed events. Given by the log's writer. */
@@ -18,6 +24,10 @@ export interface LoggedEvent {
   readonly readers: readonly string[]
   /** When it expires (NIP-40), Unix seconds; absent where it doesn't. Never of a document's event. */
   readonly expiresAt?: number
+  /** Its readers find it by kind, whoever's it is: an event of a kind that is served by NIP-01's plain rules. */
+  readonly isListed?: true
+  /** What names it, `kind:pubkey:identifier`, where a newer one of the same name takes its place. */
+  readonly coordinate?: string
 }
 
 /** What the log knows of one document. */
@@ -93,6 +103,8 @@ export interface WithdrawnEvent extends IndexEntry {
   readonly owner: string
   readonly readers: readonly string[]
   readonly expiresAt?: number
+  readonly isListed?: true
+  readonly coordinate?: string
 }
 
 /** An event that its author deleted, known here or not: it is never taken again from that author. */
@@ -110,6 +122,24 @@ export interface Vanished {
   readonly until: number
   /** Position of the request. */
   readonly seq: number
+}
+
+/** A replaceable or addressable event that its author deleted by its name: none up to a time is taken again. */
+export interface DeletedCoordinate {
+  /** `kind:pubkey:identifier`. */
+  readonly coordinate: string
+  /** Unix seconds. */
+  readonly until: number
+  /** Position of the deletion request. */
+  readonly seq: number
+}
+
+/** What the log knows of the events of one name. */
+export interface CoordinateState {
+  /** The newest; undefined where there is none. */
+  readonly current: IndexEntry | undefined
+  /** Up to when they were deleted, Unix seconds; undefined where nobody asked for that. */
+  readonly deletedUntil: number | undefined
 }
 
 /** Where a reader's newest change of a document moves to, in the order of changes. */
@@ -167,6 +197,9 @@ export interface Commit {
   /** Ids that count as deleted no more. */
   readonly forgottenIds?: readonly { readonly pubkey: string; readonly id: string }[]
   readonly vanished?: readonly Vanished[]
+  readonly deletedCoordinates?: readonly DeletedCoordinate[]
+  /** Names that count as deleted no more. */
+  readonly forgottenCoordinates?: readonly string[]
 }
 
 /** Merged state of a document as it was kept: derived from its log, and as good as rebuilt. */
@@ -256,6 +289,10 @@ export interface EventLog {
   training(since: number, until: number): AsyncIterable<IndexEntry>
   /** Positions of training contributions of all authors, `after < seq <= through`, ascending. */
   trainingFeed(after: number, through: number): AsyncIterable<number>
+  /** Everything of one kind that is listed for a reader, or {@link EVERYBODY}; ordered and bounded as an owner's. */
+  listed(reader: string, kind: number, since: number, until: number): AsyncIterable<IndexEntry>
+  /** What is known of names of replaceable and addressable events, in the order asked for. */
+  coordinates(names: readonly string[]): Promise<CoordinateState[]>
   /** Everything of one owner, of all kinds, in no order. */
   ownedBy(owner: string): AsyncIterable<IndexEntry>
   /** Events that expire up to a time, Unix seconds, ascending by it. Also those that have and are still here. */

@@ -1,4 +1,5 @@
 import type {
+  DeletedCoordinate,
   DeletedId,
   DocumentRecord,
   EventLog,
@@ -24,6 +25,10 @@ export interface LogEntries {
   /** A training contribution among those of all authors: by its time, and by its position. */
   readonly training: IndexEntry
   readonly trainingFeed: { readonly seq: number }
+  readonly listed: IndexEntry & { readonly reader: string; readonly kind: number }
+  /** The newest event of a name. */
+  readonly coordinate: IndexEntry & { readonly coordinate: string }
+  readonly deletedCoordinate: DeletedCoordinate
   /** Undefined where it is damaged. */
   readonly record: { readonly address: string; readonly record: DocumentRecord | undefined }
   /** A document of somebody else that a key may read now. */

@@ -1,4 +1,4 @@
-import type { HeldPart, IndexEntry, KeptState, Vanished } from '../../ports/event-log.js'
+import type { DeletedCoordinate, HeldPart, IndexEntry, KeptState, Vanished } from '../../ports/event-log.js'
 
 /**
  * How the log's indexes lie in LevelDB: a first byte names the index, numbers are big-endian so that keys sort
@@ -17,6 +17,9 @@ import type { HeldPart, IndexEntry, KeptState, Vanished } from '../../ports/even
  * | `o` | owner, kind, created_at inverted, id | seq |
  * | `n` | created_at inverted, id | seq of a training contribution |
  * | `a` | seq | nothing: a training contribution is there |
+ * | `b` | reader, kind, created_at inverted, id | seq |
+ * | `u` | name of a replaceable or addressable event | created_at, id, seq |
+ * | `z` | name of a replaceable or addressable event | seq and time of the request that deleted it |
  * | `r` | address | the document's record as JSON |
  * | `s` | reader, address | nothing |
  * | `w` | address, client id | public key |
@@ -28,6 +31,8 @@ import type { HeldPart, IndexEntry, KeptState, Vanished } from '../../ports/even
  * | `h` | author, address, group, index | id and JSON of a part that waits for others |
  * | `c` | address | seq and merged state |
  * | `l` | address | seq and summary, as JSON |
+ *
+ * A reader in `f` and `b` may be `EVERYBODY`, which is a byte longer than a key.
  *
  * In `i` a position stands for an event in the log, {@link ID_HELD} for a part that waits, and
  * {@link ID_SUPERSEDED} for one that a checkpoint stands for.
@@ -43,6 +48,9 @@ const PREFIX = {
   ownerLog: 0x6f,
   training: 0x6e,
   trainingFeed: 0x61,
+  listed: 0x62,
+  coordinate: 0x75,
+  deletedCoordinate: 0x7a,
   record: 0x72,
   shared: 0x73,
   writer: 0x77,
@@ -149,6 +157,10 @@ export const keyOf = {
   training: (createdAt: number, id: string): Uint8Array =>
     join(PREFIX.training, uint64(Number.MAX_SAFE_INTEGER - createdAt), hex(id)),
   trainingFeed: (seq: number): Uint8Array => join(PREFIX.trainingFeed, uint64(seq)),
+  listed: (reader: string, kind: number, createdAt: number, id: string): Uint8Array =>
+    join(PREFIX.listed, hex(reader), uint16(kind), uint64(Number.MAX_SAFE_INTEGER - createdAt), hex(id)),
+  coordinate: (name: string): Uint8Array => join(PREFIX.coordinate, sized(name)),
+  deletedCoordinate: (name: string): Uint8Array => join(PREFIX.deletedCoordinate, sized(name)),
   record: (address: string): Uint8Array => join(PREFIX.record, sized(address)),
   shared: (reader: string, address: string): Uint8Array =>
     join(PREFIX.shared, hex(reader), Buffer.from(address, 'utf8')),
@@ -198,6 +210,10 @@ export const rangeOf = {
   trainingFeed: (after: number, through: number): KeyRange => ({
     gte: keyOf.trainingFeed(after + 1),
     lte: keyOf.trainingFeed(through),
+  }),
+  listed: (reader: string, kind: number, since: number, until: number): KeyRange => ({
+    gte: keyOf.listed(reader, kind, until, LOWEST_ID),
+    lte: keyOf.listed(reader, kind, since, HIGHEST_ID),
   }),
   ownedBy: (owner: string): KeyRange => ({
     gte: keyOf.ownerLog(owner, 0, Number.MAX_SAFE_INTEGER, LOWEST_ID),
@@ -292,7 +308,7 @@ export function heldOfEntry(key: Uint8Array, value: Uint8Array): HeldPart {
   }
 }
 
-/** The value of a `v` entry. */
+/** The value of a `v` or `z` entry. */
 export function encodeVanished({ seq, until }: Omit<Vanished, 'pubkey'>): Uint8Array {
   return Buffer.concat([uint64(seq), uint64(until)])
 }
@@ -301,6 +317,35 @@ export function encodeVanished({ seq, until }: Omit<Vanished, 'pubkey'>): Uint8A
 export function vanishedOfEntry(key: Uint8Array, value: Uint8Array): Vanished {
   return { pubkey: hexAt(key, 1), seq: uint64At(value, 0), until: uint64At(value, SEQ_BYTES) }
 }
+
+/** A `z` entry. */
+export function deletedCoordinateOfEntry(key: Uint8Array, value: Uint8Array): DeletedCoordinate {
+  return { coordinate: textAt(key, 3), seq: uint64At(value, 0), until: uint64At(value, SEQ_BYTES) }
+}
+
+/** The value of a `u` entry. */
+export function encodeCurrent({ seq, id, created_at }: IndexEntry): Uint8Array {
+  return Buffer.concat([encodePlace(created_at, id), uint64(seq)])
+}
+
+/** The value of a `u` entry. */
+export function currentOfValue(value: Uint8Array): IndexEntry {
+  return {
+    seq: uint64At(value, SEQ_BYTES + HASH_BYTES),
+    id: hexAt(value, SEQ_BYTES),
+    created_at: uint64At(value, 0),
+  }
+}
+
+/** The reader at the beginning of an `f` or `b` key, with so many bytes after it. */
+export function readerOfKey(key: Uint8Array, bytesAfter: number): string {
+  return Buffer.from(key.buffer, key.byteOffset + 1, key.byteLength - 1 - bytesAfter).toString('hex')
+}
+
+/** Bytes of an `f` key after the reader. */
+export const FEED_TAIL_BYTES = SEQ_BYTES
+/** Bytes of a `b` or `o` key after the reader or owner. */
+export const LIST_TAIL_BYTES = 2 + SEQ_BYTES + HASH_BYTES
 
 /** A `q` key. */
 export function expiryOfKey(key: Uint8Array): { readonly expiresAt: number; readonly seq: number } {
@@ -358,17 +403,18 @@ export function entryOfDocumentLog(key: Uint8Array, value: Uint8Array): IndexEnt
   return { seq: seqOfKey(key), id: hexAt(value, SEQ_BYTES), created_at: uint64At(value, 0) }
 }
 
-/** An entry of the `o` index. */
+/** An entry of the `o` or `b` index. */
 export function entryOfOwnerLog(key: Uint8Array, value: Uint8Array): IndexEntry {
-  return entryByTime(key, 1 + HASH_BYTES + 2, value)
+  return entryByTime(key, value)
 }
 
 /** An entry of the `n` index. */
 export function entryOfTraining(key: Uint8Array, value: Uint8Array): IndexEntry {
-  return entryByTime(key, 1, value)
+  return entryByTime(key, value)
 }
 
-function entryByTime(key: Uint8Array, timeOffset: number, value: Uint8Array): IndexEntry {
+function entryByTime(key: Uint8Array, value: Uint8Array): IndexEntry {
+  const timeOffset = key.byteLength - SEQ_BYTES - HASH_BYTES
   return {
     seq: decodeSeq(value),
     id: hexAt(key, timeOffset + SEQ_BYTES),

@@ -10,6 +10,7 @@ import {
 import {
   decodeHex,
   EMPTY,
+  encodeCurrent,
   encodeHeld,
   encodeHex,
   encodePlace,
@@ -70,6 +71,7 @@ export function writeCommit(commit: Commit, lookedUp: LookedUp, batch: Writer): 
   const { epoch, moves = [], writers = [], superseded = [], held = [] } = commit
   for (const key of lookedUp.deleted) batch.del(key)
   for (const { pubkey, id } of commit.forgottenIds ?? []) batch.del(keyOf.deletedId(pubkey, id))
+  for (const name of commit.forgottenCoordinates ?? []) batch.del(keyOf.deletedCoordinate(name))
   for (const gone of commit.withdrawn ?? []) deleteWithdrawn(gone, batch)
   for (const part of lookedUp.released) {
     batch.del(keyOf.held(part.author, part.address, part.group, part.index))
@@ -87,6 +89,12 @@ export function writeCommit(commit: Commit, lookedUp: LookedUp, batch: Writer): 
     batch.put(keyOf.event(seq), Buffer.from(event.json, 'utf8'))
     batch.put(keyOf.id(id), position)
     batch.put(keyOf.ownerLog(event.owner, event.kind, createdAt, id), position)
+    if (event.isListed === true) {
+      for (const reader of event.readers) batch.put(keyOf.listed(reader, event.kind, createdAt, id), position)
+    }
+    if (event.coordinate !== undefined) {
+      batch.put(keyOf.coordinate(event.coordinate), encodeCurrent({ seq, id, created_at: createdAt }))
+    }
     if (address !== undefined) batch.put(keyOf.documentLog(address, seq), encodePlace(createdAt, id))
     for (const reader of event.readers) batch.put(keyOf.feed(reader, seq), FEED_EVENT)
     if (event.kind === KIND.training) {
@@ -109,6 +117,9 @@ export function writeCommit(commit: Commit, lookedUp: LookedUp, batch: Writer): 
   for (const { pubkey, id, seq } of commit.deletedIds ?? []) {
     batch.put(keyOf.deletedId(pubkey, id), encodeSeq(seq))
   }
+  for (const gone of commit.deletedCoordinates ?? []) {
+    batch.put(keyOf.deletedCoordinate(gone.coordinate), encodeVanished(gone))
+  }
   for (const { reader, from } of moves) if (from !== undefined) batch.del(keyOf.change(reader, from))
   for (const { reader, address, to } of moves) {
     if (to !== undefined) batch.put(keyOf.change(reader, to), Buffer.from(address, 'utf8'))
@@ -121,7 +132,7 @@ export function writeCommit(commit: Commit, lookedUp: LookedUp, batch: Writer): 
 }
 
 function deleteWithdrawn(gone: WithdrawnEvent, batch: Writer): void {
-  const { seq, id, created_at, kind, owner, readers, expiresAt } = gone
+  const { seq, id, created_at, kind, owner, readers, expiresAt, isListed, coordinate } = gone
   batch.del(keyOf.event(seq))
   batch.del(keyOf.id(id))
   batch.del(keyOf.ownerLog(owner, kind, created_at, id))
@@ -130,6 +141,11 @@ function deleteWithdrawn(gone: WithdrawnEvent, batch: Writer): void {
     batch.del(keyOf.training(created_at, id))
     batch.del(keyOf.trainingFeed(seq))
   }
+  if (isListed === true) {
+    for (const reader of readers) batch.del(keyOf.listed(reader, kind, created_at, id))
+  }
+  // The one that is there is the newest; what takes its place is put after this.
+  if (coordinate !== undefined) batch.del(keyOf.coordinate(coordinate))
   if (expiresAt !== undefined) batch.del(keyOf.expiry(expiresAt, seq))
 }
 

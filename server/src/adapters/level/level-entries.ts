@@ -5,9 +5,12 @@ import {
   addressOfRecordKey,
   addressOfSharedKey,
   clientIdOfWriterKey,
+  currentOfValue,
   decodeHex,
   decodeSeq,
+  deletedCoordinateOfEntry,
   EMPTY,
+  encodeCurrent,
   encodeHeld,
   encodeHex,
   encodePlace,
@@ -18,12 +21,15 @@ import {
   entryOfTraining,
   expiryOfKey,
   FEED_EVENT,
+  FEED_TAIL_BYTES,
   grantOfKey,
   heldOfEntry,
   hexAt,
   ID_HELD,
   ID_SUPERSEDED,
   keyOf,
+  LIST_TAIL_BYTES,
+  readerOfKey,
   seqOfKey,
   textAt,
   vanishedOfEntry,
@@ -72,7 +78,7 @@ const DECODERS: Decoders = {
     seq: seqOfKey(key),
     id: decodeHex(value),
   }),
-  feed: (key) => ({ index: 'feed', reader: hexAt(key, FIRST_BYTE), seq: seqOfKey(key) }),
+  feed: (key) => ({ index: 'feed', reader: readerOfKey(key, FEED_TAIL_BYTES), seq: seqOfKey(key) }),
   grant: (key) => ({ index: 'grant', reader: hexAt(key, FIRST_BYTE), ...grantOfKey(key) }),
   documentLog: (key, value) => ({
     index: 'documentLog',
@@ -87,6 +93,21 @@ const DECODERS: Decoders = {
   }),
   training: (key, value) => ({ index: 'training', ...entryOfTraining(key, value) }),
   trainingFeed: (key) => ({ index: 'trainingFeed', seq: seqOfKey(key) }),
+  listed: (key, value) => ({
+    index: 'listed',
+    reader: readerOfKey(key, LIST_TAIL_BYTES),
+    kind: view(key).getUint16(key.byteLength - LIST_TAIL_BYTES),
+    ...entryOfOwnerLog(key, value),
+  }),
+  coordinate: (key, value) => ({
+    index: 'coordinate',
+    coordinate: textAt(key, FIRST_BYTE + 2),
+    ...currentOfValue(value),
+  }),
+  deletedCoordinate: (key, value) => ({
+    index: 'deletedCoordinate',
+    ...deletedCoordinateOfEntry(key, value),
+  }),
   record: (key, value) => ({ index: 'record', address: addressOfRecordKey(key), record: recordOf(value) }),
   shared: (key) => ({ index: 'shared', reader: hexAt(key, FIRST_BYTE), address: addressOfSharedKey(key) }),
   change: (key, value) => ({
@@ -140,6 +161,15 @@ export function encodeEntry(entry: LogEntry): RawEntry {
       return { key: keyOf.training(entry.created_at, entry.id), value: encodeSeq(entry.seq) }
     case 'trainingFeed':
       return { key: keyOf.trainingFeed(entry.seq), value: EMPTY }
+    case 'listed':
+      return {
+        key: keyOf.listed(entry.reader, entry.kind, entry.created_at, entry.id),
+        value: encodeSeq(entry.seq),
+      }
+    case 'coordinate':
+      return { key: keyOf.coordinate(entry.coordinate), value: encodeCurrent(entry) }
+    case 'deletedCoordinate':
+      return { key: keyOf.deletedCoordinate(entry.coordinate), value: encodeVanished(entry) }
     case 'record':
       return {
         key: keyOf.record(entry.address),

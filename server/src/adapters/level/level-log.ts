@@ -10,8 +10,10 @@ import {
   addressOfRecordKey,
   addressOfSharedKey,
   clientIdOfWriterKey,
+  currentOfValue,
   decodeHex,
   decodeState,
+  deletedCoordinateOfEntry,
   encodeState,
   entryOfDocumentLog,
   entryOfOwnerLog,
@@ -286,6 +288,28 @@ export function createLevelLog(db: Database, meta: Meta, initial: Place, logger:
     async *trainingFeed(after, through) {
       if (after >= through) return
       for await (const key of keys(rangeOf.trainingFeed(after, through))) yield seqOfKey(key)
+    },
+    async *listed(reader, kind, since, until) {
+      if (since > until) return
+      for await (const [key, value] of entries(rangeOf.listed(reader, kind, since, until))) {
+        yield entryOfOwnerLog(key, value)
+      }
+    },
+    async coordinates(names) {
+      const [current, deleted] = await Promise.all([
+        db.getMany(names.map(keyOf.coordinate)),
+        db.getMany(names.map(keyOf.deletedCoordinate)),
+      ])
+      return names.map((name, index) => {
+        const [place, gone] = [current[index], deleted[index]]
+        return {
+          current: place === undefined ? undefined : currentOfValue(place),
+          deletedUntil:
+            gone === undefined
+              ? undefined
+              : deletedCoordinateOfEntry(keyOf.deletedCoordinate(name), gone).until,
+        }
+      })
     },
     async *ownedBy(owner) {
       for await (const [key, value] of entries(rangeOf.ownedBy(owner))) yield entryOfOwnerLog(key, value)

@@ -2,14 +2,16 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { SyncError } from '@onyx-sync/shared'
 import type { Level } from 'level'
 import { decodeSeq, encodeSeq, keyOf } from './keys.js'
-import { indexTraining } from './level-upgrade.js'
+import { indexDeletedNames, indexTraining } from './level-upgrade.js'
 
 /**
  * Version of the layout that this code reads and writes. Version 1 was never released. Version 2 had no index of the
- * training data of all authors; it is made when such a database is opened.
+ * training data of all authors, and version 3 none of deleted names, nor of events of further kinds; what is missing
+ * is made when such a database is opened.
  */
-export const LEVEL_FORMAT_VERSION = 3
+export const LEVEL_FORMAT_VERSION = 4
 const WITHOUT_TRAINING_INDEX = 2
+const WITHOUT_DELETED_NAMES = 3
 
 /** Name of the mark of a restore that is not finished; its value is how far it has come. */
 export const RESTORING = 'restoring'
@@ -48,13 +50,14 @@ export async function readMeta(db: Database, directory: string, mustExist: boole
       `${directory} was written by a newer version (format ${version}, this one knows ${LEVEL_FORMAT_VERSION}): update onyx-sync`,
     )
   }
-  if (version === WITHOUT_TRAINING_INDEX) await indexTraining(db)
-  else if (version < LEVEL_FORMAT_VERSION) {
+  if (version < WITHOUT_TRAINING_INDEX) {
     throw new SyncError(
       'DATA_FORMAT',
       `${directory} was written before the first release (format ${version}): use another data directory, and devices bring their data again`,
     )
   }
+  if (version <= WITHOUT_TRAINING_INDEX) await indexTraining(db)
+  if (version <= WITHOUT_DELETED_NAMES) await indexDeletedNames(db)
   return { databaseId: Buffer.from(id).toString('utf8'), serverSecretKey: new Uint8Array(secretKey) }
 }
 

@@ -1,6 +1,6 @@
-import { KIND } from '@onyx-sync/shared'
+import { coordinatesOfDeletion, KIND, type NostrEvent } from '@onyx-sync/shared'
 import type { Level } from 'level'
-import { EMPTY, encodeSeq, keyOf, rangeOf } from './keys.js'
+import { EMPTY, encodeSeq, encodeVanished, keyOf, rangeOf, textAt } from './keys.js'
 import { decodeEntry } from './level-entries.js'
 import { paged } from './paging.js'
 
@@ -29,4 +29,35 @@ export async function indexTraining(db: Database): Promise<void> {
   }
   puts.push({ type: 'put', key: keyOf.meta('format'), value: encodeSeq(3) })
   await db.batch(puts, { sync: true })
+}
+
+/**
+ * Remembers which names of replaceable and addressable events deletion requests name, which format 3 did not, and marks
+ * the database as format 4 with that write. Done again, it comes to the same. Durable.
+ */
+export async function indexDeletedNames(db: Database): Promise<void> {
+  const untilByName = new Map<string, { readonly until: number; readonly seq: number }>()
+  for await (const [key, value] of paged<[Uint8Array, Uint8Array]>(db.iterator(rangeOf.index('ownerLog')))) {
+    const entry = decodeEntry('ownerLog', key, value)
+    if (entry?.kind !== KIND.deletion) continue
+    const { seq, created_at: until } = entry
+    for (const name of namesIn(await db.get(keyOf.event(seq)))) {
+      const known = untilByName.get(name)
+      const reachesFurther = known === undefined || until > known.until
+      if (reachesFurther || (until === known.until && seq < known.seq)) untilByName.set(name, { until, seq })
+    }
+  }
+  const puts = [...untilByName].map(([name, gone]) => {
+    return { type: 'put' as const, key: keyOf.deletedCoordinate(name), value: encodeVanished(gone) }
+  })
+  await db.batch([...puts, { type: 'put', key: keyOf.meta('format'), value: encodeSeq(4) }], { sync: true })
+}
+
+/** None where the request is damaged, which `verify` tells. */
+function namesIn(json: Uint8Array | undefined): string[] {
+  try {
+    return json === undefined ? [] : coordinatesOfDeletion(JSON.parse(textAt(json, 0)) as NostrEvent)
+  } catch {
+    return []
+  }
 }
