@@ -18,7 +18,6 @@ import { createHttpHandler, SYNC_PATH } from './adapters/http.js'
 import { createOwnServer, reloadTls } from './adapters/http-server.js'
 import { createInfoDocument } from './adapters/info-document.js'
 import { normalizeIp } from './adapters/ip-address.js'
-import { openLevelModeration } from './adapters/level/level-moderation.js'
 import { createManagementHandler } from './adapters/management-http.js'
 import { createMemoryModeration } from './adapters/memory-moderation.js'
 import { createSealedPlaces } from './adapters/sealed-places.js'
@@ -165,12 +164,13 @@ export function createSyncServer(options: SyncServerOptions): SyncServer {
   }
 
   async function start(): Promise<void> {
-    const log = options.log ?? (await openDataDirectory(config.data, logger))
-    let store: ModerationStore | undefined
+    const { log, store } =
+      options.log === undefined
+        ? await openDataDirectory(config.data, logger)
+        : { log: options.log, store: createMemoryModeration() }
     try {
       const { verifier = 'auto' } = options
       const chosen = typeof verifier === 'string' ? await chooseVerifier(verifier, logger) : verifier
-      store = options.log === undefined ? await openLevelModeration(config.data) : createMemoryModeration()
       const moderation = await createModeration(store, config.operators)
       parts = assemble(options, config, chosen, { log, store, moderation }, httpServer, relayUrls)
       if (options.server === undefined) await listenOn(httpServer, host, port, logger)
@@ -178,8 +178,8 @@ export function createSyncServer(options: SyncServerOptions): SyncServer {
     } catch (error) {
       await parts?.close()
       parts = undefined
-      await store?.close()
       await log.close()
+      await store.close()
       throw error
     }
   }
@@ -191,8 +191,9 @@ export function createSyncServer(options: SyncServerOptions): SyncServer {
     await parts.close()
     if (options.server === undefined) httpServer.closeAllConnections()
     await closed
-    await parts.store.close()
+    // Commands may be reading both: they end with the log.
     await parts.log.close()
+    await parts.store.close()
   }
 
   return {

@@ -3,6 +3,7 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, wri
 import { join } from 'node:path'
 import { openLevelLog } from '@onyx-sync/server'
 import { describe, expect, it } from 'vitest'
+import { openLevelModeration, readLevelModeration } from '../../server/src/adapters/level/level-moderation.js'
 import { flipBit } from '../support/damage.js'
 import { trainingEvent } from '../support/events.js'
 import { runServerCommand, startServer, temporaryDirectory } from '../support/processes.js'
@@ -94,6 +95,10 @@ describe('damaged data', () => {
 
   it('[DMG2] is saved by repair as far as it can be read, into a new directory', async () => {
     const data = await aged()
+    const decided = { list: 'banned', key: alice.publicKey, value: 'spam' } as const
+    const store = await openLevelModeration(data)
+    await store.apply([decided])
+    await store.close()
     rmSync(fileIn(data, /^CURRENT$/))
     rmSync(fileIn(data, /^MANIFEST/))
     const before = hashes(data)
@@ -103,6 +108,7 @@ describe('damaged data', () => {
     expect(JSON.parse(repaired.stdout)).toMatchObject({ sound: true, events: verified.events.size - 4 + 20 })
     expect(hashes(data)).toEqual(before)
     expect(await runServerCommand('verify', '--data', out)).toMatchObject({ code: 0 })
+    expect(await readLevelModeration(out)).toEqual([decided])
     expect(await databaseIdOf(out)).not.toBe(await databaseIdOf(verified.copy()))
     const again = await runServerCommand('repair', '--data', data, '--out', out)
     expect(again).toMatchObject({ code: 1, stderr: expect.stringContaining('not empty') })

@@ -5,20 +5,38 @@ import { DEFAULT_LIMITS, type NostrEvent, pureVerifier } from '@onyx-sync/shared
 import { describe, expect, it } from 'vitest'
 import * as Y from 'yjs'
 import { keyOf } from '../../server/src/adapters/level/keys.js'
+import { openLevelModeration, readLevelModeration } from '../../server/src/adapters/level/level-moderation.js'
+import { openRestoreTarget } from '../../server/src/adapters/level/level-restore.js'
 import { runBackup } from '../../server/src/commands/backup-run.js'
 import { openData } from '../../server/src/commands/data-access.js'
 import { runRestore } from '../../server/src/commands/restore-run.js'
 import { BACKED_UP } from '../../server/src/core/backup-lines.js'
 import { countWithin, isWithin } from '../../server/src/core/backup-manifest.js'
 import { checkEvent } from '../../server/src/core/check-event.js'
+import { restoreFiles } from '../../server/src/core/restore.js'
+import type { ModerationChange } from '../../server/src/ports/moderation-store.js'
 import { append, copyOf, updateOf } from '../support/chat-copy.js'
 import { flipBit, rewrite, tamper } from '../support/damage.js'
-import { chatEvent, trainingEvent } from '../support/events.js'
+import {
+  chatAddressText,
+  chatEvent,
+  deletionEvent,
+  membersOf,
+  sign,
+  testKey,
+  trainingEvent,
+} from '../support/events.js'
 import { ingestOf } from '../support/ingest.js'
-import { temporaryDataDirectory } from '../support/servers.js'
-import { alice, SHARED, TRAINING_SEQ, verifiedData, verifyData } from '../support/verified-data.js'
+import { connect, runServer, temporaryDataDirectory } from '../support/servers.js'
+import { alice, bob, SHARED, TRAINING_SEQ, verifiedData, verifyData } from '../support/verified-data.js'
 
 const verified = verifiedData()
+const checks = {
+  keys: new Set([alice, bob, testKey(3)].map(({ publicKey }) => publicKey)),
+  verifier: pureVerifier,
+  limits: DEFAULT_LIMITS,
+  relayUrls: () => [],
+}
 
 async function backup(data: string, directory: string, full = false) {
   const access = await openData(data)
@@ -39,6 +57,7 @@ async function contentsOf(data: string): Promise<Record<string, unknown>> {
   try {
     const contents: Record<string, unknown> = { head: log.head, epochs: log.epochs, id: log.databaseId }
     contents.key = Buffer.from(log.serverSecretKey).toString('hex')
+    contents.moderation = (await readLevelModeration(data)).map((entry) => JSON.stringify(entry)).sort()
     for (const index of Object.keys(BACKED_UP) as LogIndex[]) {
       if (index !== 'state') contents[`index ${index}`] = await entriesOf(log, index)
     }
@@ -58,12 +77,29 @@ async function entriesOf(log: OperableLog, index: LogIndex): Promise<unknown[]> 
 async function store(data: string, ...events: readonly NostrEvent[]): Promise<void> {
   const log = await openLevelLog(data)
   const ingest = ingestOf(log)
-  const checks = { keys: new Set([alice.publicKey]), verifier: pureVerifier, limits: DEFAULT_LIMITS }
   const outcomes: unknown[] = []
   for (const event of events) ingest.submit(checkEvent(event, checks), (outcome) => outcomes.push(outcome))
   await ingest.stop()
   await log.close()
   expect(outcomes).toEqual(events.map(() => 'stored'))
+}
+
+/** With which codes events are refused. */
+async function refusals(data: string, ...events: readonly NostrEvent[]): Promise<unknown[]> {
+  const log = await openLevelLog(data)
+  const ingest = ingestOf(log)
+  const outcomes: unknown[] = []
+  for (const event of events) ingest.submit(checkEvent(event, checks), (outcome) => outcomes.push(outcome))
+  await ingest.stop()
+  await log.close()
+  return outcomes.map((outcome) => (outcome as { code?: string }).code ?? outcome)
+}
+
+/** What operators decide, as a server keeps it. */
+async function decide(data: string, ...changes: readonly ModerationChange[]): Promise<void> {
+  const store = await openLevelModeration(data)
+  await store.apply(changes)
+  await store.close()
 }
 
 /** All text in a directory's files. */
@@ -95,6 +131,116 @@ describe('a backup', () => {
     expect(await verifyData(restored)).toMatchObject({ isSound: true, faultCount: 0, heldParts: 1 })
     // The part that waits is still one: with the other it becomes an edit.
     expect(textIn(directory)).toContain(verified.partId)
+  })
+
+  it('[BAK1][RST1] holds what was deleted, what expires, who vanished, and what operators decided', async () => {
+    const data = verified.copy()
+    const [directory, full] = [temporaryDataDirectory(), temporaryDataDirectory()]
+    const gone = trainingEvent(alice, 'gone soon')
+    const expiring = sign(alice, {
+      kind: 1,
+      created_at: 1_764_000_000,
+      tags: [['expiration', '5000000000']],
+      content: 'expires',
+    })
+    await store(data, gone, expiring)
+    await decide(
+      data,
+      { list: 'banned', key: bob.publicKey, value: 'spam "and" more' },
+      { list: 'blocked-ip', key: '192.0.2.1', value: '' },
+      { list: 'setting', key: 'name', value: 'ours ☃' },
+    )
+    await backup(data, directory)
+    expect(textIn(directory)).toContain('gone soon')
+
+    const carol = testKey(3)
+    await store(
+      data,
+      deletionEvent(alice, { ids: [gone.id, 'e'.repeat(64)] }),
+      deletionEvent(alice, { addresses: [SHARED] }),
+      deletionEvent(alice, { addresses: [chatAddressText(alice, 'never there')] }),
+      chatEvent(carol, { chatId: 'of carol', members: membersOf(alice) }),
+      trainingEvent(carol, 'by carol', 1_000),
+      sign(carol, {
+        kind: 62,
+        created_at: 1_764_000_000,
+        tags: [['relay', 'ALL_RELAYS']],
+        content: '',
+      }),
+      trainingEvent(alice, 'last'),
+    )
+    await decide(
+      data,
+      { list: 'banned', key: bob.publicKey, value: undefined },
+      { list: 'allowed', key: carol.publicKey, value: 'a friend' },
+    )
+    await backup(data, directory)
+    await backup(data, full)
+    expect(textIn(directory)).not.toContain('gone soon')
+    expect(textIn(directory)).not.toContain('by carol')
+    expect(textIn(directory)).not.toContain('spam')
+
+    const before = await contentsOf(data)
+    expect(before.moderation).toHaveLength(3)
+    for (const index of ['deletedId', 'expiry', 'vanished']) expect(before[`index ${index}`]).not.toEqual([])
+    for (const from of [directory, full]) {
+      const restored = temporaryDataDirectory()
+      const result = await restore(from, restored)
+      expect(result.check).toMatchObject({ isSound: true, faultCount: 0 })
+      expect(await contentsOf(restored)).toEqual(before)
+      expect(await verifyData(restored)).toMatchObject({ isSound: true, faultCount: 0 })
+      // What was deleted stays away, and so does who vanished.
+      const codes = await refusals(
+        restored,
+        gone,
+        chatEvent(alice, { chatId: 'shared' }),
+        trainingEvent(carol, 'again', 1_000),
+      )
+      expect(codes).toEqual(['DELETED', 'DELETED', 'DELETED'])
+    }
+  })
+
+  it('[BAK1][RST1] of a running server, and what it restores keeps out who was banned', async () => {
+    const data = temporaryDataDirectory()
+    const server = await runServer({ data })
+    const client = await connect(server, alice)
+    await client.publish(trainingEvent(alice))
+    await server.close()
+    await decide(data, { list: 'banned', key: bob.publicKey, value: 'spam' })
+    const again = await runServer({ data })
+    const [directory, restored] = [temporaryDataDirectory(), temporaryDataDirectory()]
+    await backup(data, directory)
+    await again.close()
+    await restore(directory, restored)
+    const after = await runServer({ data: restored })
+    await connect(after, alice)
+    await expect(connect(after, bob)).rejects.toThrow(/banned here: spam/)
+  })
+
+  it('[RST2][RST4] goes on where what operators decided is in already, and refuses what is no decision', async () => {
+    const data = verified.copy()
+    await decide(data, { list: 'banned', key: bob.publicKey, value: 'spam' })
+    const [directory, restored] = [temporaryDataDirectory(), temporaryDataDirectory()]
+    await backup(data, directory)
+    const files = {
+      id: 'ab'.repeat(32),
+      count: 1,
+      async *lines() {
+        yield JSON.stringify({ moderation: { list: 'banned', key: 'x', value: 'y' } })
+        yield JSON.stringify({ moderation: { list: 'other', key: 'x', value: 'y' } })
+      },
+    }
+    const target = await openRestoreTarget(temporaryDataDirectory())
+    const options = { verifier: pureVerifier, onRefused: () => {}, onProgress: () => {} }
+    await expect(restoreFiles({ files, target, decide: async () => {}, ...options })).rejects.toThrow(
+      expect.objectContaining({ code: 'BACKUP_INVALID' }),
+    )
+    await target.close()
+    // Killed between the two databases: the decisions are there, the log knows nothing of it.
+    await (await openRestoreTarget(restored)).close()
+    await decide(restored, { list: 'banned', key: bob.publicKey, value: 'spam' })
+    await restore(directory, restored)
+    expect(await contentsOf(restored)).toEqual(await contentsOf(data))
   })
 
   it('[BAK1] writes events one a line, as they were signed, in the order of the log', async () => {

@@ -1,6 +1,7 @@
 import { SyncError } from '@onyx-sync/shared'
 import { askControl, connectControl } from '../adapters/control-socket.js'
 import { type LevelLogOptions, openLevelLog } from '../adapters/level/level-log.js'
+import { readLevelModeration } from '../adapters/level/level-moderation.js'
 import { type OperationRequest, runOperation } from '../core/operations.js'
 
 /** A data directory, whether or not a server has it. */
@@ -23,7 +24,9 @@ export async function openData(
   if ((await reach(data)) !== undefined) return throughServer(data)
   try {
     const log = await openLevelLog(data, undefined, { ...options, mustExist: true })
-    return { isOnline: false, ask: (request) => runOperation(log, request), close: () => log.close() }
+    const moderation = { load: () => readLevelModeration(data) }
+    const ask = (request: OperationRequest) => runOperation({ log, moderation }, request)
+    return { isOnline: false, ask, close: () => log.close() }
   } catch (error) {
     if (!(error instanceof SyncError) || error.code !== 'DATA_LOCKED') throw error
     throw new SyncError(

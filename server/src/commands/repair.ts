@@ -1,5 +1,6 @@
 import { silentLogger } from '@onyx-sync/shared'
 import { openLevelLog } from '../adapters/level/level-log.js'
+import { copyLevelModeration } from '../adapters/level/level-moderation.js'
 import { repairInto } from '../adapters/level/level-repair.js'
 import { chooseVerifier } from '../adapters/verifiers/choose-verifier.js'
 import { verifyLog } from '../core/verify.js'
@@ -43,6 +44,7 @@ export function runRepair(args: readonly string[]): Promise<number> {
         const data = required(NAME, 'data', values.data)
         const out = required(NAME, 'out', values.out)
         await repairInto(data, out)
+        copyLevelModeration(data, out)
         const progress = createProgressLine(process.stderr, () => performance.now())
         const verifier = await chooseVerifier('auto', silentLogger)
         const log = await openLevelLog(out, undefined, { mustExist: true, newIdentity: true })

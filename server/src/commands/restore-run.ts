@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto'
 import { type EventVerifier, SyncError } from '@onyx-sync/shared'
 import { MANIFEST, readLineFile } from '../adapters/backup-files.js'
+import { openLevelModeration } from '../adapters/level/level-moderation.js'
 import { openRestoreTarget } from '../adapters/level/level-restore.js'
 import type { Manifest, ManifestFile } from '../core/backup-manifest.js'
 import { type BackupFiles, type RefusedEvent, restoreFiles } from '../core/restore.js'
 import { type VerifyReport, verifyLog } from '../core/verify.js'
 import type { VerifyProgress } from '../core/verify-findings.js'
+import type { ModerationStore } from '../ports/moderation-store.js'
 import type { RestoreProgress } from '../ports/operable-log.js'
 import { readManifest } from './backup-directory.js'
 
@@ -56,11 +58,16 @@ export async function runRestore(options: RestoreOptions): Promise<RestoreReport
   const files = filesOf(from, manifest, createHash('sha256').update(found.text).digest('hex'))
   const refused: RefusedEvent[] = []
   const target = await openRestoreTarget(data)
+  let moderation: ModerationStore | undefined
   try {
     const resumedEvents = target.progress?.events ?? 0
     const progress = await restoreFiles({
       files,
       target,
+      async decide(entries) {
+        moderation ??= await openLevelModeration(data)
+        await moderation.apply(entries)
+      },
       verifier,
       onRefused(event) {
         if (refused.length < KEPT_REFUSED) refused.push(event)
@@ -87,6 +94,7 @@ export async function runRestore(options: RestoreOptions): Promise<RestoreReport
       check,
     }
   } finally {
+    await moderation?.close()
     await target.close()
   }
 }

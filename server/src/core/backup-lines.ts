@@ -1,6 +1,7 @@
 import { bytesToHex } from '@onyx-sync/shared'
 import type { Epoch } from '../ports/event-log.js'
 import type { EntryOf, LogEntry, LogIndex } from '../ports/inspectable-log.js'
+import type { ModerationEntry, ModerationStore } from '../ports/moderation-store.js'
 import type { LogSnapshot, OperableLog } from '../ports/operable-log.js'
 
 /** Version of what stands in a backup. A newer one is refused by name. */
@@ -64,6 +65,8 @@ export type BackupLine =
   /** An event that is no JSON any more. */
   | { readonly seq: number; readonly damaged: string }
   | { readonly entry: CopiedEntry }
+  /** A key, an address or a setting about which operators decided. */
+  | { readonly moderation: ModerationEntry }
   | { readonly feed: { readonly reader: string; readonly seqs: Ranges } }
   /** Entries that could not be read, and are left out. */
   | { readonly unreadable: number }
@@ -73,12 +76,17 @@ const RANGES_PER_LINE = 1_000
 
 /**
  * Everything of a log that a backup needs, as lines of JSON: the header, which positions up to `after` still
- * have events, the events after it in the order of the log, and what else belongs to the log. All of it is as
+ * have events, the events after it in the order of the log, what else belongs to the log, and what operators decided. All of it is as
  * it was at one moment, at which everything that had got its `OK` was there.
  */
-export async function* backupLines(log: OperableLog, after: number): AsyncGenerator<string> {
+export async function* backupLines(
+  log: OperableLog,
+  moderation: Pick<ModerationStore, 'load'>,
+  after: number,
+): AsyncGenerator<string> {
   const snapshot = await log.snapshot()
   try {
+    const decided = await moderation.load()
     const { head, epochs } = snapshot
     const serverKey = bytesToHex(log.serverSecretKey)
     const header: BackupHeader = { format: BACKUP_FORMAT, database: log.databaseId, head, epochs, serverKey }
@@ -86,6 +94,7 @@ export async function* backupLines(log: OperableLog, after: number): AsyncGenera
     for await (const live of rangesOf(snapshot.positions(after))) yield JSON.stringify({ live })
     for await (const { seq, json } of snapshot.events(after)) yield eventLine(seq, json)
     yield* otherLines(snapshot)
+    for (const entry of decided) yield JSON.stringify({ moderation: entry })
   } finally {
     await snapshot.close()
   }

@@ -1,11 +1,12 @@
 import { isHex64, SyncError } from '@onyx-sync/shared'
+import type { ModerationStore } from '../ports/moderation-store.js'
 import type { OperableLog } from '../ports/operable-log.js'
 import { backupLines } from './backup-lines.js'
 import { documentLines, eventLines, overviewLines, trainingLines } from './inspect.js'
 
 /** What an operator's command asks of a log, be it open in the command itself or in a running server. */
 export type OperationRequest =
-  /** Everything of the log; events after a position only. */
+  /** Everything of the log, events after a position only, and what operators decided. */
   | { readonly op: 'backup'; readonly after: number }
   /** What is in it; `top` documents and accounts by name. */
   | { readonly op: 'overview'; readonly top: number }
@@ -16,11 +17,21 @@ export type OperationRequest =
   /** Rewrites its files without what was deleted. */
   | { readonly op: 'compact' }
 
+/** What operations are done to. */
+export interface OperatedData {
+  readonly log: OperableLog
+  /** What the operators decided, which is kept beside the log. */
+  readonly moderation: Pick<ModerationStore, 'load'>
+}
+
 /** Answers a request with lines of JSON. */
-export function runOperation(log: OperableLog, request: OperationRequest): AsyncIterable<string> {
+export function runOperation(
+  { log, moderation }: OperatedData,
+  request: OperationRequest,
+): AsyncIterable<string> {
   switch (request.op) {
     case 'backup':
-      return backupLines(log, request.after)
+      return backupLines(log, moderation, request.after)
     case 'overview':
       return overviewLines(log, request.top)
     case 'document':

@@ -1,5 +1,6 @@
 import { type EventVerifier, SyncError } from '@onyx-sync/shared'
 import type { LogEntry } from '../ports/inspectable-log.js'
+import { isModerationList, type ModerationEntry } from '../ports/moderation-store.js'
 import type { RestoreProgress, RestoreTarget } from '../ports/operable-log.js'
 import { BACKED_UP, type BackupLine, type CopiedEntry, type Ranges } from './backup-lines.js'
 import { checkStored, entriesOf, placeOf } from './verify-events.js'
@@ -22,6 +23,8 @@ export interface RefusedEvent {
 export interface RestoreOptions {
   readonly files: BackupFiles
   readonly target: RestoreTarget
+  /** Takes in what operators decided; durable when it resolves. What is there already may come again. */
+  decide(entries: readonly ModerationEntry[]): Promise<void>
   /** Checks ids and signatures. */
   readonly verifier: EventVerifier
   onRefused(event: RefusedEvent): void
@@ -61,6 +64,7 @@ export async function restoreFiles(options: RestoreOptions): Promise<RestoreProg
         events: events + batch.events,
         refused: refused + batch.refused,
       }
+      if (batch.moderation.length > 0) await options.decide(batch.moderation)
       await target.write(batch.entries, progress)
       batch = createBatch()
       options.onProgress(progress)
@@ -76,6 +80,7 @@ export async function restoreFiles(options: RestoreOptions): Promise<RestoreProg
 
 interface Batch {
   readonly entries: LogEntry[]
+  readonly moderation: ModerationEntry[]
   lines: number
   length: number
   events: number
@@ -83,7 +88,7 @@ interface Batch {
 }
 
 function createBatch(): Batch {
-  return { entries: [], lines: 0, length: 0, events: 0, refused: 0 }
+  return { entries: [], moderation: [], lines: 0, length: 0, events: 0, refused: 0 }
 }
 
 function isFull({ lines, length, entries }: Batch): boolean {
@@ -109,6 +114,7 @@ function takeLine(text: string, batch: Batch, { verifier, onRefused }: RestoreOp
     batch.refused++
     onRefused({ seq: line.seq, message: 'it was damaged when it was backed up' })
   } else if ('entry' in line) batch.entries.push(...entriesOfCopied(line.entry, verifier))
+  else if ('moderation' in line) batch.moderation.push(checkDecided(line.moderation))
   else if ('feed' in line) {
     const { reader } = line.feed
     for (const seq of positionsIn(line.feed.seqs)) batch.entries.push({ index: 'feed', reader, seq })
@@ -126,6 +132,15 @@ function parseLine(text: string): BackupLine {
     'BACKUP_INVALID',
     `a line of the backup can't be read: ${JSON.stringify(text.slice(0, 80))}`,
   )
+}
+
+/** What operators decided, as it can be stored. Throws `BACKUP_INVALID`. */
+function checkDecided(entry: ModerationEntry): ModerationEntry {
+  const { list, key, value } = (entry ?? {}) as Partial<ModerationEntry>
+  if (!isModerationList(list) || typeof key !== 'string' || typeof value !== 'string') {
+    throw new SyncError('BACKUP_INVALID', `a decision of operators can't be read: ${JSON.stringify(entry)}`)
+  }
+  return { list, key, value }
 }
 
 /** A copied entry, and what follows from it. */

@@ -1,5 +1,12 @@
+const LISTS = ['banned', 'allowed', 'blocked-ip', 'setting'] as const
+
 /** Which of the operator's lists an entry is in. */
-export type ModerationList = 'banned' | 'allowed' | 'blocked-ip' | 'setting'
+export type ModerationList = (typeof LISTS)[number]
+
+/** Whether this names a list. */
+export function isModerationList(value: unknown): value is ModerationList {
+  return (LISTS as readonly unknown[]).includes(value)
+}
 
 /** One thing that the operator decided: a key, an address or a setting, with the reason or the value. */
 export interface ModerationEntry {

@@ -1,17 +1,22 @@
+import { cpSync, existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { toSyncError } from '@onyx-sync/shared'
 import { Level } from 'level'
-import type { ModerationList, ModerationStore } from '../../ports/moderation-store.js'
+import type { ModerationEntry, ModerationList, ModerationStore } from '../../ports/moderation-store.js'
+
+function locationIn(directory: string): string {
+  return join(directory, 'moderation')
+}
 
 /**
- * Opens what the operator decided, in `<directory>/moderation`: a small database of its own, so that the log, its
- * check and its backups have nothing to do with it. The log's lock keeps other processes away. Rejects with
+ * Opens what the operator decided, in `<directory>/moderation`: a small database of its own, so that the log and its
+ * check have nothing to do with it. The log's lock keeps other processes away. Rejects with
  * `STORE_FAILED`.
  */
 export async function openLevelModeration(directory: string): Promise<ModerationStore> {
   const failed = (error: unknown) =>
     toSyncError(error, 'STORE_FAILED', `the operator's lists in ${directory} can't be used`)
-  const db = new Level<string, string>(join(directory, 'moderation'))
+  const db = new Level<string, string>(locationIn(directory))
   try {
     await db.open()
   } catch (error) {
@@ -43,4 +48,20 @@ export async function openLevelModeration(directory: string): Promise<Moderation
     },
     close: () => db.close(),
   }
+}
+
+/** What the operator decided, of a directory that no server has open; nothing where none was ever asked to. */
+export async function readLevelModeration(directory: string): Promise<ModerationEntry[]> {
+  if (!existsSync(locationIn(directory))) return []
+  const store = await openLevelModeration(directory)
+  try {
+    return await store.load()
+  } finally {
+    await store.close()
+  }
+}
+
+/** Copies it to another directory, as it is. No server may have it open. */
+export function copyLevelModeration(from: string, to: string): void {
+  if (existsSync(locationIn(from))) cpSync(locationIn(from), locationIn(to), { recursive: true })
 }

@@ -32,7 +32,9 @@ export async function openRestoreTarget(directory: string): Promise<RestoreTarge
 async function openDatabase(directory: string): Promise<Database> {
   const location = join(directory, 'log')
   const found = statSync(directory, { throwIfNoEntry: false })?.isDirectory() ? readdirSync(directory) : []
-  if (found.length > 0 && (found.some((name) => name !== 'log') || !existsSync(join(location, 'CURRENT')))) {
+  // What operators decided lies beside the log, where an earlier run has brought it in.
+  const isForeign = found.some((name) => name !== 'log' && name !== 'moderation')
+  if (found.length > 0 && (isForeign || !existsSync(join(location, 'CURRENT')))) {
     throw notEmpty(directory)
   }
   checkFiles(directory)
