@@ -108,4 +108,25 @@ describe('deleted data', () => {
     expect(stray.found).toMatchObject([{ kind: 'index', index: 'deletedId', seq: 4 }])
     expect([missing.left, stray.left]).toEqual([0, 0])
   })
+
+  it('[VFY1][VFY9] may have an id that was deleted twice, by whichever request', async () => {
+    const { data, trainingId } = await deletedData()
+    const server = await runServer({ data })
+    const again = deletionEvent(alice, { ids: [trainingId] })
+    expect(await (await connect(server, alice)).publish(again)).toMatchObject({ accepted: true })
+    await server.close()
+    const check = async (seq: number): Promise<string[]> => {
+      await tamper(data, (db) => db.put(keyOf.deletedId(alice.publicKey, trainingId), encodeSeq(seq)))
+      const log = await openLevelLog(data)
+      const messages: string[] = []
+      await verifyLog(log, { repair: true, onFault: ({ message }) => messages.push(message) })
+      const { faultCount } = await verifyLog(log)
+      const areDeleted = await log.areDeleted([{ pubkey: alice.publicKey, id: trainingId }])
+      await log.close()
+      expect([faultCount, areDeleted]).toEqual([0, [true]])
+      return messages
+    }
+    expect([await check(4), await check(5)]).toEqual([[], []])
+    expect(await check(REQUEST_SEQ)).toEqual(['an id is known as deleted, and no request names it'])
+  })
 })

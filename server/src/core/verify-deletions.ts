@@ -125,6 +125,8 @@ export async function checkDeletedIds(check: Findings): Promise<void> {
     if (event?.kind === KIND.deletion && event.pubkey === pubkey && tagValues(event, 'e').includes(id))
       continue
     const message = 'an id is known as deleted, and no request names it'
-    await check.note({ kind: 'index', index: 'deletedId', seq, id, message }, { drop: [entry] })
+    const other = check.deletedAgain.get(`${pubkey} ${id}`)
+    const remedy = other === undefined ? { drop: [entry] } : { put: [other] }
+    await check.note({ kind: 'index', index: 'deletedId', seq, id, message }, remedy)
   }
 }

@@ -12,7 +12,7 @@ import {
   stringifyEvent,
 } from '@onyx-sync/shared'
 import type { IndexEntry } from '../ports/event-log.js'
-import type { PlaceEntry } from '../ports/inspectable-log.js'
+import type { EntryOf, PlaceEntry } from '../ports/inspectable-log.js'
 import { type PlainPlace, plainPlaceOf } from './plain-events.js'
 import { addressOfEvent, loadInPages, ownerOfAddress, UNBOUNDED } from './stored-events.js'
 import { entriesOfDeletion, noteDeletion } from './verify-deletions.js'
@@ -134,6 +134,7 @@ async function checkFound(
   const twins = new Set<number>()
   for (const [at, { seq, place, entry }] of expected.entries()) {
     if (found[at] === true || twins.has(seq)) continue
+    if (entry.index === 'deletedId' && (await isDeletedByAnother(check, entry))) continue
     const { id } = place.event
     const where = { seq, id, ...(place.address === undefined ? {} : { address: place.address }) }
     const twin = entry.index === 'id' ? await twinOf(check, id, seq) : undefined
@@ -147,6 +148,13 @@ async function checkFound(
       await check.note({ kind: 'event-damaged', ...where, message })
     }
   }
+}
+
+/** Whether an id counts as deleted by another request than this one; which, is checked with all that do. */
+async function isDeletedByAnother(check: Findings, entry: EntryOf<'deletedId'>): Promise<boolean> {
+  const [isDeleted] = await check.log.areDeleted([entry])
+  if (isDeleted === true) check.deletedAgain.set(`${entry.pubkey} ${entry.id}`, entry)
+  return isDeleted === true
 }
 
 const MISSED: Readonly<Record<PlaceEntry['index'], string>> = {

@@ -110,6 +110,8 @@ export interface Findings {
   readonly deletions: Map<string, IndexEntry>
   /** Keys that asked to vanish, with their requests in the order of the log. */
   readonly vanished: Map<string, Vanished[]>
+  /** Ids that several requests delete, by author and id, with an entry for one of these; another one is kept. */
+  readonly deletedAgain: Map<string, EntryOf<'deletedId'>>
   /** Names that were deleted, with the request that reaches furthest, the first of these. */
   readonly deletedCoordinates: Map<string, DeletedCoordinate>
   /** What is known of documents, where that was found wrong, as it should be. */
@@ -191,6 +193,7 @@ export function createFindings({ log, verifier, ...options }: FindingsOptions): 
     mislisted,
     deletions: new Map(),
     vanished: new Map(),
+    deletedAgain: new Map(),
     deletedCoordinates: new Map(),
     corrected: new Map(),
     async note(fault, remedy) {

@@ -225,6 +225,7 @@ export const sessions: Target = {
       logger: failingLogger(failures),
       sign: (template) => signed(template, SERVER),
       relayUrls: () => [RELAY_URL],
+      extraKinds: [0, 6, 7, 1059, 20_100, 30_023],
     })
     const session = relay.connect(peer)
     const [, challenge] = JSON.parse(sent[0] as string) as [string, string]
