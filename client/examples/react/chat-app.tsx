@@ -6,7 +6,7 @@ export function ChatApp() {
   const client = sync.useSyncClient()
   const { chats } = sync.useChats()
   const [id, setId] = useState<string>()
-  const connection = sync.useSyncStatus((status) => status.connection)
+  const network = sync.useSyncStatus(({ problem, connection }) => problem?.message ?? connection)
   const unsaved = sync.useUnsaved({ warnOnClose: true })
   const create = async () => setId((await client?.chats.create())?.id)
   return (
@@ -20,7 +20,7 @@ export function ChatApp() {
         </button>
       ))}
       {id && <ChatView key={id} id={id} />}
-      <p role="status">{`${connection}, ${unsaved?.message ?? 'all saved'}`}</p>
+      <p role="status">{`${network}, ${unsaved?.message ?? 'all saved'}`}</p>
     </main>
   )
 }
@@ -34,7 +34,7 @@ function ChatView({ id }: { id: string }) {
     const text = String(new FormData(event.currentTarget).get('text'))
     event.currentTarget.reset()
     await chat?.send(text) // on disk here, sent when there is a network
-    await chat?.suggestTitle(text.slice(0, 40))
+    if (title === '') await chat?.suggestTitle(text.slice(0, 40))
     const reply = chat?.stream()
     for (const word of `You said: ${text}`.split(/(?= )/)) reply?.push(word) // your model here
     await reply?.complete()

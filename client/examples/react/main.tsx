@@ -1,6 +1,5 @@
-import { Database } from '@nozbe/watermelondb'
-import LokiJSAdapter from '@nozbe/watermelondb/adapters/lokijs'
-import * as onyx from '@onyx-sync/client'
+import { createSyncClient, wakeOnPlatformEvents } from '@onyx-sync/client'
+import { openBrowserStore } from '@onyx-sync/client/browser'
 import { SyncProvider } from '@onyx-sync/client/react'
 import { generateSecretKey } from 'nostr-tools/pure'
 import { PlainKeySigner } from 'nostr-tools/signer'
@@ -13,15 +12,13 @@ import { ChatApp } from './chat-app.js'
 async function openDevice() {
   const key = localStorage.getItem('key') ?? bytesToHex(generateSecretKey())
   localStorage.setItem('key', key)
-  const options = { dbName: 'chats', useWebWorker: false, useIncrementalIndexedDB: true }
-  const adapter = new LokiJSAdapter({ ...options, schema: onyx.onyxSchema })
-  const client = await onyx.createSyncClient({
-    store: onyx.watermelonStore(new Database({ adapter, modelClasses: [...onyx.onyxModels] })),
+  const client = await createSyncClient({
+    store: await openBrowserStore({ name: 'chats' }),
     signer: new PlainKeySigner(hexToBytes(key)),
     url: new URLSearchParams(location.search).get('sync') ?? 'ws://127.0.0.1:7447/sync',
   })
   client.connect()
-  onyx.wakeOnPlatformEvents(() => client.wake())
+  wakeOnPlatformEvents(() => client.wake())
   return client
 }
 

@@ -1,0 +1,51 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { extname, join, normalize } from 'node:path'
+import { type Browser, chromium } from 'playwright-core'
+import { build } from 'vite'
+
+/** Debian's browser, or the one that `CHROMIUM` names: nothing is downloaded for the tests. */
+export const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium'
+export const hasChromium = existsSync(CHROMIUM)
+
+const TYPES: Readonly<Record<string, string>> = { '.html': 'text/html', '.js': 'text/javascript' }
+
+/** A browser without a window. In a container its own sandbox has no rights to begin with. */
+export function startChromium(): Promise<Browser> {
+  return chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] })
+}
+
+/** Bundles a page for the browser, with React's development build, in which strict mode does what it is for. */
+export async function bundlePage(root: string, outDir: string): Promise<void> {
+  await build({
+    configFile: false,
+    logLevel: 'error',
+    root,
+    build: { outDir, emptyOutDir: true, minify: false, reportCompressedSize: false },
+    define: { 'process.env.NODE_ENV': JSON.stringify('development') },
+  })
+}
+
+/** Serves the files of a folder on 127.0.0.1. */
+export async function serveFolder(folder: string): Promise<{ readonly url: string; close(): void }> {
+  const server = createServer((request, response) => {
+    const path = normalize(new URL(request.url ?? '/', 'http://page').pathname)
+    const file = join(folder, path === '/' ? 'index.html' : path)
+    if (!existsSync(file)) {
+      response.writeHead(path === '/favicon.ico' ? 204 : 404).end()
+      return
+    }
+    response.writeHead(200, { 'content-type': TYPES[extname(file)] ?? 'application/octet-stream' })
+    response.end(readFileSync(file))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  return {
+    url: `http://127.0.0.1:${port}/`,
+    close() {
+      server.closeAllConnections()
+      server.close()
+    },
+  }
+}
