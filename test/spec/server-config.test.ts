@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { createMemoryLog, createSyncServer, type SyncServerOptions } from '@onyx-sync/server'
 import { DEFAULT_LIMITS, LIMIT_UNITS } from '@onyx-sync/shared'
 import { describe, expect, expectTypeOf, it } from 'vitest'
+import { parseConfig } from '../../server/src/config/check.js'
 import { readConfigRequest } from '../../server/src/config/load.js'
 import { CONFIG_OPTIONS, type ConfigOption } from '../../server/src/config/options.js'
 import type { ServerConfigInput } from '../../server/src/config/schema.js'
@@ -215,6 +216,17 @@ describe('a configuration', () => {
     type Own = 'logFormat' | 'logLevel'
     type Shared = Exclude<keyof ServerConfigInput, Own>
     expectTypeOf<Exclude<keyof SyncServerOptions, Parts>>().toEqualTypeOf<Shared>()
+  })
+
+  it('[CFG5] is shown in OPERATIONS as it can be used', () => {
+    const page = readFileSync(join(root, 'docs/OPERATIONS.md'), 'utf8')
+    const shown = [...page.matchAll(/```json\n(.*?)```/gs)].map(([, json]) => JSON.parse(json as string))
+    expect(shown.length).toBeGreaterThanOrEqual(3)
+    const configs = shown.map((value) => parseConfig(value))
+    expect(configs.find(({ tls }) => tls !== undefined)).toMatchObject({ port: 443, host: '0.0.0.0' })
+    expect(configs.find(({ trustedProxies }) => trustedProxies.length > 0)).toMatchObject({
+      url: ['wss://sync.example.com/sync'],
+    })
   })
 
   it('[CFG5] is documented: every option with flag, variable, range and default', () => {

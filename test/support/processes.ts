@@ -1,4 +1,4 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -108,12 +108,36 @@ export function spawnServerCommand(...args: readonly string[]): ChildProcess {
   return child
 }
 
+/** How a command of the server ended. */
+export interface ServerResult {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
 /** Runs a command of the built server that ends by itself, whatever its exit code. */
-export function runServerCommand(
-  ...args: readonly string[]
-): Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }> {
+export function runServerCommand(...args: readonly string[]): Promise<ServerResult> {
+  return run([process.execPath, SERVER_BIN, ...args])
+}
+
+const IS_ROOT = process.getuid?.() === 0
+/** Takes away what makes root write where files say that nobody may. */
+const WITHOUT_OVERRIDE = ['setpriv', '--bounding-set=-all', '--inh-caps=-all']
+
+/** Whether {@link runBoundCommand} works here. */
+export function canBeBound(): boolean {
+  if (process.platform === 'win32') return false
+  return !IS_ROOT || spawnSync('setpriv', ['--version']).status === 0
+}
+
+/** As {@link runServerCommand}, by a user whom the permissions of files bind, even where the tests are run by root. */
+export function runBoundCommand(...args: readonly string[]): Promise<ServerResult> {
+  return run([...(IS_ROOT ? WITHOUT_OVERRIDE : []), process.execPath, SERVER_BIN, ...args])
+}
+
+function run([command = '', ...args]: readonly string[]): Promise<ServerResult> {
   return new Promise((resolve) => {
-    const child = execFile(process.execPath, [SERVER_BIN, ...args], (_error, stdout, stderr) => {
+    const child = execFile(command, args, (_error, stdout, stderr) => {
       processes.delete(child)
       resolve({ code: child.exitCode, stdout, stderr })
     })

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { toSyncError } from '@onyx-sync/shared'
 import { Level } from 'level'
 import type { ModerationEntry, ModerationList, ModerationStore } from '../../ports/moderation-store.js'
+import { openingError } from './level-files.js'
 
 function locationIn(directory: string): string {
   return join(directory, 'moderation')
@@ -11,7 +12,7 @@ function locationIn(directory: string): string {
 /**
  * Opens what the operator decided, in `<directory>/moderation`: a small database of its own, so that the log and its
  * check have nothing to do with it. The log's lock keeps other processes away. Rejects with
- * `STORE_FAILED`.
+ * `STORE_FAILED`, and with `CONFIG_INVALID` where it can't be written.
  */
 export async function openLevelModeration(directory: string): Promise<ModerationStore> {
   const failed = (error: unknown) =>
@@ -20,7 +21,8 @@ export async function openLevelModeration(directory: string): Promise<Moderation
   try {
     await db.open()
   } catch (error) {
-    throw failed((error as { cause?: unknown }).cause ?? error)
+    const named = openingError(error, locationIn(directory))
+    throw named.code === 'CONFIG_INVALID' ? named : failed((error as { cause?: unknown }).cause ?? error)
   }
   return {
     async load() {
