@@ -119,7 +119,8 @@ class Model {
 function isVisible(event: NostrEvent, reader: readonly string[]): boolean {
   if (event.kind === 1059) return reader.includes(tagOf(event, 'p') ?? '')
   if (event.kind === 4) return [event.pubkey, tagOf(event, 'p') ?? ''].some((key) => reader.includes(key))
-  return event.kind === 5 ? reader.includes(event.pubkey) : true
+  // One that names events by name says what they are; by id, only with a k tag.
+  return event.kind === 5 ? reader.includes(event.pubkey) || tagOf(event, 'a') !== undefined : true
 }
 
 async function run(log: InspectableLog, steps: readonly Step[]): Promise<Model> {

@@ -104,6 +104,8 @@ describe('data of further kinds', () => {
       [
         [EVERYBODY, REACTION],
         [EVERYBODY, PAGE],
+        [EVERYBODY, REQUEST],
+        [alice.publicKey, REQUEST],
         [bob.publicKey, WRAP],
         [alice.publicKey, 7],
         [bob.publicKey, 7],

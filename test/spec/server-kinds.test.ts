@@ -340,6 +340,59 @@ describe('further kinds', () => {
     expect((await b.publish(deletionEvent(bob, { addresses: [name] }))).reason).toMatch(/^restricted:/)
   })
 
+  it('[KND7] a request that names nothing but what everybody may read is read by everybody', async () => {
+    const { a, b } = await setUp()
+    await b.request('live', { kinds: [5] })
+    await b.request('device', { kinds: [30_001, 10_001, 5], after: '' })
+    await b.request('sync', { after: '' })
+    const [reaction, secret] = [plainEvent(alice, 7), trainingEvent(alice)]
+    for (const event of [reaction, secret]) await a.publish(event)
+    const name = `30023:${alice.publicKey}:page`
+    const open = [
+      deletionEvent(alice, { addresses: [name] }),
+      deletionEvent(alice, { ids: [reaction.id], kinds: [7] }),
+      deletionEvent(alice, { ids: ['ab'.repeat(32)], kinds: [7], addresses: [name] }),
+    ]
+    const shut = [
+      deletionEvent(alice, { ids: [secret.id] }),
+      deletionEvent(alice, { ids: ['cd'.repeat(32)], kinds: [1, 7] }),
+      deletionEvent(alice, { ids: ['cd'.repeat(32)], kinds: [1059] }),
+      deletionEvent(alice, { ids: ['cd'.repeat(32)], kinds: [4, 7] }),
+      deletionEvent(alice, { addresses: [`30001:${alice.publicKey}:chat`, name] }),
+      sign(alice, {
+        kind: 5,
+        created_at: 9,
+        tags: [
+          ['e', 'cd'.repeat(32)],
+          ['a', name],
+        ],
+        content: '',
+      }),
+      sign(alice, {
+        kind: 5,
+        created_at: 9,
+        tags: [
+          ['e', 'cd'.repeat(32)],
+          ['k', 'x'],
+        ],
+        content: '',
+      }),
+    ]
+    for (const event of [...open, ...shut]) expect(await a.publish(event)).toEqual(OK)
+    const known = ids([...open].reverse())
+    for (const filter of [
+      { kinds: [5] },
+      { kinds: [5], authors: [alice.publicKey] },
+      { ids: ids([...open, ...shut]) },
+    ])
+      expect(ids((await stored(b, filter)).events)).toEqual(known)
+    expect((await stored(a, { kinds: [5] })).events).toHaveLength(10)
+    await b.settle()
+    expect(b.eventsOf('live').map(({ event }) => event.id)).toEqual(ids(open))
+    expect(b.eventsOf('device')).toEqual([])
+    expect(b.eventsOf('sync').map(({ event }) => event.id)).toEqual(ids([reaction, ...open]))
+  })
+
   it('[KND7][VAN2] a request to vanish takes them, and gift wraps to the key', async () => {
     const { a, b, server } = await setUp()
     const own = [0, 7, 10_002, 30_023].map((kind) => plainEvent(bob, kind))

@@ -15,7 +15,8 @@ function formatLines(lines: readonly HelpLine[]): string {
 }
 
 function toLine({ flag, type, description, default: preset }: ConfigOption): HelpLine {
-  const suffix = preset === undefined ? '' : ` (default ${String(preset)})`
+  const shown = Array.isArray(preset) && preset.length === 0 ? 'none' : String(preset)
+  const suffix = preset === undefined ? '' : ` (default ${shown})`
   return { flag: `--${flag}${PLACEHOLDERS[type]}`, text: `${description}${suffix}` }
 }
 

@@ -18,7 +18,7 @@ import type {
 } from '../ports/event-log.js'
 import type { CheckedEvent } from './check-event.js'
 import { plainPlaceOf } from './plain-events.js'
-import { loadEvents, ownerOfAddress, withdrawnOf } from './stored-events.js'
+import { loadEvents, ownerOfAddress, placeFields, withdrawnOf } from './stored-events.js'
 
 /** A document that is gone, and who could read it. */
 export interface GoneDocument {
@@ -76,6 +76,7 @@ export async function decideDeletion(
         {
           ...{ seq, id: event.id, pubkey: event.pubkey, kind: event.kind, createdAt: event.created_at, json },
           ...{ address: undefined, owner: event.pubkey, readers },
+          ...placeFields(plainPlaceOf(event)),
         },
       ],
       documents: tombstones,

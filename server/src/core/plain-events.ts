@@ -6,6 +6,7 @@ import {
   isGiftWrapKind,
   isHex64,
   isOwnKind,
+  KIND,
   MAX_COORDINATE_IDENTIFIER,
   type NostrEvent,
   REPOST_KINDS,
@@ -24,15 +25,31 @@ export interface PlainPlace {
   readonly coordinate: string | undefined
 }
 
-/** Where an event belongs; undefined for one of a kind that has a meaning of its own here. Source: SPEC KND2, KND5. */
+/**
+ * Where an event belongs; undefined for one of a kind that has a meaning of its own here, but for a deletion request
+ * that everybody may read. Source: SPEC KND2, KND5, KND7.
+ */
 export function plainPlaceOf(event: Pick<NostrEvent, 'kind' | 'pubkey' | 'tags'>): PlainPlace | undefined {
   const { kind, pubkey } = event
+  if (isOpenDeletion(event)) return { owner: pubkey, readers: [pubkey, EVERYBODY], coordinate: undefined }
   if (isOwnKind(kind)) return undefined
   const coordinate = coordinateOf(event)
   if (!isPrivateKind(kind)) return { owner: pubkey, readers: [EVERYBODY], coordinate }
   const receivers = [...new Set(tagValues(event, 'p'))].filter(isHex64)
   if (isGiftWrapKind(kind)) return { owner: receivers[0] ?? pubkey, readers: receivers, coordinate }
   return { owner: pubkey, readers: [...new Set([pubkey, ...receivers])], coordinate }
+}
+
+/** Whether a deletion request says by its own tags that it names nothing but what everybody may read. */
+function isOpenDeletion({ kind, tags }: Pick<NostrEvent, 'kind' | 'tags'>): boolean {
+  if (kind !== KIND.deletion) return false
+  const ofIds = tagValues({ tags }, 'k')
+  const ofNames = tagValues({ tags }, 'a').map((name) => name.slice(0, name.indexOf(':')))
+  const namesIds = tags.some(([name]) => name === 'e')
+  if (namesIds ? ofIds.length === 0 : ofNames.length === 0) return false
+  return [...ofIds, ...ofNames].every(
+    (text) => /^\d{1,5}$/.test(text) && !isOwnKind(Number(text)) && isForEverybody(Number(text)),
+  )
 }
 
 function isPrivateKind(kind: number): boolean {
@@ -117,10 +134,12 @@ export function createServedKinds(extra: readonly number[] = []): ServedKinds {
     isExtra: (kind) => extraKinds.has(kind),
     isServed: (kind) => isOwnKind(kind) || extraKinds.has(kind),
     readersFor(keys, filters) {
-      const mayMatch = filters.some(({ kinds }) =>
-        kinds === undefined ? forAll.length > 0 : kinds.some((kind) => forAll.includes(kind)),
-      )
-      return mayMatch ? [...keys, EVERYBODY] : [...keys]
+      if (forAll.length === 0) return [...keys]
+      // A device that catches up with its documents asks for deletion requests as well, and not for these.
+      const isOpen = (kind: number, after: string | undefined) =>
+        forAll.includes(kind) || (kind === KIND.deletion && after === undefined)
+      const mayMatch = ({ kinds, after }: Filter) => kinds?.some((kind) => isOpen(kind, after)) ?? true
+      return filters.some(mayMatch) ? [...keys, EVERYBODY] : [...keys]
     },
   }
 }

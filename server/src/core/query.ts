@@ -13,7 +13,7 @@ import {
   SETTINGS_IDENTIFIER,
   settingsAddress,
 } from '@onyx-sync/shared'
-import type { EventLog, IndexEntry } from '../ports/event-log.js'
+import { EVERYBODY, type EventLog, type IndexEntry } from '../ports/event-log.js'
 import { grantedDocuments } from './news.js'
 import { isForEverybody, listsFor, type ServedKinds } from './plain-events.js'
 import {
@@ -165,6 +165,9 @@ async function* candidates(scope: QueryScope, filter: Filter): AsyncGenerator<In
       continue
     }
     for (const key of keys) sources.push(log.ownerLog(key, kind, since, until))
+  }
+  if (kinds.includes(KIND.deletion) && keys.has(EVERYBODY)) {
+    sources.push(log.listed(EVERYBODY, KIND.deletion, since, until))
   }
   sources.push(...plainSources(scope, filter, since, until))
   let lastSeq = 0
