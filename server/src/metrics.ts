@@ -12,6 +12,8 @@ export interface ServerMetrics {
   collect(): Promise<readonly Metric[]>
   /** One more peer was cut off because it read too slowly. */
   slowReader(): void
+  /** The thread that merges had to begin anew. */
+  mergerLost(): void
   close(): void
 }
 
@@ -25,6 +27,7 @@ export function createServerMetrics(relay: Relay, log: EventLog, verifier: Event
   const loop = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS })
   loop.enable()
   let slowReaders = 0
+  let mergersLost = 0
 
   async function diskMetrics(): Promise<Metric[]> {
     if (!('diskUse' in log)) return []
@@ -35,6 +38,9 @@ export function createServerMetrics(relay: Relay, log: EventLog, verifier: Event
   return {
     slowReader() {
       slowReaders++
+    },
+    mergerLost() {
+      mergersLost++
     },
     close: () => loop.disable(),
     async collect() {
@@ -80,6 +86,12 @@ export function createServerMetrics(relay: Relay, log: EventLog, verifier: Event
         gauge('log_head', 'Position of the newest durable event.', log.head),
         ...(await diskMetrics()),
         gauge('merged_state_bytes', 'Memory of merged documents kept loaded, by estimate.', states.hotBytes),
+        gauge(
+          'documents_unmerged',
+          'Documents served by events only, because merging failed.',
+          states.unmerged,
+        ),
+        counter('merger_restarts', 'Times the thread that merges had to begin anew.', mergersLost),
         many('event_loop_delay_seconds', 'Delay of the event loop since the last scrape.', loopSamples),
         gauge('resident_memory_bytes', 'Memory of the process.', memory.rss),
         gauge('heap_used_bytes', 'Memory of JavaScript values.', memory.heapUsed),

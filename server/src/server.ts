@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import type { Server as HttpServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import {
@@ -22,16 +23,19 @@ import { createManagementHandler } from './adapters/management-http.js'
 import { createMemoryModeration } from './adapters/memory-moderation.js'
 import { createSealedPlaces } from './adapters/sealed-places.js'
 import { chooseVerifier, type VerifierChoice } from './adapters/verifiers/choose-verifier.js'
+import { createWorkerMerger } from './adapters/worker-merger.js'
 import { type Compression, createWebSocketListener } from './adapters/ws-listener.js'
 import { parseConfig } from './config/check.js'
 import type { ServerConfig } from './config/schema.js'
 import { createHttpAuth } from './core/http-auth.js'
+import { createLocalMerger } from './core/local-merger.js'
 import { createManagement } from './core/management.js'
 import { createModeration, type Moderation } from './core/moderation.js'
 import { createRelay, type Relay } from './core/relay.js'
 import { openDataDirectory } from './data-directory.js'
 import { createServerMetrics } from './metrics.js'
 import type { EventLog } from './ports/event-log.js'
+import type { Merger } from './ports/merger.js'
 import type { ModerationStore } from './ports/moderation-store.js'
 import { VERSION } from './version.js'
 
@@ -124,6 +128,8 @@ export interface SyncServer {
 }
 
 const DESCRIPTION = 'Keeps and merges Yjs documents that travel as signed Nostr events.'
+/** The built one, also where this module is loaded from its source. */
+const MERGE_WORKER = new URL('../dist/merge-worker.js', import.meta.url)
 /** Options that are no plain data. */
 const PARTS: ReadonlySet<string> = new Set(['log', 'server', 'clock', 'random', 'logger'])
 const ANY_ADDRESS = new Set(['0.0.0.0', '::', ''])
@@ -260,8 +266,9 @@ function assemble(
   const { limits } = config
   const places = createSealedPlaces(log.serverSecretKey)
   const { extra: extraKinds } = config.kinds
+  const merger = chooseMerger(limits, logger, () => metrics.mergerLost())
   const relay = createRelay({
-    ...{ log, verifier, limits, clock, random, logger, relayUrls, moderation, places, extraKinds },
+    ...{ merger, log, verifier, limits, clock, random, logger, relayUrls, moderation, places, extraKinds },
     defer: setImmediate,
   })
   const metrics = createServerMetrics(relay, log, verifier)
@@ -327,11 +334,23 @@ function assemble(
     async close() {
       isClosing = true
       await relay.stop()
+      await merger.close()
       await listener.close()
       metrics.close()
       detach()
     },
   }
+}
+
+/** A thread of its own; without its module, such as in a bundle, what merges shares this one. */
+function chooseMerger({ maxMergeSeconds }: Limits, logger: Logger, onLost: () => void): Merger {
+  if (existsSync(MERGE_WORKER)) {
+    return createWorkerMerger({ script: MERGE_WORKER, logger, maxSeconds: maxMergeSeconds, onLost })
+  }
+  logger.warn('documents are merged in the main thread, because the module of the other one is missing', {
+    path: MERGE_WORKER.pathname,
+  })
+  return createLocalMerger()
 }
 
 function listenOn(server: HttpServer, host: string, port: number, logger: Logger): Promise<void> {

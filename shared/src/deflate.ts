@@ -35,8 +35,13 @@ const AT_ONCE_BYTES = 8 * 1024
 const SCRATCH_BYTES = 256 * 1024
 let scratch: Uint8Array | undefined
 
-/** Small steps, so that a bomb is noticed after at most a thousandfold of one step. */
-const INFLATE_STEP_BYTES = 1024
+/**
+ * Steps are at most a thousandth of what may still come, so that a bomb is noticed soon after its bound. Each step
+ * costs some tenths of a millisecond, however small it is: a megabyte in steps of 1 KiB would take a second.
+ */
+const MIN_STEP_BYTES = 1024
+const MAX_STEP_BYTES = 64 * 1024
+const MAX_INFLATION = 1032
 
 /**
  * Raw DEFLATE undone, in steps that stop at `maxBytes`. Throws `TOO_LARGE` beyond it, and `UPDATE_INVALID` for
@@ -77,7 +82,8 @@ function inflateInSteps(deflated: Uint8Array, maxBytes: number): Uint8Array {
   try {
     let offset = 0
     do {
-      const end = Math.min(offset + INFLATE_STEP_BYTES, deflated.byteLength)
+      const step = Math.min(MAX_STEP_BYTES, Math.max(MIN_STEP_BYTES, (maxBytes - total) / MAX_INFLATION))
+      const end = Math.min(offset + Math.ceil(step), deflated.byteLength)
       inflate.push(deflated.subarray(offset, end), end === deflated.byteLength)
       offset = end
     } while (offset < deflated.byteLength)

@@ -31,6 +31,7 @@ export const ERROR_CODES = {
   NEGENTROPY_CLOSED: { prefix: 'closed', retryable: true },
   RATE_LIMITED: { prefix: 'rate-limited', retryable: true },
   QUOTA_EXCEEDED: { prefix: 'blocked', retryable: false },
+  MERGE_FAILED: { prefix: 'error', retryable: true },
   STORE_FAILED: { prefix: 'error', retryable: true },
   SHUTTING_DOWN: { prefix: 'error', retryable: true },
   INTERNAL: { prefix: 'error', retryable: true },

@@ -30,6 +30,11 @@ export interface Limits {
    * parts. @default 67_108_864
    */
   readonly maxHeldBytes: number
+  /**
+   * How long merging one document, or one step of it, may take. Beyond it the document is served by its events only
+   * for a while. A phone would take ten times as long. Seconds. @default 10
+   */
+  readonly maxMergeSeconds: number
   /** Documents in one state event. @default 1_000 (SPEC STE2) */
   readonly maxStateDocuments: number
   /** Documents in one summary event. @default 500 (SPEC SUM1) */
@@ -150,6 +155,7 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   maxUpdateStructs: 200_000,
   maxParts: 256,
   maxHeldBytes: 67_108_864,
+  maxMergeSeconds: 10,
   maxStateDocuments: 1_000,
   maxSummaryDocuments: 500,
   maxMembers: 1_000,
@@ -200,6 +206,7 @@ export const LIMIT_UNITS: Readonly<Record<keyof Limits, string>> = {
   maxUpdateStructs: 'structs, delete ranges and values of one update',
   maxParts: 'parts of one edit',
   maxHeldBytes: "bytes of one author's parts that wait for others",
+  maxMergeSeconds: 'seconds that merging a document may take',
   maxStateDocuments: 'documents in one state event',
   maxSummaryDocuments: 'documents in one summary event',
   maxMembers: "keys that a chat's owner has decided about",

@@ -11,6 +11,7 @@ import { fanOut } from './fan-out.js'
 import { growth } from './growth.js'
 import { ingest } from './ingest.js'
 import { longChat } from './long-chat.js'
+import { loop } from './loop.js'
 import { newDevice } from './new-device.js'
 import { reconnect } from './reconnect.js'
 import { stream } from './stream.js'
@@ -27,6 +28,7 @@ const BENCHES: readonly Bench[] = [
   coldStart,
   growth,
   fairness,
+  loop,
 ]
 
 const HELP = `Measures onyx-sync. Nothing here is a test: figures depend on the machine.

@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest'
 import * as Y from 'yjs'
 import { createMemoryLog } from '../../server/src/adapters/memory-log.js'
 import { checkEvent } from '../../server/src/core/check-event.js'
-import { createMergedStates } from '../../server/src/core/merged-state.js'
+import { createLocalMerger } from '../../server/src/core/local-merger.js'
+import { createMergedStates, type MergedDocument } from '../../server/src/core/merged-state.js'
 import { chatAddressText, chatEvent, testKey } from '../support/events.js'
 import { deflatedChat, hostileUpdate, value } from '../support/hostile-updates.js'
 import { ingestOf } from '../support/ingest.js'
@@ -41,11 +42,18 @@ describe('what takes more memory than it was sent in', () => {
     const outcome = await new Promise((resolve) => ingest.submit(checkEvent(event, checks), resolve))
     expect(outcome).toBe('stored')
     const address = chatAddressText(mallory)
-    const roomy = createMergedStates({ log, logger: silentLogger })
-    expect(await roomy.read(address, (doc) => doc.getArray('messages').length)).toBe(20_000)
+    const merger = createLocalMerger()
+    const messages = async (doc: MergedDocument) => {
+      const loaded = new Y.Doc()
+      Y.applyUpdate(loaded, (await doc.state()) as Uint8Array)
+      return loaded.getArray('messages').length
+    }
+    const roomy = createMergedStates({ log, logger: silentLogger, merger })
+    expect(await roomy.read(address, messages)).toBe(20_000)
     expect(roomy.hotBytes).toBeGreaterThan(20_000 * 200)
-    const tight = createMergedStates({ log, logger: silentLogger, maxHotBytes: 1 << 20 })
-    expect(await tight.read(address, (doc) => doc.getArray('messages').length)).toBe(20_000)
+    const other = createLocalMerger()
+    const tight = createMergedStates({ log, logger: silentLogger, merger: other, maxHotBytes: 1 << 20 })
+    expect(await tight.read(address, messages)).toBe(20_000)
     expect(tight.hotBytes).toBe(0)
   })
 })

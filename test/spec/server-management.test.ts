@@ -140,6 +140,7 @@ describe('managing a running server (NIP-86)', () => {
 
   it('[MAN2] what a banned key had queued is not stored', async () => {
     const { createIngest } = await import('../../server/src/core/ingest.js')
+    const { createLocalMerger } = await import('../../server/src/core/local-merger.js')
     const { createMemoryLog } = await import('@onyx-sync/server')
     const { checkEvent } = await import('../../server/src/core/check-event.js')
     const { createCounters } = await import('../../server/src/core/counters.js')
@@ -152,6 +153,7 @@ describe('managing a running server (NIP-86)', () => {
         compare: () => Promise.reject(new Error()),
         superseded: () => Promise.reject(new Error()),
       },
+      merger: createLocalMerger(),
       quotas: { check: async () => undefined, changed: () => {} },
       limits: DEFAULT_LIMITS,
       logger: silentLogger,

@@ -3,6 +3,7 @@ import { DEFAULT_LIMITS, type Logger, silentLogger, systemClock } from '@onyx-sy
 import { createCheckpoints } from '../../server/src/core/checkpoints.js'
 import { createCounters } from '../../server/src/core/counters.js'
 import { createIngest, type Ingest, type PublishedCommit } from '../../server/src/core/ingest.js'
+import { createLocalMerger } from '../../server/src/core/local-merger.js'
 import { createMergedStates } from '../../server/src/core/merged-state.js'
 import { createQuotas } from '../../server/src/core/quotas.js'
 
@@ -12,14 +13,16 @@ export function ingestOf(
   publish: (commit: PublishedCommit) => void = () => {},
   logger: Logger = silentLogger,
 ): Ingest {
-  const states = createMergedStates({ log, logger })
+  const merger = createLocalMerger()
+  const states = createMergedStates({ log, logger, merger })
   return createIngest({
     log,
     logger,
     limits: DEFAULT_LIMITS,
     whyNot: () => undefined,
     quotas: createQuotas({ log, limits: DEFAULT_LIMITS, clock: systemClock }),
-    checkpoints: createCheckpoints({ log, states, logger }),
+    checkpoints: createCheckpoints({ log, states, merger, logger }),
+    merger,
     counters: createCounters(),
     epochId: '0123456789abcdef',
     publish,

@@ -14,6 +14,7 @@ import {
 import fc from 'fast-check'
 import * as Y from 'yjs'
 import { checkEvent } from '../../server/src/core/check-event.js'
+import { createLocalMerger } from '../../server/src/core/local-merger.js'
 import { createMergedStates } from '../../server/src/core/merged-state.js'
 import { createQuickKey, quickVerifier } from '../../testing/src/quick-keys.js'
 import { change, updateOf } from './chat-copy.js'
@@ -80,7 +81,7 @@ export function livedSteps(acts: readonly LivedStep['act'][] = ACTS): fc.Arbitra
  */
 export async function liveIn(log: InspectableLog, steps: readonly LivedStep[]): Promise<readonly string[]> {
   const ingest = ingestOf(log)
-  const states = createMergedStates({ log, logger: silentLogger })
+  const states = createMergedStates({ log, logger: silentLogger, merger: createLocalMerger() })
   const underWay: Promise<void>[] = []
   const refused: string[] = []
   let members = others
@@ -188,10 +189,11 @@ export async function liveIn(log: InspectableLog, steps: readonly LivedStep[]): 
   }
 
   async function keep(): Promise<void> {
-    const kept = await states.read(livedAddress, (doc, throughSeq) =>
-      hasPending(doc) ? undefined : { throughSeq, update: Y.encodeStateAsUpdate(doc) },
-    )
-    if (kept !== undefined) await log.keepState(livedAddress, kept)
+    const kept = await states.read(livedAddress, async (doc, throughSeq) => {
+      return { throughSeq, update: await doc.state() }
+    })
+    const { throughSeq, update } = kept
+    if (update !== undefined) await log.keepState(livedAddress, { throughSeq, update })
   }
 
   const first = change(new Y.Doc(), (list) => list.push(['first']))

@@ -12,6 +12,9 @@ export interface Brake {
   refused(): void
   /** Something was not. */
   accepted(): void
+  /** Nothing more is read until `release`: what comes next must wait for what is under way. */
+  hold(): void
+  release(): void
   end(): void
 }
 
@@ -30,11 +33,12 @@ export function createBrake(
   let refusals = 0
   let isFull = false
   let isPunished = false
+  let isHeld = false
   let isPaused = false
   let timer: unknown
 
   function update(): void {
-    const isWanted = isFull || isPunished
+    const isWanted = isFull || isPunished || isHeld
     if (isWanted === isPaused) return
     isPaused = isWanted
     if (isPaused) peer.pause()
@@ -70,8 +74,17 @@ export function createBrake(
     accepted() {
       refusals = 0
     },
+    hold() {
+      isHeld = true
+      update()
+    },
+    release() {
+      isHeld = false
+      update()
+    },
     end() {
       clock.clearTimeout(timer)
+      isHeld = false
       isFull = false
       isPunished = false
       update()

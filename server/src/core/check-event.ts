@@ -2,32 +2,22 @@ import {
   type DeletionRequest,
   decodeUpdateEvent,
   type EventVerifier,
-  type FramedUpdate,
   formatAddress,
   isDocumentKind,
   KIND,
   type Limits,
   type NostrEvent,
-  type Part,
   parseDeletion,
   parseEvent,
   type RosterStatement,
   SyncError,
   stringifyEvent,
 } from '@onyx-sync/shared'
+import type { DocumentContent } from '../ports/document-content.js'
+import type { DecodedContent } from '../ports/merger.js'
 import { checkExpiration } from './expiry.js'
 import { checkPlain, isForAnyone, type PlainPlace, plainPlaceOf } from './plain-events.js'
 import { checkVanish } from './vanish-check.js'
-
-/** What an event brings to a document. */
-export interface DocumentContent {
-  readonly address: string
-  readonly framed: FramedUpdate
-  /** Yjs client ids under which it writes. */
-  readonly clientIds: readonly number[]
-  /** Which part of an edit it is; undefined for one that is whole. */
-  readonly part: Part | undefined
-}
 
 /** An event that is what its author signed and says something this server can keep. */
 export interface CheckedEvent {
@@ -68,12 +58,37 @@ const OTHER_KINDS: readonly number[] = [KIND.training, KIND.deletion, KIND.vanis
 /** A lone half of a surrogate pair: UTF-8 can't tell two of them apart, so two documents would share a log. */
 const LONE_SURROGATE = /\p{Surrogate}/u
 
+/** An event of a document of which all was checked but its content, which is large. */
+export interface UndecodedEvent {
+  readonly event: NostrEvent
+  readonly json: string
+}
+
+/** Bytes of the largest update that is decoded between two looks at the sockets: a few milliseconds. */
+const INLINE_UPDATE_BYTES = 256 * 1024
+const BASE64_RATIO = 4 / 3
+
+/** The limits within which content is decoded at once, where something else can decode what is larger. */
+export function inlineLimits(limits: Limits): Limits {
+  return { ...limits, maxUpdateBytes: Math.min(limits.maxUpdateBytes, INLINE_UPDATE_BYTES) }
+}
+
 /**
  * Everything that can be said of an event without looking at what is stored, cheapest first: shape and size,
  * some key authenticated, kind, id and signature, author authenticated, tags, Yjs content. Throws a
  * `SyncError` whose reason is the answer. Source: SPEC ING1.
  */
 export function checkEvent(value: unknown, checks: EventChecks): CheckedEvent {
+  const begun = beginCheck(value, checks)
+  return 'owner' in begun ? begun : finishCheck(begun, decodeContentOf(begun.event, checks.limits))
+}
+
+/** The same, but for the content of an event that goes beyond `inline`. */
+export function beginCheck(
+  value: unknown,
+  checks: EventChecks,
+  inline: Limits = checks.limits,
+): CheckedEvent | UndecodedEvent {
   const { event, json } = checkShape(value, checks)
   const isPlain = checks.isExtraKind?.(event.kind) === true
   if (!isPlain && !isDocumentKind(event.kind) && !OTHER_KINDS.includes(event.kind)) {
@@ -92,11 +107,22 @@ export function checkEvent(value: unknown, checks: EventChecks): CheckedEvent {
     }
     return event.kind === KIND.deletion ? { ...checked, deletion: parseDeletion(event) } : checked
   }
-  const checked = decodeChecked(event, json, limits)
-  if (LONE_SURROGATE.test(checked.content.address)) {
+  if (event.content.length > inline.maxUpdateBytes * BASE64_RATIO && inline !== limits) return { event, json }
+  try {
+    return finishCheck({ event, json }, decodeContentOf(event, inline))
+  } catch (error) {
+    // Whether it is too large for everybody is found where it is decoded.
+    if (inline !== limits && error instanceof SyncError && error.code === 'TOO_LARGE') return { event, json }
+    throw error
+  }
+}
+
+/** An event with its content. Throws where that can't be taken. */
+export function finishCheck({ event, json }: UndecodedEvent, decoded: DecodedContent): CheckedEvent {
+  if (LONE_SURROGATE.test(decoded.content.address)) {
     throw new SyncError('EVENT_TAGS_INVALID', 'the d tag must be well-formed Unicode')
   }
-  return checked
+  return { event, json, ...decoded }
 }
 
 function checkedPlain(event: NostrEvent, json: string): CheckedEvent {
@@ -106,22 +132,11 @@ function checkedPlain(event: NostrEvent, json: string): CheckedEvent {
   return { event, json, content: undefined, owner: plain.owner, statement: undefined, plain }
 }
 
-/** An event of a document that was checked before it was stored. Throws where it is damaged. */
-export function recheckEvent(
-  json: string,
-  limits: Limits,
-): CheckedEvent & { readonly content: DocumentContent } {
-  return decodeChecked(parseEvent(JSON.parse(json), limits), json, limits)
-}
-
-function decodeChecked(
-  event: NostrEvent,
-  json: string,
-  limits: Limits,
-): CheckedEvent & { readonly content: DocumentContent } {
+/** What the content of a document's event and its tags say. Throws what {@link decodeUpdateEvent} throws. */
+export function decodeContentOf(event: NostrEvent, limits: Limits): DecodedContent {
   const { address, roster, framed, clientIds, part } = decodeUpdateEvent(event, limits)
   const content = { address: formatAddress(address), framed, clientIds, part }
-  return { event, json, content, owner: address.owner, statement: roster }
+  return { content, owner: address.owner, statement: roster }
 }
 
 /** An event of the right shape and size, and its canonical JSON, from a connection that has some key. */

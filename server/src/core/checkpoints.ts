@@ -1,27 +1,10 @@
-import {
-  containsUpdate,
-  hasPending,
-  hasSameBytes,
-  type Logger,
-  type NostrEvent,
-  parsePartTag,
-  SyncError,
-  utf8Length,
-} from '@onyx-sync/shared'
-import * as Y from 'yjs'
+import { type Logger, type NostrEvent, parsePartTag, SyncError, utf8Length } from '@onyx-sync/shared'
+import type { DocumentContent } from '../ports/document-content.js'
 import type { DocumentRecord, EventLog, IndexEntry } from '../ports/event-log.js'
-import type { CheckedEvent, DocumentContent } from './check-event.js'
+import { type Comparison, type Merger, MergerLost } from '../ports/merger.js'
+import type { CheckedEvent } from './check-event.js'
 import type { MergedStates } from './merged-state.js'
-import { mergeInto } from './merging.js'
-import { loadEvents, loadInPages, UNBOUNDED, updateOfStored } from './stored-events.js'
-
-/** What an event that writes more than its author's own says about the document as it is. */
-export interface Comparison {
-  /** Whether the document lacks something of it, be it a struct or a deletion. */
-  readonly bringsNews: boolean
-  /** Client ids under which it has structs that the document lacks. */
-  readonly newWriters: readonly number[]
-}
+import { loadEvents, loadInPages, UNBOUNDED } from './stored-events.js'
 
 /** Events that leave the log. */
 export interface Gone {
@@ -35,9 +18,8 @@ const NOTHING: Gone = { events: [], bytes: 0 }
 export interface CheckpointsOptions {
   readonly log: EventLog
   readonly states: MergedStates
+  readonly merger: Merger
   readonly logger: Logger
-  /** Whether a document holds all of an update. For simulations that break it. @default vector and deletions */
-  readonly contains?: (doc: Y.Doc, update: Uint8Array) => boolean
 }
 
 /** Decides what an event with the whole state of a document may say, and which events it stands for. */
@@ -60,43 +42,46 @@ export interface Checkpoints {
   ): Promise<Gone>
 }
 
-export function createCheckpoints({ log, states, logger, ...options }: CheckpointsOptions): Checkpoints {
-  const contains = options.contains ?? containsUpdate
+export function createCheckpoints({ log, states, merger, logger }: CheckpointsOptions): Checkpoints {
+  /** Numbers of documents that are made here, apart from those of merged states. */
+  let docs = 0
 
   return {
-    async compare({ address, framed: { update } }, earlier) {
-      const state = await states.read(address, (doc) => Y.encodeStateAsUpdate(doc))
-      return refusing(() => {
-        const before = new Y.Doc()
-        mergeInto(before, [state, ...earlier])
-        const bringsNews = !containsUpdate(before, update)
-        const newWriters = writersBeyond(before, update)
-        const reversed = new Y.Doc()
-        mergeInto(reversed, [update, Y.encodeStateAsUpdate(before)])
-        mergeInto(before, [update])
-        if (!hasPending(before) && !hasSameBytes(before, reversed)) {
-          throw new SyncError(
-            'UPDATE_INVALID',
-            `the update contradicts what ${address} holds under the same client ids and clocks: load the document anew`,
-          )
-        }
-        return { bringsNews, newWriters }
-      })
-    },
+    compare: ({ address, framed: { update } }, earlier) =>
+      states.read(address, (doc) => doc.compare(update, earlier)),
 
     async superseded({ content }, record, keptSeqs) {
       if (content === undefined || !content.framed.checkpoint || record === undefined) return NOTHING
-      const { address, framed } = content
-      const doc = new Y.Doc()
-      refusing(() => mergeInto(doc, [framed.update]))
-      if (hasPending(doc)) return NOTHING
-      const kept = new Set(keptSeqs.filter((seq) => seq > 0))
-      const state = await states.read(address, (merged) =>
-        hasPending(merged) ? undefined : Y.encodeStateAsUpdate(merged),
-      )
-      const isAll = state !== undefined && contains(doc, state)
-      return (isAll ? await wholeLog(address, kept) : undefined) ?? (await containedIn(doc, address, kept))
+      const doc = --docs
+      const { generation } = merger
+      try {
+        return await supersededBy(doc, content, new Set(keptSeqs.filter((seq) => seq > 0)))
+      } catch (error) {
+        const isUnmerged = error instanceof SyncError && error.code === 'MERGE_FAILED'
+        if (!isUnmerged && !(error instanceof MergerLost)) throw error
+        // It is stored beside what it stands for: a later one may take their place.
+        logger.warn('a checkpoint takes the place of nothing, because merging failed', {
+          address: content.address,
+        })
+        return NOTHING
+      } finally {
+        if (generation === merger.generation) merger.run('drop', doc).catch(() => {})
+      }
     },
+  }
+
+  async function supersededBy(
+    doc: number,
+    { address, framed }: DocumentContent,
+    keptSeqs: ReadonlySet<number>,
+  ): Promise<Gone> {
+    const { isPending } = await merger.run('load', doc, framed.update)
+    if (isPending) return NOTHING
+    const state = await states.read(address, (merged) => merged.state())
+    const isAll = state !== undefined && (await merger.run('contains', doc, state))
+    return (
+      (isAll ? await wholeLog(address, keptSeqs) : undefined) ?? (await containedIn(doc, address, keptSeqs))
+    )
   }
 
   /** All events but some; undefined where one of these is a part, with which others would have to stay. */
@@ -117,17 +102,18 @@ export function createCheckpoints({ log, states, logger, ...options }: Checkpoin
   }
 
   /** The events that a document contains, looked at one by one. */
-  async function containedIn(doc: Y.Doc, address: string, keptSeqs: ReadonlySet<number>): Promise<Gone> {
+  async function containedIn(doc: number, address: string, keptSeqs: ReadonlySet<number>): Promise<Gone> {
     const gone: Candidate[] = []
     const entries = log.documentLog(address, 0, log.head)
-    for await (const events of loadInPages(entries, (page) => loadEvents(log, logger, page))) {
-      for (const { seq, id, created_at, json, event } of events) {
-        if (keptSeqs.has(seq)) continue
-        try {
-          if (!contains(doc, updateOfStored(event))) continue
+    for await (const loaded of loadInPages(entries, (page) => loadEvents(log, logger, page))) {
+      const events = loaded.filter(({ seq }) => !keptSeqs.has(seq))
+      const texts = events.map(({ json }) => json)
+      for (const [index, isContained] of (await merger.run('containsEach', doc, texts)).entries()) {
+        const { seq, id, created_at, json, event } = events[index] as (typeof events)[number]
+        if (isContained === true) {
           gone.push({ entry: { seq, id, created_at }, bytes: utf8Length(json), ...groupOf(event) })
-        } catch (error) {
-          logger.error('a stored event can not be read; it stays', { seq, error: String(error) })
+        } else if (isContained !== false) {
+          logger.error('a stored event can not be read; it stays', { seq, error: isContained })
         }
       }
     }
@@ -136,19 +122,6 @@ export function createCheckpoints({ log, states, logger, ...options }: Checkpoin
       events: whole.map(({ entry }) => entry),
       bytes: whole.reduce((sum, { bytes }) => sum + bytes, 0),
     }
-  }
-}
-
-/**
- * What Yjs makes of an update that somebody sent. What it throws, such as at types nested without end, is the
- * update's fault and refuses it; taken for a failure of ours it would refuse all that others sent in the same batch.
- */
-function refusing<T>(merge: () => T): T {
-  try {
-    return merge()
-  } catch (cause) {
-    if (cause instanceof SyncError) throw cause
-    throw new SyncError('UPDATE_INVALID', 'the update can not be merged with its document', { cause })
   }
 }
 
@@ -175,15 +148,4 @@ function groupOf(event: NostrEvent): Grouped {
   return part === undefined
     ? { group: undefined, count: 1 }
     : { group: `${event.pubkey} ${part.group}`, count: part.count }
-}
-
-/** Client ids under which an update goes beyond what a document has. */
-function writersBeyond(doc: Y.Doc, update: Uint8Array): number[] {
-  const found = new Set<number>()
-  for (const struct of Y.decodeUpdate(update).structs) {
-    if (struct instanceof Y.Skip) continue
-    const { client, clock } = struct.id
-    if (clock + struct.length > Y.getState(doc.store, client)) found.add(client)
-  }
-  return [...found]
 }

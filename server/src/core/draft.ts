@@ -9,6 +9,7 @@ import {
   SyncError,
   utf8Length,
 } from '@onyx-sync/shared'
+import type { DocumentContent } from '../ports/document-content.js'
 import type {
   Commit,
   DocumentRecord,
@@ -18,9 +19,10 @@ import type {
   Superseded,
   Writer,
 } from '../ports/event-log.js'
-import type { CheckedEvent, DocumentContent } from './check-event.js'
+import type { Comparison, Merger } from '../ports/merger.js'
+import type { CheckedEvent } from './check-event.js'
 import type { Checkpoints, Gone } from './checkpoints.js'
-import { createHeldParts, type DocumentEvent, joinContents } from './held-parts.js'
+import { createHeldParts, type DocumentEvent, type EditPart, type WholeEdit } from './held-parts.js'
 import { ledgerOf, type Usage } from './quotas.js'
 import { applyToDocument, mayWrite, roleOf, stateRoster } from './roster.js'
 import { placeFields } from './stored-events.js'
@@ -59,6 +61,7 @@ interface Known {
 export async function createDraft(
   log: EventLog,
   checkpoints: Checkpoints,
+  merger: Merger,
   limits: Limits,
   logger: Logger,
   batch: readonly CheckedEvent[],
@@ -93,7 +96,7 @@ export async function createDraft(
     const pubkey = owners[index]
     if (pubkey !== undefined) known.writers.set(`${clientId} ${address}`, pubkey)
   }
-  return assemble(log, known, checkpoints, limits, versions)
+  return assemble(log, known, checkpoints, merger, limits, versions)
 }
 
 /** Events of documents are not among them: those are deleted as a whole (SPEC DEL3). */
@@ -115,11 +118,12 @@ function assemble(
   log: EventLog,
   { records, writers, deletedIds, vanished }: Known,
   checkpoints: Checkpoints,
+  merger: Merger,
   limits: Limits,
   versions: Versions,
 ): Draft {
   const { head } = log
-  const held = createHeldParts(log, limits.maxHeldBytes)
+  const held = createHeldParts(log, merger, limits.maxHeldBytes)
   /** Records as they were before the batch, of every document it touches. */
   const originals = new Map<string, DocumentRecord | undefined>()
   const updates = new Map<string, Uint8Array[]>()
@@ -155,7 +159,10 @@ function assemble(
     // A member must not get hold of client ids that are nobody's by repeating what was written under them.
     const mayTake = event.pubkey !== owner && free.length > 0
     if (!framed.checkpoint && foreign.length === 0 && !mayTake) return { bringsNews: true, claimed: free }
-    const { newWriters, ...compared } = await checkpoints.compare(content, updates.get(address) ?? [])
+    const isAlone = foreign.length === 0 && !mayTake
+    const comparison = await compare(content, isAlone)
+    if (comparison === undefined) return { bringsNews: true, claimed: free }
+    const { newWriters, ...compared } = comparison
     // Only what may stand for others counts as no news: it is not sent to who has everything.
     const bringsNews = compared.bringsNews || !framed.checkpoint
     const restores = framed.checkpoint && event.pubkey === owner
@@ -173,6 +180,16 @@ function assemble(
     return { bringsNews, claimed: free.filter((id) => newWriters.includes(id)) }
   }
 
+  /** Undefined where the document isn't merged, and the event brings nothing but its author's own anyway. */
+  async function compare(content: DocumentContent, isAlone: boolean): Promise<Comparison | undefined> {
+    try {
+      return await checkpoints.compare(content, updates.get(content.address) ?? [])
+    } catch (error) {
+      if (isAlone && error instanceof SyncError && error.code === 'MERGE_FAILED') return undefined
+      throw error
+    }
+  }
+
   /** Whether anybody else may have written to a document. */
   function hasOthers(address: string, owner: string): boolean {
     const record = records.get(address)
@@ -182,16 +199,15 @@ function assemble(
   }
 
   /** An edit of one event, or of several parts that come into the log together. */
-  async function addEdit(edit: readonly DocumentEvent[]): Promise<void> {
-    const last = edit[edit.length - 1] as DocumentEvent
-    const content = joinContents(edit.map((part) => part.content))
+  async function addEdit({ parts, content }: WholeEdit): Promise<void> {
+    const last = { ...(parts[parts.length - 1] as EditPart), content }
     const { address, framed } = content
     const previous = records.get(address)
     assertMayWrite(last)
     const { bringsNews, claimed } = await examine(last, content)
     const stated = stateRoster(previous, last.statement, 0)
     checkRosterSize(stated.roster.entries.length, limits)
-    const gone = await checkpoints.superseded({ ...last, content }, previous, stated.rosterSeqs)
+    const gone = await checkpoints.superseded(last, previous, stated.rosterSeqs)
     // From here on nothing fails: an edit is in the draft as a whole or not at all.
     if (!originals.has(address)) originals.set(address, previous)
     getOrCreate(updates, address, () => []).push(framed.update)
@@ -199,11 +215,15 @@ function assemble(
       writers.set(`${clientId} ${address}`, last.event.pubkey)
       bound.push({ address, clientId, pubkey: last.event.pubkey })
     }
-    for (const checked of edit) {
+    for (const [index, part] of parts.entries()) {
+      const checked = { ...part, content }
       const seq = head + logged.length + 1
       const change = applyToDocument(records.get(address), checked, seq, bringsNews)
       const readers = readersOf(change.record)
-      records.set(address, checked === last ? supersede(change.record, gone, readers) : change.record)
+      records.set(
+        address,
+        index === parts.length - 1 ? supersede(change.record, gone, readers) : change.record,
+      )
       for (const reader of change.joined) note(reader, address, seq)
       for (const reader of change.left) note(reader, address, undefined)
       append(checked, readers)
@@ -306,7 +326,9 @@ function assemble(
         return append(checked, [checked.owner])
       }
       const documentEvent = { ...checked, content }
-      if (content.part === undefined) return addEdit([documentEvent])
+      if (content.part === undefined) {
+        return addEdit({ parts: [{ ...checked, address: content.address }], content })
+      }
       // A stranger must not have this server hold anything.
       assertMayWrite(documentEvent)
       const edit = await held.add(documentEvent, content.part)

@@ -1,15 +1,37 @@
-import { mergeUpdates, type Part, parsePartTag, SyncError, utf8Length } from '@onyx-sync/shared'
+import {
+  formatAddress,
+  type NostrEvent,
+  type Part,
+  parseEvent,
+  parsePartTag,
+  parseUpdateHeader,
+  SyncError,
+  utf8Length,
+} from '@onyx-sync/shared'
+import type { DocumentContent } from '../ports/document-content.js'
 import type { Commit, EventLog, HeldPart, PartGroup } from '../ports/event-log.js'
-import { type CheckedEvent, type DocumentContent, recheckEvent } from './check-event.js'
+import { type Merger, MergerLost } from '../ports/merger.js'
+import type { CheckedEvent } from './check-event.js'
 import { UNBOUNDED } from './stored-events.js'
 
 /** An event of a document. */
 export type DocumentEvent = CheckedEvent & { readonly content: DocumentContent }
 
+/** An edit that is complete. */
+export interface WholeEdit {
+  /** In order. What each brings by itself is in `content` only. */
+  readonly parts: readonly EditPart[]
+  /** What they bring together. */
+  readonly content: DocumentContent
+}
+
+/** An event of an edit, without what it brings by itself. */
+export type EditPart = Omit<CheckedEvent, 'content'> & { readonly address: string }
+
 /** The parts of edits that one batch brings and the log holds. */
 export interface HeldParts {
   /** Takes a part in. Returns all parts of its edit, in order, when with it they are there. */
-  add(checked: DocumentEvent, part: Part): Promise<DocumentEvent[] | undefined>
+  add(checked: DocumentEvent, part: Part): Promise<WholeEdit | undefined>
   /** The edit of a part is in the log, or else the part is refused. */
   settle(checked: DocumentEvent, part: Part, isAccepted: boolean): void
   toCommit(): Pick<Commit, 'held' | 'released'>
@@ -27,7 +49,7 @@ interface Group {
  * parts of one author; beyond that other edits of the author are given up, and sent again by their device.
  * Source: SPEC ING7, ING8.
  */
-export function createHeldParts(log: EventLog, maxHeldBytes: number): HeldParts {
+export function createHeldParts(log: EventLog, merger: Merger, maxHeldBytes: number): HeldParts {
   const groups = new Map<string, Group & { readonly id: PartGroup }>()
   const givenUp: PartGroup[] = []
 
@@ -80,7 +102,7 @@ export function createHeldParts(log: EventLog, maxHeldBytes: number): HeldParts 
       await makeRoom(id, bytes)
       group.parts.set(part.index, { ...id, index: part.index, id: event.id, json })
       if (group.parts.size < part.count) return undefined
-      return complete([...group.parts.values()], checked, part, maxHeldBytes)
+      return complete(merger, [...group.parts.values()], part, maxHeldBytes)
     },
     settle({ event, content }, part, isAccepted) {
       const group = groups.get(`${event.pubkey} ${part.group} ${content.address}`)
@@ -104,42 +126,42 @@ export function createHeldParts(log: EventLog, maxHeldBytes: number): HeldParts 
   }
 }
 
+/** Numbers what is put together. */
+let joins = 0
+
 /**
- * The parts of an edit, taken apart again. What they unfold to is bounded like what they take on disk: 256 parts,
- * each a deflate bomb of the largest update, would come to gigabytes.
+ * The parts of an edit, taken apart again, one at a time: together they may have 64 MB. What they unfold to is bounded
+ * like what they take on disk: 256 parts, each a deflate bomb of the largest update, would come to gigabytes.
  */
-function complete(
-  parts: readonly HeldPart[],
-  last: DocumentEvent,
+async function complete(
+  merger: Merger,
+  held: readonly HeldPart[],
   { count }: Part,
   maxBytes: number,
-): DocumentEvent[] {
-  const inOrder = [...parts].sort((a, b) => a.index - b.index)
-  let bytes = 0
-  return inOrder.map(({ id, json }) => {
-    const checked = id === last.event.id ? last : recheckEvent(json, UNBOUNDED)
-    if (checked !== last && parsePartTag(checked.event, UNBOUNDED)?.count !== count) {
-      throw new SyncError('EVENT_TAGS_INVALID', 'the parts of one group disagree about how many there are')
+): Promise<WholeEdit> {
+  const join = ++joins
+  const { generation } = merger
+  const parts: EditPart[] = []
+  try {
+    for (const { json } of [...held].sort((a, b) => a.index - b.index)) {
+      const event = parseEvent(JSON.parse(json), UNBOUNDED)
+      if (parsePartTag(event, UNBOUNDED)?.count !== count) {
+        throw new SyncError('EVENT_TAGS_INVALID', 'the parts of one group disagree about how many there are')
+      }
+      parts.push(partOf(event, json))
+      await merger.run('gather', join, event, maxBytes)
     }
-    bytes += checked.content.framed.update.byteLength
-    if (bytes > maxBytes) {
-      throw new SyncError('TOO_LARGE', `the parts of an edit unfold to ${maxBytes} bytes at most`)
-    }
-    return checked
-  })
+    return { parts, content: await merger.run('join', join) }
+  } catch (error) {
+    if (generation === merger.generation) merger.run('scatter', join).catch(() => {})
+    if (!(error instanceof MergerLost)) throw error
+    throw new SyncError('MERGE_FAILED', 'putting the parts of the edit together takes too long: split it', {
+      cause: error,
+    })
+  }
 }
 
-/** What the parts of an edit bring together. */
-export function joinContents(contents: readonly DocumentContent[]): DocumentContent {
-  const [first] = contents
-  if (first === undefined || contents.length === 1) return first as DocumentContent
-  return {
-    address: first.address,
-    framed: {
-      update: mergeUpdates(contents.map(({ framed }) => framed.update)),
-      checkpoint: contents.every(({ framed }) => framed.checkpoint),
-    },
-    clientIds: [...new Set(contents.flatMap(({ clientIds }) => clientIds))],
-    part: undefined,
-  }
+function partOf(event: NostrEvent, json: string): EditPart {
+  const { address, roster } = parseUpdateHeader(event, UNBOUNDED)
+  return { event, json, address: formatAddress(address), owner: address.owner, statement: roster }
 }

@@ -7,6 +7,7 @@ import {
   utf8Length,
 } from '@onyx-sync/shared'
 import type { Commit, EventLog, LoggedEvent } from '../ports/event-log.js'
+import type { Merger } from '../ports/merger.js'
 import type { CheckedEvent } from './check-event.js'
 import type { Checkpoints } from './checkpoints.js'
 import type { Counters } from './counters.js'
@@ -48,6 +49,7 @@ export interface Ingest {
 export interface IngestOptions {
   readonly log: EventLog
   readonly checkpoints: Checkpoints
+  readonly merger: Merger
   readonly quotas: Quotas
   readonly limits: Limits
   readonly logger: Logger
@@ -70,11 +72,12 @@ interface Submission {
 /** Events of one commit: enough for one fsync to serve a crowd, few enough to keep the wait short. */
 const MAX_BATCH_EVENTS = 512
 /** Characters of JSON in one commit, so that large events don't add up to a huge write. */
-const MAX_BATCH_LENGTH = 8 * 1024 * 1024
+const MAX_BATCH_LENGTH = 4 * 1024 * 1024
 
 export function createIngest({
   log,
   checkpoints,
+  merger,
   quotas,
   limits,
   logger,
@@ -142,7 +145,7 @@ export function createIngest({
     const [first] = batch
     if (first !== undefined && isRemoval(first.checked) && known[0] !== true) return remove(first)
     const unknown = batch.filter((_, index) => known[index] !== true).map(({ checked }) => checked)
-    const draft = await createDraft(log, checkpoints, limits, logger, unknown)
+    const draft = await createDraft(log, checkpoints, merger, limits, logger, unknown)
     const outcomes: IngestOutcome[] = []
     const added = new Map<string, { bytes: number; documents: number }>()
     for (const [index, submission] of batch.entries()) {

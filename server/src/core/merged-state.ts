@@ -1,33 +1,54 @@
-import { hasPending, type Logger } from '@onyx-sync/shared'
-import * as Y from 'yjs'
+import { type DocumentSummary, type Logger, SyncError } from '@onyx-sync/shared'
 import type { EventLog } from '../ports/event-log.js'
-import { mergeInto, mergeTogether } from './merging.js'
-import { loadEvents, loadInPages, updateOfStored } from './stored-events.js'
+import { type Clocks, type Comparison, type Merger, MergerLost } from '../ports/merger.js'
+import { loadInPages } from './stored-events.js'
+
+/** A document that holds every event of its log up to some position, while it is looked at. */
+export interface MergedDocument {
+  /** Undefined where something is pending, or where it takes more than `maxWireBytes` on the wire. */
+  state(options?: {
+    readonly from?: Clocks | undefined
+    readonly maxWireBytes?: number
+  }): Promise<Uint8Array | undefined>
+  summary(): Promise<DocumentSummary>
+  /** Throws `UPDATE_INVALID` where they contradict each other. */
+  compare(update: Uint8Array, earlier: readonly Uint8Array[]): Promise<Comparison>
+}
 
 /** Documents as their logs have them, merged. Derived: it can be thrown away at any time (SPEC MRG1). */
 export interface MergedStates {
   /**
    * Shows a document that holds every event of its log up to the log's head at the time of the call, or later.
-   * `look` must neither change it nor keep it.
+   * `look` may be called again where what merges had to begin anew. Throws `MERGE_FAILED` for a document whose
+   * merging takes too long: it is not merged any more for a while (SPEC MRG4).
    */
-  read<T>(address: string, look: (doc: Y.Doc, throughSeq: number) => T): Promise<T>
+  read<T>(address: string, look: (doc: MergedDocument, throughSeq: number) => Promise<T>): Promise<T>
   /** Lets go of a document that was deleted. */
   forget(address: string): void
   /** Estimated memory of the documents kept loaded, bytes. */
   readonly hotBytes: number
+  /** Documents that are not merged now, because that took too long. */
+  readonly unmerged: number
 }
 
 export interface MergedStatesOptions {
   readonly log: EventLog
   readonly logger: Logger
+  readonly merger: Merger
+  /** Monotonic time, milliseconds. @default the platform's */
+  now?(): number
   /** Memory that loaded documents may take, by estimate, bytes. @default 67_108_864 */
   readonly maxHotBytes?: number
 }
 
 interface Hot {
-  readonly doc: Y.Doc
+  /** Its number with the merger, and the merger's generation in which it has it. */
+  readonly doc: number
+  readonly generation: number
   throughSeq: number
   bytes: number
+  structs: number
+  isPending: boolean
   /** What it was counted as when it was put into the cache. */
   heapBytes: number
   /** What came since the state was kept on disk. */
@@ -41,32 +62,38 @@ const HEAP_STRUCT = 256
 const HEAP_BASE = 8 * 1024
 /** Events after which the state on disk is brought up to date: bounds what a cold start reads of one document. */
 const KEEP_EVERY_EVENTS = 64
+/** How often work on a document may end what merges, before the document is left alone. */
+const MAX_CRASHES = 2
+/** How often it is begun again because others' work ended what merges. */
+const MAX_BYSTANDING = 8
+/** How long a document is left alone. The machine may just have been busy. Milliseconds. */
+const UNMERGED_MS = 10 * 60_000
 
-export function createMergedStates({
-  log,
-  logger,
-  maxHotBytes = 64 << 20,
-}: MergedStatesOptions): MergedStates {
+export function createMergedStates(options: MergedStatesOptions): MergedStates {
+  const { log, logger, merger, now = () => globalThis.performance.now(), maxHotBytes = 64 << 20 } = options
   /** Least recently used first. */
   const hot = new Map<string, Hot>()
   /** One reading of a document at a time: two would apply the same events twice, or leave some out. */
   const reading = new Map<string, Promise<unknown>>()
+  /** Until when documents are not merged. */
+  const unmerged = new Map<string, number>()
   let hotBytes = 0
+  let docs = 0
 
   async function load(address: string): Promise<Hot> {
-    const doc = new Y.Doc()
-    const entry: Hot = { doc, throughSeq: 0, bytes: 0, heapBytes: 0, unkeptEvents: 0 }
     const kept = await log.keptState(address)
-    if (kept === undefined || kept.throughSeq > log.head) return entry
-    try {
-      mergeInto(doc, [kept.update])
-      entry.throughSeq = kept.throughSeq
-      entry.bytes = kept.update.byteLength
-      return entry
-    } catch (error) {
-      logger.error('a merged state is unreadable; it is built again from the log', { error: String(error) })
-      return { ...entry, doc: new Y.Doc() }
+    const begun = { doc: ++docs, generation: merger.generation, heapBytes: 0, unkeptEvents: 0 }
+    if (kept !== undefined && kept.throughSeq <= log.head) {
+      try {
+        const size = await merger.run('load', begun.doc, kept.update)
+        return { ...begun, ...size, throughSeq: kept.throughSeq, bytes: kept.update.byteLength }
+      } catch (error) {
+        if (error instanceof MergerLost) throw error
+        logger.error('a merged state is unreadable; it is built again from the log', { error: String(error) })
+      }
     }
+    const size = await merger.run('load', begun.doc, undefined)
+    return { ...begun, ...size, throughSeq: 0, bytes: 0 }
   }
 
   /** Applies what the log has beyond the document's position. */
@@ -74,27 +101,31 @@ export function createMergedStates({
     const { head } = log
     if (entry.throughSeq >= head) return
     const entries = log.documentLog(address, entry.throughSeq, head)
-    for await (const events of loadInPages(entries, (page) => loadEvents(log, logger, page))) {
-      mergeTogether(entry.doc, () => {
-        for (const { event, seq } of events) {
-          try {
-            const update = updateOfStored(event)
-            // Counted as it is unfolded: what was sent may have been a thousandth of it.
-            entry.bytes += update.byteLength
-            Y.applyUpdate(entry.doc, update)
-          } catch (error) {
-            logger.error('a stored event can not be merged; it is left out', { seq, error: String(error) })
-          }
-          entry.unkeptEvents++
-        }
-      })
+    for await (const page of loadInPages(entries, loadTexts)) {
+      const texts = page.map(({ json }) => json)
+      const { bytes, failed, ...size } = await merger.run('apply', entry.doc, texts)
+      for (const { index, error } of failed) {
+        logger.error('a stored event can not be merged; it is left out', { seq: page[index]?.seq, error })
+      }
+      entry.bytes += bytes
+      entry.unkeptEvents += page.length
+      Object.assign(entry, size)
     }
     entry.throughSeq = head
   }
 
-  function keep(address: string, entry: Hot): void {
-    if (entry.unkeptEvents < KEEP_EVERY_EVENTS || hasPending(entry.doc)) return
-    const update = Y.encodeStateAsUpdate(entry.doc)
+  async function loadTexts(
+    page: readonly { readonly seq: number }[],
+  ): Promise<{ seq: number; json: string }[]> {
+    const texts = await log.load(page.map(({ seq }) => seq))
+    // A checkpoint may have taken its place since the position was read.
+    return texts.flatMap((json, index) => (json === undefined ? [] : { seq: page[index]?.seq ?? 0, json }))
+  }
+
+  async function keep(address: string, entry: Hot): Promise<void> {
+    if (entry.unkeptEvents < KEEP_EVERY_EVENTS || entry.isPending) return
+    const update = await merger.run('state', entry.doc, {})
+    if (update === undefined) return
     entry.unkeptEvents = 0
     entry.bytes = update.byteLength
     log.keepState(address, { throughSeq: entry.throughSeq, update }).catch((error: unknown) => {
@@ -106,31 +137,87 @@ export function createMergedStates({
   function evict(): void {
     for (const [address, entry] of hot) {
       if (hotBytes <= maxHotBytes) return
-      forget(address, entry)
-      entry.doc.destroy()
+      takeOut(address, entry)
+      letGo(entry)
     }
   }
 
-  function forget(address: string, entry: Hot): void {
+  function takeOut(address: string, entry: Hot): void {
     hot.delete(address)
     hotBytes -= entry.heapBytes
   }
 
-  async function readNow<T>(address: string, look: (doc: Y.Doc, throughSeq: number) => T): Promise<T> {
+  function letGo({ doc, generation }: Hot): void {
+    // One of an earlier generation is gone already.
+    if (generation === merger.generation) merger.run('drop', doc).catch(() => {})
+  }
+
+  async function readNow<T>(
+    address: string,
+    look: (doc: MergedDocument, throughSeq: number) => Promise<T>,
+  ): Promise<T> {
     const known = hot.get(address)
-    // Out of the cache while it changes, so that its size is counted right.
-    if (known !== undefined) forget(address, known)
-    const entry = known ?? (await load(address))
-    await catchUp(address, entry)
-    keep(address, entry)
-    hot.set(address, entry)
-    entry.heapBytes = heapOf(entry)
-    hotBytes += entry.heapBytes
+    // Out of the cache while it changes or is looked at, so that its size is counted right and it isn't let go of.
+    if (known !== undefined) takeOut(address, known)
+    const entry = known?.generation === merger.generation ? known : await load(address)
     try {
-      return look(entry.doc, entry.throughSeq)
+      await catchUp(address, entry)
+      await keep(address, entry)
+      return await look(documentOf(address, entry), entry.throughSeq)
     } finally {
-      evict()
+      if (entry.generation === merger.generation) {
+        hot.set(address, entry)
+        entry.heapBytes = heapOf(entry)
+        hotBytes += entry.heapBytes
+        evict()
+      }
     }
+  }
+
+  function documentOf(address: string, { doc }: Hot): MergedDocument {
+    return {
+      state: ({ from, maxWireBytes } = {}) =>
+        merger.run('state', doc, {
+          ...(from === undefined ? {} : { from }),
+          ...(maxWireBytes === undefined ? {} : { maxWireBytes }),
+        }),
+      summary: () => merger.run('summary', doc, address),
+      compare: (update, earlier) => merger.run('compare', doc, address, update, earlier),
+    }
+  }
+
+  /** Begins again where what merges was lost, unless it was by this document's doing. */
+  async function readAgain<T>(
+    address: string,
+    look: (doc: MergedDocument, throughSeq: number) => Promise<T>,
+  ): Promise<T> {
+    let crashes = 0
+    for (let attempts = 0; attempts < MAX_BYSTANDING && !isUnmerged(address); attempts++) {
+      try {
+        return await readNow(address, look)
+      } catch (error) {
+        if (!(error instanceof MergerLost)) throw error
+        if (error.reason === 'crash') crashes++
+        if (error.reason === 'bystander' || (error.reason === 'crash' && crashes < MAX_CRASHES)) continue
+        unmerged.set(address, now() + UNMERGED_MS)
+        logger.warn('a document is served by its events only, because merging it failed', {
+          address,
+          reason: error.message,
+        })
+      }
+    }
+    throw new SyncError(
+      'MERGE_FAILED',
+      `merging ${address} takes too long for this server; its events are served`,
+    )
+  }
+
+  function isUnmerged(address: string): boolean {
+    const until = unmerged.get(address)
+    if (until === undefined) return false
+    if (now() < until) return true
+    unmerged.delete(address)
+    return false
   }
 
   /** Does something with a document after everything that was begun before. */
@@ -146,23 +233,26 @@ export function createMergedStates({
   }
 
   return {
-    read: (address, look) => inTurn(address, () => readNow(address, look)),
+    read: (address, look) => inTurn(address, () => readAgain(address, look)),
     forget(address) {
       void inTurn(address, () => {
+        unmerged.delete(address)
         const known = hot.get(address)
         if (known === undefined) return
-        forget(address, known)
-        known.doc.destroy()
+        takeOut(address, known)
+        letGo(known)
       })
     },
     get hotBytes() {
       return hotBytes
     },
+    get unmerged() {
+      for (const address of [...unmerged.keys()]) isUnmerged(address)
+      return unmerged.size
+    },
   }
 }
 
-function heapOf({ doc, bytes }: Hot): number {
-  let structs = 0
-  for (const list of doc.store.clients.values()) structs += list.length
+function heapOf({ bytes, structs }: Hot): number {
   return HEAP_BASE + Math.max(bytes * HEAP_FACTOR, structs * HEAP_STRUCT)
 }

@@ -110,6 +110,7 @@ export function createReadingTurns(
         training: paged((...range: Parameters<EventLog['training']>) => log.training(...range)),
         trainingFeed: paged((...range: Parameters<EventLog['trainingFeed']>) => log.trainingFeed(...range)),
         writersOf: paged((address: string) => log.writersOf(address)),
+        listed: paged((...range: Parameters<EventLog['listed']>) => log.listed(...range)),
         changedDocuments: paged((...range: Parameters<EventLog['changedDocuments']>) =>
           log.changedDocuments(...range),
         ),

@@ -12,6 +12,7 @@ import {
 import { finalizeEvent } from 'nostr-tools/pure'
 import type * as Y from 'yjs'
 import type { EventLog } from '../ports/event-log.js'
+import type { Merger } from '../ports/merger.js'
 import type { Peer } from '../ports/peer.js'
 import type { PlaceCodec } from '../ports/place-codec.js'
 import { createCheckpoints } from './checkpoints.js'
@@ -20,6 +21,7 @@ import { type Counters, createCounters } from './counters.js'
 import { createExpiry, expiredEvents } from './expiry.js'
 import { createHub, type Hub } from './hub.js'
 import { createIngest } from './ingest.js'
+import { createLocalMerger } from './local-merger.js'
 import { createMeasures, type Measures } from './measures.js'
 import { createMergedStates, type MergedStates } from './merged-state.js'
 import type { Moderation } from './moderation.js'
@@ -46,6 +48,8 @@ export interface RelayOptions {
   readonly hub?: Hub
   /** See `CheckpointsOptions.contains`. For simulations that break it. @default vector and deletions */
   readonly contains?: (doc: Y.Doc, update: Uint8Array) => boolean
+  /** Merges documents; it is not closed here. @default one in this thread */
+  readonly merger?: Merger
   /** Signs with the server's own key. @default BIP-340 with the log's `serverSecretKey` */
   readonly sign?: (template: EventTemplate) => NostrEvent
   /** Events of one document from which on its merged state may be sent in their place. @default 8 */
@@ -89,7 +93,8 @@ export function createRelay(options: RelayOptions): Relay {
   options.moderation?.onChange(() => {
     for (const session of sessions) session.enforce()
   })
-  const states = createMergedStates({ log, logger })
+  const merger = options.merger ?? createLocalMerger(options)
+  const states = createMergedStates({ log, logger, merger })
   const sign = options.sign ?? signerOf(log)
   const presence = createPresence({ ...options, counters, sign })
   const ingest = createIngest({
@@ -97,7 +102,8 @@ export function createRelay(options: RelayOptions): Relay {
     logger,
     limits: options.limits,
     quotas: createQuotas({ ...options, extraKinds: kinds.storedExtra }),
-    checkpoints: createCheckpoints({ ...options, states }),
+    checkpoints: createCheckpoints({ log, logger, states, merger }),
+    merger,
     counters,
     epochId: bytesToHex(options.random.bytes(8)),
     whyNot: moderation.whyNot,
@@ -119,7 +125,7 @@ export function createRelay(options: RelayOptions): Relay {
         return true
       }),
   })
-  const stateSigner = createStateSigner({ ...options, signEvent: sign })
+  const stateSigner = createStateSigner({ ...options, merger, signEvent: sign })
   const rates: RateLimits = createRateLimits(options)
   const summaries = createSummaries({ ...options, states, signEvent: sign })
   const writerEvents = createWriterEvents({ log, clock: options.clock, signEvent: sign })
@@ -132,6 +138,7 @@ export function createRelay(options: RelayOptions): Relay {
     measures,
     ingest: measures.ingest(ingest),
     states,
+    merger,
     stateSigner,
     summaries,
     writerEvents,

@@ -1,21 +1,21 @@
 import {
   decidedAt,
-  deflateIfSmaller,
   type Filter,
-  hasPending,
   type Logger,
   parseAddress,
   type StateDocument,
+  SyncError,
 } from '@onyx-sync/shared'
-import * as Y from 'yjs'
 import type { DocumentRecord, EventLog } from '../ports/event-log.js'
+import { type Clocks, type Merger, MergerLost } from '../ports/merger.js'
 import type { MergedStates } from './merged-state.js'
-import { loadEvents, readableAmong, updateOfStored } from './stored-events.js'
+import { readableAmong } from './stored-events.js'
 
 /** What a reader that catches up is to be brought. */
 export interface ReplayScope {
   readonly log: EventLog
   readonly states: MergedStates
+  readonly merger: Merger
   readonly logger: Logger
   /** Events of one document from which on its state is an alternative. */
   readonly minEvents: number
@@ -29,9 +29,12 @@ export interface ReplayScope {
   readonly granted: ReadonlyMap<string, number>
 }
 
+/** A document's state, and the events that it makes superfluous. */
+export type ReplayedState = StateDocument & { readonly stoodFor: readonly number[] }
+
 /** Documents for one state event. */
 export interface StateBatch {
-  readonly documents: readonly StateDocument[]
+  readonly documents: readonly ReplayedState[]
   /** Documents that this and earlier batches brought. */
   readonly done: number
   /** Documents that changed, whether they come as states or as events. */
@@ -49,12 +52,6 @@ const MANY_EVENTS = 64
  * in the 53 ms of one even a poor network, 0.6 Mbit/s, brings this much.
  */
 const SIGNATURE_COST_BYTES = 4096
-/** Size of a state on the wire, by its own: with base64, and with DEFLATE before it, for ordinary text. */
-const BASE64_RATIO = 1.34
-const DEFLATED_RATIO = 0.55
-const PLAIN_BELOW_BYTES = 512
-/** A state that much above what it may cost is not deflated to see: text hardly ever shrinks as far. */
-const MAX_DEFLATION = 32
 /** Bytes of Yjs updates in one state event: few enough to show progress and to be let go of soon. */
 const BATCH_BYTES = 512 * 1024
 /** Documents in one state event. */
@@ -68,7 +65,7 @@ const BATCH_DOCUMENTS = 200
 export async function* replayStates(scope: ReplayScope, skipped: Set<number>): AsyncGenerator<StateBatch> {
   const changed = await changedRecords(scope)
   const minEvents = (await hasManyEvents(scope, changed)) ? 1 : scope.minEvents
-  let documents: StateDocument[] = []
+  let documents: ReplayedState[] = []
   let bytes = 0
   for (const [index, record] of changed.entries()) {
     const state = await stateFor(scope, record, minEvents, skipped)
@@ -125,8 +122,8 @@ async function stateFor(
   record: DocumentRecord,
   minEvents: number,
   skipped: Set<number>,
-): Promise<StateDocument | undefined> {
-  const { log, states, through } = scope
+): Promise<ReplayedState | undefined> {
+  const { log, through } = scope
   const { address } = record
   const from = scope.granted.has(address) ? 0 : scope.after
   const seqs: number[] = []
@@ -139,58 +136,47 @@ async function stateFor(
   const averageBytes = record.byteCount / Math.max(1, record.eventCount)
   const isLarge = seqs.length > 1 && seqs.length * averageBytes > LARGE_BYTES
   if (seqs.length < minEvents && !isLarge) return undefined
-  const vector = from === 0 ? undefined : await vectorBefore(scope, seqs)
-  const update = await states.read(address, (doc) => {
-    // Who gets what waits for something missing would wait, too; the log may say more one day.
-    if (hasPending(doc)) return undefined
-    return vector === undefined
-      ? Y.encodeStateAsUpdate(doc)
-      : Y.encodeStateAsUpdate(doc, vectorFor(doc, vector))
-  })
-  const eventBytes = averageBytes + SIGNATURE_COST_BYTES
-  if (update === undefined || !costsAtMost(update, seqs.length * eventBytes)) return undefined
-  for (const seq of seqs) {
-    // Who the members are is what the owner signed, not what a server says.
-    if (!record.rosterSeqs.includes(seq) || record.rosterSeq <= from) skipped.add(seq)
-  }
-  return { address, update, log: { bytes: record.byteCount, statedAt: decidedAt(record.roster) } }
+  const maxWireBytes = seqs.length * (averageBytes + SIGNATURE_COST_BYTES)
+  const update = await stateWithin(scope, address, from === 0 ? undefined : seqs, maxWireBytes)
+  if (update === undefined) return undefined
+  // Who the members are is what the owner signed, not what a server says.
+  const stoodFor = seqs.filter((seq) => !record.rosterSeqs.includes(seq) || record.rosterSeq <= from)
+  for (const seq of stoodFor) skipped.add(seq)
+  return { address, update, stoodFor, log: { bytes: record.byteCount, statedAt: decidedAt(record.roster) } }
 }
 
-/** Whether a state takes no more than so many bytes on the wire. Tried only where an estimate doesn't tell. */
-function costsAtMost(update: Uint8Array, maxBytes: number): boolean {
-  const { byteLength } = update
-  if (byteLength < PLAIN_BELOW_BYTES) return byteLength * BASE64_RATIO <= maxBytes
-  if (byteLength * DEFLATED_RATIO <= maxBytes) return true
-  if (byteLength > maxBytes * MAX_DEFLATION) return false
-  return (deflateIfSmaller(update)?.byteLength ?? byteLength) * BASE64_RATIO <= maxBytes
+/**
+ * A document's state, without what a reader had before some events; undefined where it can't be told, or takes more
+ * bytes on the wire than the events.
+ */
+async function stateWithin(
+  scope: ReplayScope,
+  address: string,
+  since: readonly number[] | undefined,
+  maxWireBytes: number,
+): Promise<Uint8Array | undefined> {
+  try {
+    const from = since === undefined ? undefined : await clocksBefore(scope, since)
+    return await scope.states.read(address, (doc) => doc.state({ from, maxWireBytes }))
+  } catch (error) {
+    // The events are there in any case.
+    if (error instanceof MergerLost || (error instanceof SyncError && error.code === 'MERGE_FAILED'))
+      return undefined
+    throw error
+  }
 }
 
 /** The lowest clock under which each client id writes in some events: before that the reader has everything. */
-async function vectorBefore(
-  { log, logger }: ReplayScope,
-  seqs: readonly number[],
-): Promise<Map<number, number>> {
+async function clocksBefore({ log, merger }: ReplayScope, seqs: readonly number[]): Promise<Clocks> {
   const lowest = new Map<number, number>()
   for (let start = 0; start < seqs.length; start += PAGE_EVENTS) {
-    const page = seqs.slice(start, start + PAGE_EVENTS).map((seq) => ({ seq }))
-    for (const { event } of await loadEvents(log, logger, page)) {
-      for (const struct of Y.decodeUpdate(updateOfStored(event)).structs) {
-        if (struct instanceof Y.Skip) continue
-        const { client, clock } = struct.id
-        lowest.set(client, Math.min(clock, lowest.get(client) ?? clock))
-      }
+    const texts = await log.load(seqs.slice(start, start + PAGE_EVENTS))
+    const present = texts.filter((json) => json !== undefined)
+    for (const [client, clock] of await merger.run('lowestClocks', present)) {
+      lowest.set(client, Math.min(clock, lowest.get(client) ?? clock))
     }
   }
-  return lowest
+  return [...lowest]
 }
 
-const PAGE_EVENTS = 128
-
-/** A state vector that leaves out of an encoding what a reader has. */
-function vectorFor(doc: Y.Doc, lowest: ReadonlyMap<number, number>): Uint8Array {
-  const vector = new Map<number, number>()
-  for (const client of doc.store.clients.keys()) {
-    vector.set(client, lowest.get(client) ?? Y.getState(doc.store, client))
-  }
-  return Y.encodeStateVector(vector)
-}
+const PAGE_EVENTS = 64

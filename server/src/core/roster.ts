@@ -7,8 +7,9 @@ import {
   type RosterStatement,
   utf8Length,
 } from '@onyx-sync/shared'
+import type { DocumentContent } from '../ports/document-content.js'
 import type { DocumentRecord } from '../ports/event-log.js'
-import type { CheckedEvent, DocumentContent } from './check-event.js'
+import type { CheckedEvent } from './check-event.js'
 
 /** What one event does to its document. */
 export interface RosterChange {

@@ -18,13 +18,15 @@ import {
   toSyncError,
 } from '@onyx-sync/shared'
 import type { EventLog } from '../ports/event-log.js'
+import type { Merger } from '../ports/merger.js'
 import type { Peer } from '../ports/peer.js'
 import type { PlaceCodec } from '../ports/place-codec.js'
 import { createBrake } from './brake.js'
-import { checkEvent } from './check-event.js'
+import type { CheckedEvent } from './check-event.js'
 import type { Counters } from './counters.js'
 import { createCursorCodec } from './cursor.js'
 import { passOn } from './ephemeral.js'
+import { createEventChecker } from './event-checker.js'
 import { discreetOutcome } from './gift-wraps.js'
 import type { Hub } from './hub.js'
 import type { Ingest, IngestOutcome } from './ingest.js'
@@ -50,6 +52,7 @@ export interface SessionContext {
   readonly log: EventLog
   readonly ingest: Ingest
   readonly states: MergedStates
+  readonly merger: Merger
   readonly stateSigner: StateSigner
   readonly minStateEvents?: number | undefined
   readonly summaries: Summaries
@@ -102,6 +105,7 @@ export function createSession(peer: Peer, context: SessionContext): Session {
   const presence = context.presence.connect()
   const meter = context.rates.connect(peer.address)
   const brake = createBrake(peer, limits, clock)
+  const checker = createEventChecker(context.merger, limits, brake)
   const gate = createMessageGate({
     ...{ meter, brake, peer, counters, endSubscription },
     refused: context.measures.refused,
@@ -218,20 +222,23 @@ export function createSession(peer: Peer, context: SessionContext): Session {
       publishPresence(value)
       return
     }
-    let checked: ReturnType<typeof checkEvent>
-    try {
-      checked = checkEvent(value, {
-        keys,
-        verifier: context.verifier,
-        limits,
-        nowMs: clock.now(),
-        relayUrls: () => context.relayUrls(),
-        isExtraKind: context.kinds.isExtra,
-      })
-    } catch (error) {
-      counters.eventsRefused++
-      throw error
+    const checks = {
+      ...{ keys, limits, verifier: context.verifier, nowMs: clock.now() },
+      relayUrls: () => context.relayUrls(),
+      isExtraKind: context.kinds.isExtra,
     }
+    checker.check(
+      value,
+      checks,
+      (checked) => submit(checked, bytes),
+      (error) => {
+        counters.eventsRefused++
+        refuse(value, error)
+      },
+    )
+  }
+
+  function submit(checked: CheckedEvent, bytes: number): void {
     const { id } = checked.event
     const answered = brake.begin(bytes)
     const settle = (actual: IngestOutcome): void => {
@@ -320,7 +327,7 @@ export function createSession(peer: Peer, context: SessionContext): Session {
       subscription = createSummarySubscription(summaryOptions)
     } else {
       const watch = context.presence.watch({ id: subscriptionId, filters, keys: sortedKeys, peer })
-      const { states, stateSigner, writerEvents, kinds } = context
+      const { states, merger, stateSigner, writerEvents, kinds } = context
       const stored = createSubscription({
         ...{
           ...base,
@@ -328,6 +335,7 @@ export function createSession(peer: Peer, context: SessionContext): Session {
           kinds,
           keys: kinds.readersFor(sortedKeys, filters),
           states,
+          merger,
           stateSigner,
           writerEvents,
           logger,
@@ -400,13 +408,8 @@ export function createSession(peer: Peer, context: SessionContext): Session {
       return account
     },
     receive(text, bytes = text.length) {
-      if (!isOpen) return
-      try {
-        if (!gate.admits(text, bytes)) return
-        dispatch(parseClientMessage(text, limits), bytes)
-      } catch (error) {
-        peer.send(encodeRelay.notice(report(error).reason))
-      }
+      if (checker.isBusy) checker.waits(() => receive(text, bytes))
+      else receive(text, bytes)
     },
     notice(text) {
       if (isOpen) peer.send(encodeRelay.notice(text))
@@ -424,6 +427,16 @@ export function createSession(peer: Peer, context: SessionContext): Session {
       )
     },
     end,
+  }
+
+  function receive(text: string, bytes: number): void {
+    if (!isOpen) return
+    try {
+      if (!gate.admits(text, bytes)) return
+      dispatch(parseClientMessage(text, limits), bytes)
+    } catch (error) {
+      peer.send(encodeRelay.notice(report(error).reason))
+    }
   }
 
   function end(): void {

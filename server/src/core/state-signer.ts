@@ -1,7 +1,6 @@
 import {
   bytesToHex,
   type Clock,
-  createStateTemplate,
   type EventTemplate,
   type Limits,
   type NostrEvent,
@@ -9,24 +8,26 @@ import {
   type Random,
   type StateDocument,
   SyncError,
-  splitUpdate,
   stringifyEvent,
   utf8Length,
 } from '@onyx-sync/shared'
+import type { Merger } from '../ports/merger.js'
 import type { StateBatch } from './replay.js'
 
 /** Makes state events: kind 20002, signed with the server's own key. */
 export interface StateSigner {
   /**
    * JSON of the events that carry a batch, in the order in which they are to be sent: one, or as many as it
-   * takes to keep each under `maxEventBytes`. A document that is larger by itself goes in parts.
+   * takes to keep each under `maxEventBytes`. A document that is larger by itself goes in parts. Throws `TOO_LARGE`
+   * where that can't be.
    */
-  sign(batch: StateBatch): string[]
+  sign(batch: StateBatch): Promise<string[]>
 }
 
 export interface StateSignerOptions {
   /** Signs with the server's key. */
   readonly signEvent: (template: EventTemplate) => NostrEvent
+  readonly merger: Merger
   readonly clock: Clock
   readonly random: Random
   readonly limits: Pick<Limits, 'maxEventBytes' | 'maxParts' | 'maxUpdateBytes'>
@@ -38,24 +39,31 @@ const PART_FRACTION = 0.7
 const UNFOLDED_FRACTION = 0.9
 const GROUP_BYTES = 16
 
-export function createStateSigner({ signEvent, clock, random, limits }: StateSignerOptions): StateSigner {
+export function createStateSigner({
+  signEvent,
+  merger,
+  clock,
+  random,
+  limits,
+}: StateSignerOptions): StateSigner {
   const maxUnfoldedBytes = limits.maxUpdateBytes * UNFOLDED_FRACTION
   const maxPieceBytes = Math.floor(Math.min(limits.maxEventBytes * PART_FRACTION, maxUnfoldedBytes))
 
-  function jsonOf(
+  async function jsonOf(
     documents: readonly StateDocument[],
-    rest: Pick<StateBatch, 'done' | 'total'>,
+    { done, total }: Pick<StateBatch, 'done' | 'total'>,
     part?: Part,
-  ): string {
+  ): Promise<string> {
     const createdAt = Math.floor(clock.now() / 1000)
-    return stringifyEvent(signEvent(createStateTemplate({ documents, createdAt, part, progress: rest })))
+    const input = { documents, createdAt, part, progress: { done, total } }
+    return stringifyEvent(signEvent(await merger.run('stateTemplate', input)))
   }
 
-  function inParts(
+  async function inParts(
     { address, log, update }: StateDocument,
     rest: Pick<StateBatch, 'done' | 'total'>,
-  ): string[] {
-    const pieces = splitUpdate(update, maxPieceBytes)
+  ): Promise<string[]> {
+    const pieces = await merger.run('split', update, maxPieceBytes)
     if (pieces.length > limits.maxParts) {
       throw new SyncError(
         'TOO_LARGE',
@@ -63,23 +71,26 @@ export function createStateSigner({ signEvent, clock, random, limits }: StateSig
       )
     }
     const group = bytesToHex(random.bytes(GROUP_BYTES))
-    return pieces.map((piece, index) =>
-      jsonOf([{ address, log, update: piece }], rest, { group, index, count: pieces.length }),
-    )
+    const parts: string[] = []
+    for (const [index, piece] of pieces.entries()) {
+      parts.push(
+        await jsonOf([{ address, log, update: piece }], rest, { group, index, count: pieces.length }),
+      )
+    }
+    return parts
   }
 
-  function sign({ documents, ...rest }: StateBatch): string[] {
+  async function sign({ documents, ...rest }: StateBatch): Promise<string[]> {
     const bytes = documents.reduce((sum, { update }) => sum + update.byteLength, 0)
     // A reader bounds what it unfolds, however small it was folded.
     if (bytes <= maxUnfoldedBytes) {
-      const json = jsonOf(documents, rest)
+      const json = await jsonOf(documents, rest)
       if (utf8Length(json) <= limits.maxEventBytes) return [json]
     }
     if (documents.length === 1) return inParts(documents[0] as StateDocument, rest)
     const middle = documents.length >> 1
-    return [documents.slice(0, middle), documents.slice(middle)].flatMap((half) =>
-      sign({ documents: half, ...rest }),
-    )
+    const first = await sign({ documents: documents.slice(0, middle), ...rest })
+    return [...first, ...(await sign({ documents: documents.slice(middle), ...rest }))]
   }
 
   return { sign }

@@ -89,21 +89,42 @@ export async function loadEvents<T extends { readonly seq: number }>(
   logger: Logger,
   places: readonly T[],
 ): Promise<(T & StoredEvent)[]> {
-  const texts = await log.load(places.map(({ seq }) => seq))
   const events: (T & StoredEvent)[] = []
-  for (const [index, json] of texts.entries()) {
-    const place = places[index] as T
-    try {
-      // A checkpoint may have taken its place since the position was read.
-      if (json === undefined) continue
-      const event = JSON.parse(json) as NostrEvent
-      const about = documentsOfEvent(event)
-      events.push({ ...place, event, json, address: addressOfEvent(event), about })
-    } catch (error) {
-      logger.error('a stored event is unreadable; it is left out', { seq: place.seq, error: String(error) })
+  let size = places.length
+  for (let from = 0; from < places.length; ) {
+    const page = places.slice(from, from + size)
+    const texts = await log.load(page.map(({ seq }) => seq))
+    let length = 0
+    let parsed = 0
+    for (const [index, json] of texts.entries()) {
+      // The rest is loaded again, with a look at the sockets in between: parsing 64 MB takes a while.
+      if (length > PAGE_LENGTH) break
+      length += json?.length ?? 0
+      parsed++
+      const stored = parseStored(logger, page[index] as T, json)
+      if (stored !== undefined) events.push(stored)
     }
+    from += parsed
+    size = parsed
   }
   return events
+}
+
+function parseStored<T extends { readonly seq: number }>(
+  logger: Logger,
+  place: T,
+  json: string | undefined,
+): (T & StoredEvent) | undefined {
+  // A checkpoint may have taken its place since the position was read.
+  if (json === undefined) return undefined
+  try {
+    const event = JSON.parse(json) as NostrEvent
+    const about = documentsOfEvent(event)
+    return { ...place, event, json, address: addressOfEvent(event), about }
+  } catch (error) {
+    logger.error('a stored event is unreadable; it is left out', { seq: place.seq, error: String(error) })
+    return undefined
+  }
 }
 
 /**

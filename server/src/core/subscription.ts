@@ -9,8 +9,11 @@ import {
   isExpired,
   type Logger,
   matchFilter,
+  type StateDocument,
+  SyncError,
 } from '@onyx-sync/shared'
 import type { EventLog } from '../ports/event-log.js'
+import { type Merger, MergerLost } from '../ports/merger.js'
 import type { Peer } from '../ports/peer.js'
 import type { Counters } from './counters.js'
 import { type CursorCodec, type CursorPosition, visiblePosition } from './cursor.js'
@@ -19,7 +22,7 @@ import type { MergedStates } from './merged-state.js'
 import { grantedDocuments, type NewsItem, readNews, relevantNews } from './news.js'
 import type { ServedKinds } from './plain-events.js'
 import { queryEvents } from './query.js'
-import { type ReplayScope, replayStates } from './replay.js'
+import { type ReplayScope, replayStates, type StateBatch } from './replay.js'
 import type { StateSigner } from './state-signer.js'
 import { isReadable, loadEvents, loadInPages, readableAmong, type StoredEvent } from './stored-events.js'
 import type { WriterEvents } from './writer-events.js'
@@ -49,6 +52,7 @@ export interface SubscriptionOptions {
   readonly sync?: { readonly codec: CursorCodec; readonly from: CursorPosition }
   readonly log: EventLog
   readonly states: MergedStates
+  readonly merger: Merger
   readonly stateSigner: StateSigner
   readonly writerEvents: WriterEvents
   /** Events of one document from which on its merged state may be sent in their place. */
@@ -108,7 +112,8 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
     deliver(events, hasGrants) {
       // While it reads, the end of the reading finds these in the log.
       if (!isOpen || isReading) return
-      if (hasGrants || peer.queuedBytes > HIGH_WATER_BYTES) {
+      // An edit in many parts is more than a socket should be given at once.
+      if (hasGrants || peer.queuedBytes > HIGH_WATER_BYTES || isMuch(events)) {
         isReading = true
         void guarded(follow)
         return
@@ -123,6 +128,12 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
       counters.eventsSent++
       peer.send(message(id, undefined))
     },
+  }
+
+  function isMuch(events: readonly LiveEvent[]): boolean {
+    return (
+      events.length > 1 && events.reduce((sum, { logged }) => sum + logged.json.length, 0) > HIGH_WATER_BYTES
+    )
   }
 
   function sendLive(live: LiveEvent): void {
@@ -245,6 +256,7 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
     const scope = {
       log,
       states: options.states,
+      merger: options.merger,
       minEvents: options.minStateEvents,
       logger,
       keys,
@@ -252,16 +264,48 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
       ...range,
     }
     for await (const batch of replayStates(scope, skipped)) {
-      const readable = await whenReadable(batch.documents.map(({ address }) => address))
+      if (await sendBatch(batch)) continue
+      // Something in it is too large for a state event and can't be cut: of that document the events are sent.
+      for (const document of batch.documents) {
+        if (await sendBatch({ ...batch, documents: [document] })) continue
+        for (const seq of document.stoodFor) skipped.delete(seq)
+      }
       if (!isOpen) return
-      const documents = batch.documents.filter(
-        ({ address }) => readable.has(address) && !goneDocuments.has(address),
-      )
-      if (documents.length === 0) continue
-      for (const json of options.stateSigner.sign({ ...batch, documents })) {
+    }
+  }
+
+  /** Returns whether the documents could be sent, as far as they may be read. */
+  async function sendBatch(batch: StateBatch): Promise<boolean> {
+    let sent = 0
+    while (isOpen) {
+      const readable = await whenReadable(batch.documents.map(({ address }) => address))
+      const checkedAt = revocations
+      const isTold = ({ address }: StateDocument) => readable.has(address) && !goneDocuments.has(address)
+      const documents = batch.documents.filter(isTold)
+      if (!isOpen || documents.length === 0) return true
+      const events = await signed({ ...batch, documents })
+      if (events === undefined) return sent > 0
+      for (const json of events) {
+        if (peer.queuedBytes > HIGH_WATER_BYTES) await peer.drained()
+        if (!isOpen) return true
+        // What may be read has changed since it was signed.
+        if (checkedAt !== revocations || !documents.every(isTold)) break
         counters.statesSent++
+        sent++
         peer.send(encodeRelay.event(id, json))
       }
+      if (checkedAt === revocations && documents.every(isTold)) return true
+    }
+    return true
+  }
+
+  async function signed(batch: StateBatch): Promise<readonly string[] | undefined> {
+    try {
+      return await options.stateSigner.sign(batch)
+    } catch (error) {
+      if (error instanceof MergerLost || (error instanceof SyncError && error.code === 'TOO_LARGE'))
+        return undefined
+      throw error
     }
   }
 

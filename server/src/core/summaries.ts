@@ -5,13 +5,12 @@ import {
   type EventTemplate,
   type Limits,
   type Logger,
-  MAX_SUMMARY_TITLE_LENGTH,
   type NostrEvent,
+  SyncError,
   stringifyEvent,
   utf8Length,
 } from '@onyx-sync/shared'
-import * as Y from 'yjs'
-import type { DocumentRecord, EventLog } from '../ports/event-log.js'
+import type { DocumentRecord, EventLog, KeptSummary } from '../ports/event-log.js'
 import type { MergedStates } from './merged-state.js'
 
 /** What documents look like in a list. Derived from their logs, and kept beside them (SPEC SUM3). */
@@ -32,6 +31,16 @@ export interface SummariesOptions {
   readonly limits: Pick<Limits, 'maxEventBytes' | 'maxSummaryDocuments'>
 }
 
+/** Of a document that is not merged (SPEC MRG4). */
+const EMPTY_SUMMARY = {
+  title: '',
+  createdAt: 0,
+  lastActivity: 0,
+  messages: 0,
+  archived: false,
+  deleted: false,
+} as const
+
 export function createSummaries({
   log,
   states,
@@ -40,11 +49,19 @@ export function createSummaries({
   logger,
   limits,
 }: SummariesOptions): Summaries {
-  async function make({ address }: DocumentRecord): Promise<DocumentSummary> {
-    const { summary, throughSeq } = await states.read(address, (doc, seq) => ({
-      summary: summarize(address, doc),
-      throughSeq: seq,
-    }))
+  async function make({ address, byteCount }: DocumentRecord): Promise<DocumentSummary> {
+    let made: KeptSummary
+    try {
+      made = await states.read(address, async (doc, throughSeq) => ({
+        throughSeq,
+        summary: await doc.summary(),
+      }))
+    } catch (error) {
+      if (!(error instanceof SyncError) || error.code !== 'MERGE_FAILED') throw error
+      // What is known without looking into it.
+      return { ...EMPTY_SUMMARY, address, bytes: byteCount }
+    }
+    const { summary, throughSeq } = made
     log.keepSummary({ throughSeq, summary }).catch((error: unknown) => {
       // It is derived: whoever asks next has it made again.
       logger.warn('a summary could not be kept', { address, error: String(error) })
@@ -77,42 +94,4 @@ export function createSummaries({
     },
     sign,
   }
-}
-
-/** Reads as little of a document as a list shows, and trusts nothing in it: anybody may have written it. */
-function summarize(address: string, doc: Y.Doc): DocumentSummary {
-  const metadata = doc.getMap<unknown>('metadata')
-  const title = metadata.get('title')
-  const createdAt = timeOf(metadata.get('createdAt'))
-  const ids = new Set<string>()
-  let lastActivity = createdAt
-  for (const item of doc.getArray<unknown>('messages')) {
-    const id = item instanceof Y.Map ? item.get('id') : undefined
-    // As devices show it: of several items with one id the first counts, and what has no id is no message.
-    if (typeof id !== 'string' || id === '' || ids.has(id)) continue
-    ids.add(id)
-    lastActivity = Math.max(lastActivity, timeOf((item as Y.Map<unknown>).get('createdAt')))
-  }
-  return {
-    address,
-    title: typeof title === 'string' ? cut(title) : '',
-    createdAt,
-    lastActivity,
-    messages: ids.size,
-    bytes: Y.encodeStateAsUpdate(doc).byteLength,
-    archived: metadata.get('archived') === true,
-    deleted: Number.isFinite(metadata.get('deletedAt')),
-  }
-}
-
-function timeOf(value: unknown): number {
-  return typeof value === 'number' && Number.isFinite(value) ? value : 0
-}
-
-/** Not between the halves of a surrogate pair. */
-function cut(title: string): string {
-  if (title.length <= MAX_SUMMARY_TITLE_LENGTH) return title
-  const last = title.charCodeAt(MAX_SUMMARY_TITLE_LENGTH - 1)
-  const isHigh = last >= 0xd800 && last <= 0xdbff
-  return title.slice(0, isHigh ? MAX_SUMMARY_TITLE_LENGTH - 1 : MAX_SUMMARY_TITLE_LENGTH)
 }

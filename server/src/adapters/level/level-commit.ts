@@ -66,8 +66,11 @@ export async function lookUp(db: Level<Uint8Array, Uint8Array>, commit: Commit):
   return { released: parts, forgotten, deleted: await keysOfDeleted(db, commit) }
 }
 
+/** Characters of events that are put into a batch before the event loop goes round: an edit in parts has 64 MB. */
+const SLICE_LENGTH = 1024 * 1024
+
 /** Writes a commit into a batch. What goes comes first, because it may be put again by what comes. */
-export function writeCommit(commit: Commit, lookedUp: LookedUp, batch: Writer): void {
+export async function writeCommit(commit: Commit, lookedUp: LookedUp, batch: Writer): Promise<void> {
   const { epoch, moves = [], writers = [], superseded = [], held = [] } = commit
   for (const key of lookedUp.deleted) batch.del(key)
   for (const { pubkey, id } of commit.forgottenIds ?? []) batch.del(keyOf.deletedId(pubkey, id))
@@ -83,8 +86,14 @@ export function writeCommit(commit: Commit, lookedUp: LookedUp, batch: Writer): 
   }
   for (const gone of superseded) deleteSuperseded(gone, batch)
   if (epoch !== undefined) batch.put(keyOf.epoch(epoch.fromSeq), Buffer.from(epoch.id, 'hex'))
+  let length = 0
   for (const event of commit.events) {
     const { seq, id, address, createdAt } = event
+    length += event.json.length
+    if (length > SLICE_LENGTH) {
+      length = 0
+      await new Promise((resolve) => setImmediate(resolve))
+    }
     const position = encodeSeq(seq)
     batch.put(keyOf.event(seq), Buffer.from(event.json, 'utf8'))
     batch.put(keyOf.id(id), position)

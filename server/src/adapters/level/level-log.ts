@@ -146,10 +146,12 @@ export function createLevelLog(db: Database, meta: Meta, initial: Place, logger:
     if (commit.epoch !== undefined) epochs = [...epochs, commit.epoch]
   }
 
-  async function writeBatch(fill: (batch: ReturnType<Database['batch']>) => void): Promise<void> {
+  async function writeBatch(
+    fill: (batch: ReturnType<Database['batch']>) => void | Promise<void>,
+  ): Promise<void> {
     const batch = db.batch()
     try {
-      fill(batch)
+      await fill(batch)
     } catch (error) {
       await batch.close()
       throw error
