@@ -23,6 +23,7 @@ const OPTIONS = {
   insecure: { type: 'boolean' },
   watch: { type: 'boolean' },
   all: { type: 'boolean' },
+  yes: { type: 'boolean' },
   json: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
 } as const

@@ -129,6 +129,57 @@ describe('the main job', () => {
     expect(await mine('chat', 'members', 'oslo')).toEqual([])
   })
 
+  it('[CLI13][DLD1] deletes a chat for good, when it is told that this is meant', {
+    timeout: 120_000,
+  }, async () => {
+    const directory = temporaryDirectory()
+    const server = await startServer(join(directory, 'data'))
+    const file = join(directory, 'phone.db')
+    const [phone, laptop] = [terminalDevice(file), terminalDevice(join(directory, 'laptop.db'))]
+    const { keyFile, pubkey } = await phone<{ keyFile: string; pubkey: string }>('init')
+    await laptop('init', '--key-file', keyFile)
+    await phone('chat', 'new', '--id', 'oslo', '--title', 'Trip to Oslo')
+    await phone('chat', 'new', '--id', 'stays')
+    await phone('chat', 'send', 'oslo', 'What should I pack?')
+    await phone('sync', '--url', server.url)
+    await laptop('sync', '--url', server.url)
+    const run = (...args: readonly string[]) => runDevice('chat', 'delete-forever', ...args, '--db', file)
+
+    const asked = await run('oslo')
+    expect({ code: asked.code, stdout: asked.stdout }).toEqual({ code: 1, stdout: '' })
+    expect(asked.stderr).toMatch(/"Trip to Oslo" \(1 message\).*nothing brings it back: say --yes/)
+    const unsure = await run('oslo', '--json')
+    expect(unsure.code).toBe(1)
+    expect(unsure.json).toMatchObject({ error: { code: 'USAGE', message: expect.stringMatching(/--yes/) } })
+    expect(await phone<ChatJson>('chat', 'show', 'oslo')).toMatchObject({ messages: [{}] })
+    const wrong = [
+      [[], /too few arguments/],
+      [['oslo', 'm1', '--yes'], /too many arguments/],
+      [['nowhere', '--yes'], /no chat "nowhere"/],
+    ] as const
+    await Promise.all(
+      wrong.map(async ([args, message]) => {
+        const { code, stderr } = await run(...args)
+        expect({ args, code }).toEqual({ args, code: 1 })
+        expect(stderr).toMatch(message)
+      }),
+    )
+
+    const address = `30001:${pubkey}:oslo`
+    expect(await phone('chat', 'delete-forever', 'oslo', '--yes')).toEqual({
+      deletedForever: 'oslo',
+      address,
+    })
+    const again = await run('oslo', '--yes')
+    expect([again.code, again.stderr]).toEqual([1, expect.stringMatching(/deleted/)])
+    await phone('sync')
+    await laptop('sync')
+    for (const device of [phone, laptop]) {
+      const list = await device<ChatJson[]>('chat', 'list')
+      expect(list.map(({ id }) => id)).toEqual(['stays'])
+    }
+  })
+
   it('[CLI6] merges what two devices did offline, and gives it to a third', {
     timeout: 120_000,
   }, async () => {

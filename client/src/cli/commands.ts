@@ -70,6 +70,24 @@ const LOCAL: Readonly<Record<string, LocalCommand>> = {
       return done({ deleted: messageId ?? id }, '')
     },
   },
+  'chat delete-forever': {
+    minArgs: 1,
+    maxArgs: 1,
+    async run({ chats }, [id = ''], { yes }) {
+      const { title, address, messages } = await chats.read(id)
+      if (yes !== true) {
+        throw new UsageError(
+          `this takes ${JSON.stringify(title)} (${count(messages.length)}) away here, on the server and on every device, and nothing brings it back: say --yes if that is what you want`,
+          'chat delete-forever',
+        )
+      }
+      await chats.deleteForever(id)
+      return done(
+        { deletedForever: id, address },
+        `${id} is gone here; the server and other devices hear of it with the next sync`,
+      )
+    },
+  },
   'chat rename': {
     minArgs: 2,
     maxArgs: 2,
@@ -192,6 +210,10 @@ const LOCAL: Readonly<Record<string, LocalCommand>> = {
       return done(json, formatStatus(pubkey, { ...status, mode }, refusedEdits))
     },
   },
+}
+
+function count(messages: number): string {
+  return messages === 1 ? '1 message' : `${messages} messages`
 }
 
 function text(name: string, options: Invocation['options']): Record<string, string> {

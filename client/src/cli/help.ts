@@ -63,8 +63,14 @@ export const HELP: Readonly<Record<string, CommandHelp>> = {
   },
   'chat delete': {
     usage: 'chat delete ID [MESSAGE]',
-    summary: 'delete a chat, or one message of it',
+    summary: 'mark a chat as deleted, or delete one message of it',
     examples: ['onyx-sync chat delete oslo --db phone.db', 'onyx-sync chat delete oslo 3fb1k9 --db phone.db'],
+  },
+  'chat delete-forever': {
+    usage: 'chat delete-forever ID --yes',
+    summary: 'delete a chat of yours for good, here and with the next sync on the server and every device',
+    options: [['--yes', 'that this is what you want (needed): nothing brings the chat back']],
+    examples: ['onyx-sync chat delete-forever oslo --yes --db phone.db'],
   },
   'chat rename': {
     usage: 'chat rename ID TITLE',
