@@ -1,7 +1,9 @@
 import { createMemoryLog } from '@onyx-sync/server'
-import type { NostrEvent } from '@onyx-sync/shared'
+import { DEFAULT_LIMITS, type NostrEvent, pureVerifier } from '@onyx-sync/shared'
 import { describe, expect, it } from 'vitest'
+import { checkEvent } from '../../server/src/core/check-event.js'
 import { chatEvent, deletionEvent, sign, testKey, trainingEvent } from '../support/events.js'
+import { ingestOf } from '../support/ingest.js'
 import { EXTRA_KINDS, giftWrap, plainEvent } from '../support/kinds.js'
 import type { RelayClient } from '../support/relay-client.js'
 import { connect, runServer } from '../support/servers.js'
@@ -215,6 +217,24 @@ describe('further kinds', () => {
     for (const { id } of versions) await a.waitFor(([type, of]) => type === 'OK' && of === id)
     const newest = versions.find(({ created_at }) => created_at === 1_039)
     expect(ids((await stored(a, { kinds: [0] })).events)).toEqual([newest?.id])
+  })
+
+  it('[FAIR3][KND3] versions of one name, each in a write of its own, don’t keep others waiting', async () => {
+    const log = createMemoryLog()
+    const writers: string[][] = []
+    const ingest = ingestOf(log, ({ events }) => writers.push(events.map(({ event }) => event.pubkey)))
+    const all = new Set([alice, bob].map(({ publicKey }) => publicKey))
+    const isExtraKind = (kind: number) => kind === 0
+    const checks = { keys: all, verifier: pureVerifier, limits: DEFAULT_LIMITS, isExtraKind }
+    const outcomes: string[] = []
+    const submit = (event: NostrEvent) =>
+      ingest.submit(checkEvent(event, checks), (outcome) => outcomes.push(String(outcome)))
+    for (let n = 0; n < 20; n++) submit(plainEvent(alice, 0))
+    for (let n = 0; n < 20; n++) submit(trainingEvent(bob))
+    await ingest.stop()
+    expect(outcomes).toEqual(Array(40).fill('stored'))
+    expect(writers[0]).toHaveLength(21)
+    expect(writers.slice(1)).toEqual(Array(19).fill([alice.publicKey]))
   })
 
   it('[KND4] an ephemeral event reaches who is subscribed now, and is stored nowhere', async () => {

@@ -2,10 +2,13 @@
 export interface FairQueue<T> {
   readonly isEmpty: boolean
   push(account: string, item: T): void
-  /** The next one, which stays where it is; undefined when empty. */
-  peek(): T | undefined
-  /** The next one, and who has the turn after it; undefined when empty. */
-  shift(): T | undefined
+  /**
+   * The next one, which stays where it is; undefined where there is none. An account whose first item is passed over
+   * keeps its turn.
+   */
+  peek(isPassed?: (item: T) => boolean): T | undefined
+  /** The same, taken out, and its account has its next turn after all others. */
+  shift(isPassed?: (item: T) => boolean): T | undefined
 }
 
 /** A queue in which nobody waits for more than one item of each other account. Source: SPEC FAIR3. */
@@ -21,13 +24,18 @@ export function createFairQueue<T>(): FairQueue<T> {
       if (line === undefined) lines.set(account, { items: [item], from: 0 })
       else line.items.push(item)
     },
-    peek() {
-      for (const { items, from } of lines.values()) return items[from]
+    peek(isPassed = () => false) {
+      for (const { items, from } of lines.values()) {
+        const item = items[from] as T
+        if (!isPassed(item)) return item
+      }
       return undefined
     },
-    shift() {
+    shift(isPassed = () => false) {
       for (const [account, line] of lines) {
-        const item = line.items[line.from++]
+        const item = line.items[line.from] as T
+        if (isPassed(item)) continue
+        line.from++
         // To the end of the line of accounts.
         lines.delete(account)
         if (line.from < line.items.length) {

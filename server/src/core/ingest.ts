@@ -123,15 +123,16 @@ export function createIngest({
   function takeBatch(): Submission[] {
     const batch: Submission[] = []
     const names = new Set<string>()
+    // Of two events of one name the second may take the place of the first, which has to be there for that.
+    const isPassed = ({ checked: { plain } }: Submission) =>
+      plain?.coordinate !== undefined && names.has(plain.coordinate)
     for (let length = 0; batch.length < MAX_BATCH_EVENTS && length < MAX_BATCH_LENGTH; ) {
-      const next = queue.peek()
+      const next = queue.peek(isPassed)
       // What is deleted may be in the batch: a deletion is one of its own.
       if (next === undefined || (isRemoval(next.checked) && batch.length > 0)) break
-      // Of two events of one name the second may take the place of the first, which has to be there for that.
+      queue.shift(isPassed)
       const name = next.checked.plain?.coordinate
-      if (name !== undefined && names.has(name)) break
       if (name !== undefined) names.add(name)
-      queue.shift()
       batch.push(next)
       length += next.checked.json.length
       if (isRemoval(next.checked)) break
