@@ -146,4 +146,25 @@ describe('requests to vanish (NIP-62)', () => {
     ).toEqual([true, false])
     await log.close()
   })
+
+  it('[VAN2][VFY1] leaves what a request deletes that is signed later, by id and by name', async () => {
+    const data = temporaryDataDirectory()
+    const server = await runServer({ data })
+    const a = await connect(server, alice)
+    const now = nowSeconds()
+    const [id, name] = ['ab'.repeat(32), `30023:${alice.publicKey}:page`]
+    const input = { ids: [id], addresses: [name], kinds: [1] }
+    await publishAll(a, [
+      deletionEvent(alice, { ...input, createdAt: now + 60 }),
+      deletionEvent(alice, { ...input, createdAt: now - 60 }),
+      vanishEvent(alice, server.url, now),
+    ])
+    await server.close()
+    const log = await openLevelLog(data)
+    const { faultCount } = await verifyLog(log)
+    expect(await log.areDeleted([{ pubkey: alice.publicKey, id }])).toEqual([true])
+    expect((await log.coordinates([name]))[0]?.deletedUntil).toBe(now + 60)
+    await log.close()
+    expect(faultCount).toBe(0)
+  })
 })

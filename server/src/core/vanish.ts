@@ -17,7 +17,7 @@ export async function decideVanish(
   const { pubkey, created_at } = event
   const seq = log.head + 1
   const place = { seq, id: event.id, created_at }
-  const others = await othersOf(log, logger, event)
+  const { others, stillDeleted } = await othersOf(log, logger, event)
   const alive = await ownDocuments(log, pubkey)
   const known = await log.documents([...new Set(others.flatMap(({ stored }) => documentsOfEvent(stored)))])
   // Their requests go as well: that they are gone has to hang on this one.
@@ -56,6 +56,8 @@ export async function decideVanish(
       forgottenIds: others.flatMap(({ stored }) =>
         stored.kind === KIND.deletion ? tagValues(stored, 'e').map((id) => ({ pubkey, id })) : [],
       ),
+      // What is forgotten goes first.
+      deletedIds: [...stillDeleted].map(([id, seq]) => ({ pubkey, id, seq })),
       forgottenCoordinates: await coordinatesToForget(
         log,
         created_at,
@@ -72,17 +74,24 @@ async function othersOf(
   log: EventLog,
   logger: Logger,
   { pubkey, created_at }: NostrEvent,
-): Promise<{ readonly gone: WithdrawnEvent; readonly stored: NostrEvent }[]> {
-  const found: { readonly gone: WithdrawnEvent; readonly stored: NostrEvent }[] = []
+): Promise<{
+  readonly others: { readonly gone: WithdrawnEvent; readonly stored: NostrEvent }[]
+  /** Ids that a request names which stays, because it is signed later, with its position. */
+  readonly stillDeleted: ReadonlyMap<string, number>
+}> {
+  const others: { readonly gone: WithdrawnEvent; readonly stored: NostrEvent }[] = []
+  const stillDeleted = new Map<string, number>()
   for await (const page of loadInPages(log.ownedBy(pubkey), (places) => loadEvents(log, logger, places))) {
     for (const stored of page) {
       const { event, address } = stored
       const owner = plainPlaceOf(event)?.owner ?? event.pubkey
       if (address !== undefined || owner !== pubkey || event.kind === KIND.vanish) continue
-      if (event.created_at <= created_at) found.push({ gone: withdrawnOf(stored), stored: event })
+      if (event.created_at <= created_at) others.push({ gone: withdrawnOf(stored), stored: event })
+      else if (event.kind === KIND.deletion)
+        for (const id of tagValues(event, 'e')) stillDeleted.set(id, stored.seq)
     }
   }
-  return found
+  return { others, stillDeleted }
 }
 
 /** Names that requests deleted which go now. Where a later request stays, the name stays deleted by that one. */
