@@ -9,6 +9,7 @@ import { lockForThisPage } from './adapters/browser/tab-lock.js'
 import { onyxModels } from './adapters/watermelon/models.js'
 import { onyxMigrations, onyxSchema } from './adapters/watermelon/schema.js'
 import { watermelonStore } from './adapters/watermelon/store.js'
+import { isInMemory } from './adapters/watermelon/unsafe.js'
 import { Database } from './adapters/watermelon/watermelon.js'
 import type { SyncStore } from './ports/store.js'
 
@@ -51,6 +52,9 @@ export async function openBrowserDatabase({
       // Answered once it is set up.
       made.adapter.getLocal('onyx-sync').then(() => resolve(made), reject)
     })
+    // What is "saved" must be there after a reload.
+    if (await isInMemory(database))
+      throw new Error('the browser gives this page none, perhaps in a private window')
     return { database, close }
   } catch (cause) {
     close()

@@ -3,6 +3,7 @@ import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Bench, BenchContext, Figure } from './bench.js'
+import { browserChat } from './browser.js'
 import { chatSize } from './chat-size.js'
 import { coldStart } from './cold-start.js'
 import { connections } from './connections.js'
@@ -21,6 +22,7 @@ const BENCHES: readonly Bench[] = [
   newDevice,
   longChat,
   chatSize,
+  browserChat,
   stream,
   ingest,
   fanOut,

@@ -102,3 +102,14 @@ it.skipIf(!hasChromium)(
   },
   60_000,
 )
+
+it.skipIf(!hasChromium)(
+  '[STO50] where a browser gives no IndexedDB nothing is opened, and nothing seems to be saved',
+  async () => {
+    const page = await browser.newPage()
+    await page.addInitScript(() => Object.defineProperty(window, 'indexedDB', { value: undefined }))
+    await page.goto(pages.url)
+    await page.getByText(/"chats" can't be opened in IndexedDB: .*private window/).waitFor()
+  },
+  60_000,
+)

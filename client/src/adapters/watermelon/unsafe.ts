@@ -133,13 +133,27 @@ export async function saveLoki(database: Database): Promise<void> {
   let saved: Promise<void> = Promise.resolve()
   const work = (loki: Loki) => {
     // Its memory adapter would copy the whole database each time, for nobody.
-    if (loki.persistenceAdapter === null || 'hashStore' in loki.persistenceAdapter) return
+    if (hasOnlyMemory(loki)) return
     saved = new Promise((resolve, reject) => {
       loki.saveDatabase((error) => (error ? reject(error) : resolve()))
     })
   }
   await settle((callback) => adapterOf(database).unsafeExecute({ loki: work }, callback))
   await saved
+}
+
+function hasOnlyMemory({ persistenceAdapter }: Loki): boolean {
+  return persistenceAdapter === null || 'hashStore' in persistenceAdapter
+}
+
+/** Whether LokiJS keeps memory only, as it does without a word where a browser gives it no IndexedDB. */
+export async function isInMemory(database: Database): Promise<boolean> {
+  let isSo = false
+  const work = (loki: Loki) => {
+    isSo = hasOnlyMemory(loki)
+  }
+  await settle((callback) => adapterOf(database).unsafeExecute({ loki: work }, callback))
+  return isSo
 }
 
 /**
