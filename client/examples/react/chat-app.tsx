@@ -11,7 +11,7 @@ export function ChatApp() {
   const create = async () => setId((await client?.chats.create())?.id)
   return (
     <main>
-      <button type="button" onClick={create}>
+      <button type="button" disabled={!client} onClick={create}>
         New chat
       </button>
       {chats.map((chat) => (
