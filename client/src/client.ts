@@ -15,6 +15,7 @@ import {
   systemRandom,
   toSyncError,
 } from '@onyx-sync/shared'
+import { checkPlatform } from './adapters/platform-check.js'
 import { createWebSocketTransport } from './adapters/websocket-transport.js'
 import type { SyncClient, SyncClientOptions, SyncStatus } from './client-api.js'
 import { checkBatching, checkHeartbeat, checkRandom, checkUrl } from './client-options.js'
@@ -69,7 +70,7 @@ const META_INSTALL = 'installId'
 
 /**
  * Opens a device. Rejects with `IDENTITY_MISMATCH` if the database belongs to another account (its data is
- * neither shown nor sent, trap C14), `KEY_INVALID`, `RANDOM_WEAK`, or `STORE_FAILED`.
+ * neither shown nor sent, trap C14), `KEY_INVALID`, `PLATFORM_LACKING`, `RANDOM_WEAK`, or `STORE_FAILED`.
  */
 export async function createSyncClient(options: SyncClientOptions): Promise<SyncClient> {
   const { store, signer, url } = options
@@ -78,6 +79,7 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
   const logger = options.logger ?? silentLogger
   const limits = options.limits ?? DEFAULT_LIMITS
   const verifier = options.verifier ?? pureVerifier
+  checkPlatform(undefined, { needsRandom: options.random === undefined })
   checkRandom(random)
   if (url !== undefined) checkUrl(url, options.allowInsecure)
   const upkeep = checkUpkeep(options)

@@ -1,6 +1,9 @@
+import './platform-at-import.js'
+
 export type { Member, Role, SyncErrorCode } from '@onyx-sync/shared'
 export { SyncError } from '@onyx-sync/shared'
 export { createMemoryStore } from './adapters/memory-store.js'
+export { checkPlatform, type PlatformGlobals } from './adapters/platform-check.js'
 export { type WakeSources, wakeOnPlatformEvents } from './adapters/platform-wake.js'
 export { ChatRow, MessageRow, onyxModels, SettingRow, TrainingRow } from './adapters/watermelon/models.js'
 export { onyxMigrations, onyxSchema, onyxTables } from './adapters/watermelon/schema.js'
@@ -22,6 +25,18 @@ export type { ConnectionState } from './core/session.js'
 export { accountDatabaseName } from './identity/account-database.js'
 export { type Derivation, secretKeyFromMnemonic } from './identity/mnemonic.js'
 export { type MoveReport, moveAccount } from './identity/move-account.js'
+export {
+  createNip55Signer,
+  type Nip55SignerOptions,
+  type SignerIntent,
+  type SignerResult,
+} from './identity/nip55-signer.js'
+export {
+  openStoredKeySigner,
+  type SecretStorage,
+  type StoredKeySigner,
+  type StoredKeySignerOptions,
+} from './identity/stored-key-signer.js'
 export type { Chat } from './model/chat.js'
 export type { MessageFields } from './model/chat-edits.js'
 export type { ChatListOptions } from './model/chat-list-view.js'

@@ -48,6 +48,7 @@ export const ERROR_CODES = {
   DATABASE_UNREADABLE: { prefix: 'error', retryable: false },
   IDENTITY_MISMATCH: { prefix: 'error', retryable: false },
   SERVER_KEY_CHANGED: { prefix: 'error', retryable: true },
+  PLATFORM_LACKING: { prefix: 'error', retryable: false },
   RANDOM_WEAK: { prefix: 'error', retryable: false },
   KEY_INVALID: { prefix: 'error', retryable: false },
   SIGNER_FAILED: { prefix: 'error', retryable: true },

@@ -318,7 +318,9 @@ function addressOf({ kind, pubkey, tags }: NostrEvent): string {
 function tokensIn(event: NostrEvent): string[] {
   if (!isDocumentKind(event.kind)) return []
   const { update } = decodeContent(event.content, parseEncodingTag(event), DEFAULT_LIMITS)
-  return [...Buffer.from(update).toString('latin1').matchAll(/<\d+>/g)].map(([token]) => token)
+  let text = ''
+  for (const byte of update) text += String.fromCharCode(byte)
+  return text.match(/<\d+>/g) ?? []
 }
 
 /** A cursor is exact when asking with it again brings nothing. */

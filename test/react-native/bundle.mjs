@@ -1,0 +1,34 @@
+/**
+ * Bundles the client for Android and iOS with the Metro of a React Native version, which fails where a module can't be
+ * resolved or is Node's own, and compiles that with its Hermes compiler, which fails for syntax that Hermes lacks.
+ *
+ *   node test/react-native/bundle.mjs DIRECTORY
+ *
+ * DIRECTORY has a package.json with that version, installed. The packages here have to be built.
+ */
+import { spawnSync } from 'node:child_process'
+import { chmodSync, mkdtempSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { bundle, here, project } from './metro-build.mjs'
+
+const compiler = join(project, 'node_modules/react-native/sdks/hermesc/linux64-bin/hermesc')
+chmodSync(compiler, 0o755)
+const out = mkdtempSync(join(tmpdir(), 'onyx-sync-metro-'))
+try {
+  for (const platform of ['android', 'ios']) {
+    const path = join(out, `${platform}.js`)
+    const startedAt = performance.now()
+    await bundle({ entry: join(here, 'app.js'), platform, out: path })
+    const { status, stderr } = spawnSync(compiler, ['-emit-binary', '-O', '-out', `${path}.hbc`, path], {
+      encoding: 'utf8',
+    })
+    if (status !== 0)
+      throw new Error(`Hermes can't compile the bundle for ${platform}:\n${stderr.slice(0, 4_000)}`)
+    const kilobytes = Math.round(statSync(`${path}.hbc`).size / 1000)
+    const seconds = ((performance.now() - startedAt) / 1000).toFixed(0)
+    console.log(`${platform}: bundled and compiled, ${kilobytes} KB of bytecode, ${seconds} s`)
+  }
+} finally {
+  rmSync(out, { recursive: true, force: true })
+}

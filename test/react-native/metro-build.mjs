@@ -1,0 +1,39 @@
+/** Bundles with the Metro of the React Native that is installed in the directory of the first argument. */
+import { createRequire } from 'node:module'
+import { join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+export const here = fileURLToPath(new URL('.', import.meta.url))
+const root = resolve(here, '../..')
+if (process.argv[2] === undefined) {
+  console.error('usage: node SCRIPT DIRECTORY, where DIRECTORY has React Native installed')
+  process.exit(2)
+}
+export const project = resolve(process.argv[2])
+const fromProject = createRequire(join(project, 'package.json'))
+const Metro = fromProject('metro')
+const { getDefaultConfig, mergeConfig } = fromProject('@react-native/metro-config')
+const { withOnyxSync } = createRequire(import.meta.url)('@onyx-sync/client/metro')
+
+/** `replaced` has files by the names of modules that they take the place of. */
+export async function bundle({ entry, platform, out, replaced = {} }) {
+  const config = withOnyxSync(
+    mergeConfig(getDefaultConfig(project), {
+      projectRoot: project,
+      watchFolders: ['client', 'shared', 'server', 'testing', 'node_modules', 'test/react-native'].map(
+        (name) => join(root, name),
+      ),
+      maxWorkers: 2,
+      resolver: {
+        nodeModulesPaths: [join(project, 'node_modules'), join(root, 'node_modules')],
+        resolveRequest(context, name, target) {
+          const file = replaced[name]
+          if (file !== undefined) return { type: 'sourceFile', filePath: file }
+          return context.resolveRequest(context, name, target)
+        },
+      },
+      reporter: { update() {} },
+    }),
+  )
+  await Metro.runBuild(config, { entry, platform, dev: false, minify: false, out })
+}
