@@ -6,13 +6,15 @@ import {
 } from '@onyx-sync/client'
 import { createNodeTransport } from '@onyx-sync/client/node'
 import { SyncProvider, type SyncProviderProps } from '@onyx-sync/client/react'
-import { cleanup, render, renderHook } from '@testing-library/react'
+import { cleanup, configure, render, renderHook } from '@testing-library/react'
 import { PlainKeySigner } from 'nostr-tools/signer'
 import { type ReactNode, StrictMode } from 'react'
 import { afterEach } from 'vitest'
 import { testKey } from './events.js'
 import { afterThisTest } from './servers.js'
 
+// Waiting ends when what is waited for is there; how long that takes is up to the machine.
+configure({ asyncUtilTimeout: 20_000 })
 afterEach(cleanup)
 
 /** A device with a store in memory; closed after the test. `key` says of which account. */

@@ -1,7 +1,7 @@
 import { SyncError } from '@onyx-sync/shared'
 
 /** A page that is reloaded lets go of its lock while the next one is there already. */
-const WAIT_MS = 3_000
+const WAIT_MS = 2_000
 
 /**
  * Makes this page the only one to work with a database: LokiJS keeps all of it in memory, so two pages would overwrite
