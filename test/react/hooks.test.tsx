@@ -19,6 +19,7 @@ import { memo, StrictMode, startTransition, useLayoutEffect, useState } from 're
 import { hydrateRoot } from 'react-dom/client'
 import { renderToString } from 'react-dom/server'
 import { expect, it, vi } from 'vitest'
+import * as Y from 'yjs'
 import { counting, hookWith, openClient, renderWith } from '../support/react.js'
 
 /** A client with a chat of so many messages, `m0` and on. */
@@ -228,19 +229,23 @@ it('[RCT4] what is shown stays in place when messages come and go before it', as
   await waitFor(() => expect(result.current.status).toBe('ready'))
   const { messages } = result.current
   const chat = await client.chats.open('chat')
-  // As another device's edits from an hour ago come in.
-  await act(async () => {
-    const all = chat.doc.getArray('messages')
-    all.insert(
-      3,
-      [all.get(0) as never].map((item) => (item as { clone(): unknown }).clone()),
-    )
-    await chat.update('m0', { id2: 'kept' })
-    await client.flush()
+  // As edits come in that another device made an hour ago.
+  await act(() => {
+    const entries = Object.entries({
+      id: 'late',
+      role: 'user',
+      content: 'late',
+      createdAt: 1,
+      status: 'complete',
+    })
+    chat.doc.getArray('messages').insert(3, [new Y.Map(entries)])
+    return client.flush()
   })
+  await waitFor(() => expect(result.current).toMatchObject({ start: 41, total: 51 }))
+  expect(result.current.messages).toEqual(messages)
   await act(() => client.chats.deleteMessage('chat', 'm5'))
   await act(() => client.chats.deleteMessage('chat', 'm6'))
-  await waitFor(() => expect(result.current.total).toBe(48))
+  await waitFor(() => expect(result.current.total).toBe(49))
   expect(result.current.messages).toEqual(messages)
   expect(result.current.messages.every((message, index) => message === messages[index])).toBe(true)
   await act(() => client.chats.deleteMessage('chat', 'm40'))
@@ -499,25 +504,41 @@ it('[RCT9] an open chat shows its title, draft, and what can be undone', async (
   expect(result.current.isArchived).toBe(true)
 })
 
-it('[RCT10] a search shows what the newest query finds', async () => {
-  const client = await withMessages(20)
+it('[RCT10] a search shows what the newest query finds, and nothing that an older one finds later', async () => {
+  const memory = createMemoryStore()
+  const held: (() => void)[] = []
+  const store: SyncStore = {
+    ...memory,
+    async searchRows(table, query, options) {
+      if (query === 'text') await new Promise<void>((resolve) => held.push(resolve))
+      return memory.searchRows(table, query, options)
+    },
+  }
+  const client = await openClient({ store })
+  await addMessages(client, 20, 'chat')
   const { result, rerender } = hookWith<SearchState, string>(
     client,
     (query) => useSearch(query, { chat: 'chat' }),
     '',
   )
+  const found = () => result.current.messages.map(({ message, position }) => [message.content, position])
   expect(result.current).toMatchObject({ status: 'ready', messages: [] })
   rerender('text')
-  rerender('text 1')
   rerender('text 13')
   await waitFor(() => expect(result.current.status).toBe('ready'))
-  expect(textsOf(result.current.messages.map(({ message }) => message))).toEqual(['text 13'])
+  expect(found()).toEqual([['text 13', 13]])
+  await waitFor(() => expect(held).not.toEqual([]))
+  await act(async () => {
+    for (let left = 0; left < 5; left++) {
+      for (const go of held.splice(0)) go()
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+  })
+  expect(found()).toEqual([['text 13', 13]])
   rerender('nowhere')
   expect(result.current).toMatchObject({ status: 'loading' })
-  expect(result.current.messages).toHaveLength(1)
+  expect(found()).toHaveLength(1)
   await waitFor(() => expect(result.current).toMatchObject({ status: 'ready', messages: [] }))
-  const found = await client.chats.search('text 13')
-  expect(found.messages[0]?.position).toBe(13)
 })
 
 it('[RCT2] a client that is closed while it is shown throws at nobody', async () => {
