@@ -30,7 +30,7 @@ export function updateTooLarge(maxBytes: number): SyncError {
  * What is inflated at once: DEFLATE makes at most a thousandfold of it, which is what an update may have. A
  * stream of 160 KB for each event of a few hundred bytes would cost more than all else that is done with it.
  */
-const AT_ONCE_BYTES = 8 * 1024
+const AT_ONCE_BYTES = 4 * 1024
 /** Where it is inflated to. Whatever fills it is done again in steps. */
 const SCRATCH_BYTES = 256 * 1024
 let scratch: Uint8Array | undefined

@@ -190,36 +190,45 @@ describe('embedding', () => {
     expect(() => createSyncServer({ log }).url).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }))
   })
 
-  it('[SRV5][S7][ATK33] a peer that reads nothing is cut off once too much is queued, and others go on', async () => {
-    const server = await runServer({
-      limits: {
-        maxQueuedBytes: 200_000,
-        // It shall be cut off for what it doesn't read, not held back for what it says.
-        maxRequestsPerMinute: 10 ** 9,
-        maxMessagesPerMinute: 10 ** 9,
-        maxMessagesPerMinutePerAddress: 10 ** 9,
-        maxBytesPerMinute: 10 ** 12,
-        maxBytesPerMinutePerAddress: 10 ** 12,
-      },
+  const UNREAD = [
+    ['counts', ['COUNT', 'x'.repeat(64), { kinds: [1] }]],
+    ['refusals', ['COUNT', 'x'.repeat(64)]],
+    ['comparisons of sets', ['NEG-MSG', 'x'.repeat(64), '6100000200']],
+  ] as const
+  for (const [what, message] of UNREAD) {
+    it(`[SRV5][S7][ATK33] a peer that reads no answers to ${what} is cut off once too much is queued`, async () => {
+      const server = await runServer({
+        limits: {
+          maxQueuedBytes: 200_000,
+          // It shall be cut off for what it doesn't read, not held back for what it says.
+          maxRequestsPerMinute: 10 ** 9,
+          maxMessagesPerMinute: 10 ** 9,
+          maxMessagesPerMinutePerAddress: 10 ** 9,
+          maxBytesPerMinute: 10 ** 12,
+          maxBytesPerMinutePerAddress: 10 ** 12,
+        },
+      })
+      const [deaf, other] = [await connect(server, alice), await connect(server, alice)]
+      deaf.send('NEG-OPEN', 'x'.repeat(64), { kinds: [1] }, '6100000200')
+      await deaf.waitFor(([type]) => type === 'NEG-MSG')
+      deaf.socket.pause()
+      // Answers are queued, as nothing else is: a subscription stops reading for a full socket by itself.
+      const text = JSON.stringify(message)
+      const flood = setInterval(() => {
+        // In portions, because the server that has to read them shares this thread.
+        const isWorthwhile = () => deaf.socket.readyState === 1 && deaf.socket.bufferedAmount < 1_000_000
+        for (let index = 0; index < 500 && isWorthwhile(); index++) deaf.sendText(text)
+      }, 5)
+      afterThisTest(() => clearInterval(flood))
+      await vi.waitFor(
+        async () => {
+          const response = await fetch(server.url.replace(/^ws/, 'http').replace('/sync', '/metrics'))
+          expect(await response.text()).toContain('onyx_sync_connections 1\n')
+        },
+        { timeout: 25_000, interval: 50 },
+      )
+      clearInterval(flood)
+      expect((await other.publish(chatEvent(alice))).accepted).toBe(true)
     })
-    const [deaf, other] = [await connect(server, alice), await connect(server, alice)]
-    deaf.socket.pause()
-    // Answers are queued, as nothing else is: a subscription stops reading for a full socket by itself.
-    const text = JSON.stringify(['COUNT', 'x'.repeat(64)])
-    const flood = setInterval(() => {
-      // In portions, because the server that has to read them shares this thread.
-      const isWorthwhile = () => deaf.socket.readyState === 1 && deaf.socket.bufferedAmount < 1_000_000
-      for (let index = 0; index < 500 && isWorthwhile(); index++) deaf.sendText(text)
-    }, 5)
-    afterThisTest(() => clearInterval(flood))
-    await vi.waitFor(
-      async () => {
-        const response = await fetch(server.url.replace(/^ws/, 'http').replace('/sync', '/metrics'))
-        expect(await response.text()).toContain('onyx_sync_connections 1\n')
-      },
-      { timeout: 25_000, interval: 50 },
-    )
-    clearInterval(flood)
-    expect((await other.publish(chatEvent(alice))).accepted).toBe(true)
-  })
+  }
 })

@@ -216,8 +216,9 @@ interface PeerOptions {
 }
 
 function createPeer({ socket, stream, address, lane, limits, clock, onSlowReader }: PeerOptions): Peer {
-  let waiting: (() => void)[] = []
+  const waiting: (() => void)[] = []
   let isGathering = false
+  let isWaking = false
 
   /** What one tick says, such as the answers to all events of one commit, goes out in one write. */
   function gather(): void {
@@ -232,11 +233,16 @@ function createPeer({ socket, stream, address, lane, limits, clock, onSlowReader
 
   const isOpen = (): boolean => socket.readyState === socket.OPEN
 
+  /** One after another, as long as there is room: all of them at once would each send what was room for. */
   function wake(): void {
-    if (isOpen() && socket.bufferedAmount > LOW_WATER_BYTES) return
-    const woken = waiting
-    waiting = []
-    for (const resolve of woken) resolve()
+    if (isWaking || (isOpen() && socket.bufferedAmount > LOW_WATER_BYTES)) return
+    waiting.shift()?.()
+    if (waiting.length === 0) return
+    isWaking = true
+    setImmediate(() => {
+      isWaking = false
+      wake()
+    })
   }
 
   socket.on('close', wake)

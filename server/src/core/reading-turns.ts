@@ -31,6 +31,7 @@ interface Turn {
 
 interface Reader {
   isRunning: boolean
+  /** The oldest question first. */
   readonly waiting: Turn[]
 }
 
@@ -46,7 +47,7 @@ export function createReadingTurns(
   function startNext(): void {
     for (const [account, reader] of readers) {
       if (running >= PAGES) return
-      const turn = reader.isRunning ? undefined : takeOldest(reader.waiting)
+      const turn = reader.isRunning ? undefined : reader.waiting.shift()
       if (turn === undefined) continue
       // To the end of the line.
       readers.delete(account)
@@ -61,7 +62,7 @@ export function createReadingTurns(
     const reader = readers.get(account) ?? { isRunning: false, waiting: [] }
     readers.set(account, reader)
     await new Promise<void>((begin) => {
-      reader.waiting.push({ question, begin })
+      insert(reader.waiting, { question, begin })
       startNext()
     })
     try {
@@ -122,12 +123,15 @@ export function createReadingTurns(
   }
 }
 
-function takeOldest(waiting: Turn[]): Turn | undefined {
-  let oldest = 0
-  for (const [index, { question }] of waiting.entries()) {
-    if (question < (waiting[oldest] as Turn).question) oldest = index
+/** Keeps the oldest question first; a new one, of which there may be many, goes to the end. */
+function insert(waiting: Turn[], turn: Turn): void {
+  let [from, to] = [0, waiting.length]
+  while (from < to) {
+    const middle = (from + to) >> 1
+    if ((waiting[middle] as Turn).question <= turn.question) from = middle + 1
+    else to = middle
   }
-  return waiting.splice(oldest, 1)[0]
+  waiting.splice(from, 0, turn)
 }
 
 async function take<T>(iterator: AsyncIterator<T>, count: number): Promise<T[]> {
