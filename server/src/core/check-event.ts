@@ -66,7 +66,11 @@ export interface UndecodedEvent {
 
 /** Bytes of the largest update that is decoded between two looks at the sockets: a few milliseconds. */
 const INLINE_UPDATE_BYTES = 256 * 1024
-const BASE64_RATIO = 4 / 3
+/**
+ * Characters of the longest content that is. DEFLATE of a size that isn't known beforehand is undone in steps, of which
+ * a megabyte has a thousand.
+ */
+const INLINE_CONTENT_LENGTH = 24 * 1024
 
 /** The limits within which content is decoded at once, where something else can decode what is larger. */
 export function inlineLimits(limits: Limits): Limits {
@@ -107,7 +111,7 @@ export function beginCheck(
     }
     return event.kind === KIND.deletion ? { ...checked, deletion: parseDeletion(event) } : checked
   }
-  if (event.content.length > inline.maxUpdateBytes * BASE64_RATIO && inline !== limits) return { event, json }
+  if (event.content.length > INLINE_CONTENT_LENGTH && inline !== limits) return { event, json }
   try {
     return finishCheck({ event, json }, decodeContentOf(event, inline))
   } catch (error) {
