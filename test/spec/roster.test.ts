@@ -255,6 +255,50 @@ describe('sharing on devices', () => {
     })
   })
 
+  it('[PERM7] an open chat refuses to be edited from when its device knows that it may only read', async () => {
+    const world = await startWorld('open handles', CAST)
+    const [phone, desk] = [clientOf(world, 'phone'), clientOf(world, 'desk')]
+    const address = osloOf(world)
+    await during(world, phone.chats.create({ id: 'oslo', title: 'Trip' }))
+    await during(world, phone.chats.share('oslo', desk.pubkey))
+    await world.advance(10_000)
+    const chat = await during(world, desk.chats.open(address))
+    const { id } = await during(world, chat.send('while it could'))
+    await world.advance(10_000)
+    await during(world, phone.chats.share('oslo', desk.pubkey, { role: 'read' }))
+    await world.advance(10_000)
+    const before = JSON.stringify(chat.doc)
+    for (const attempt of [
+      () => chat.send('again'),
+      () => chat.edit(id, 'other'),
+      () => chat.update(id, { rating: 1 }),
+      () => chat.setTool(id, { id: 'call', name: 'look' }),
+      () => chat.deleteMessage(id),
+      () => chat.clear(),
+      () => chat.rename('Mine'),
+      () => chat.suggestTitle('Mine'),
+      () => chat.setModel('other'),
+      () => chat.archive(true),
+      () => chat.delete(),
+      () => chat.restore(),
+      () => chat.undo(),
+      () => chat.redo(),
+      async () => chat.stream(),
+    ])
+      await expect(during<unknown>(world, attempt())).rejects.toMatchObject({ code: 'WRITE_RESTRICTED' })
+    expect(JSON.stringify(chat.doc)).toBe(before)
+    expect(desk.status).toMatchObject({ unsent: 0, refused: 0 })
+    // What is only of this device is nobody else's to allow.
+    await during(world, chat.setDraft('to be said some day'))
+    await during(world, chat.markRead())
+    await during(world, phone.chats.share('oslo', desk.pubkey))
+    await world.advance(10_000)
+    await during(world, chat.send('and again'))
+    await world.advance(10_000)
+    expect((await during(world, phone.chats.read('oslo'))).messages).toHaveLength(2)
+    chat.release()
+  })
+
   it('[PERM7] only the owner shares, with keys that are keys, and in roles that there are', async () => {
     const world = await startWorld('checks', CAST)
     const [phone, desk] = [clientOf(world, 'phone'), clientOf(world, 'desk')]

@@ -23,7 +23,8 @@ import { undoManagerOf } from './undo.js'
 /**
  * A chat that is open: its document stays loaded until it is released. Edits are there when a call returns, and durable
  * on this device when its promise resolves; that never waits for a network. Rejects with `MESSAGE_NOT_FOUND`,
- * `VALUE_INVALID` or `STORE_FAILED`.
+ * `VALUE_INVALID` or `STORE_FAILED`, and, changing nothing, with `WRITE_RESTRICTED` where this account is known to have
+ * the role `read` by then.
  */
 export interface Chat {
   readonly id: string
@@ -49,7 +50,8 @@ export interface Chat {
   send(content: string, fields?: MessageFields): Promise<Message>
   /**
    * Appends a message that is still being written. It is there at once, with the status `streaming`, and stays in this
-   * chat whatever else is opened, edited or released meanwhile. Throws `VALUE_INVALID` for an id that the chat has.
+   * chat whatever else is opened, edited or released meanwhile. Throws `VALUE_INVALID` for an id that the chat has, and
+   * `WRITE_RESTRICTED` as the other edits reject.
    */
   stream(options?: StreamOptions): StreamedMessage
   /** Replaces a message's text by what differs, so that another device's change elsewhere in it survives. */
@@ -102,6 +104,8 @@ export interface ChatParts {
   readonly random: Random
   readonly draft: () => string
   readonly isGone: () => boolean
+  /** Throws `WRITE_RESTRICTED` where this account is known to have no right to write. */
+  assertMayWrite(): void
   /** Calls back when the draft changed, or what is known of the chat besides its document. @returns a function that ends it */
   onOther(listener: () => void): () => void
   setDraft(text: string): Promise<void>
@@ -121,19 +125,20 @@ export function createChat(parts: ChatParts): Chat {
 
   let isReleased = false
 
-  function requireOpen(): void {
+  function requireEditable(): void {
     if (isReleased) throw new SyncError('VALUE_INVALID', 'this chat was released: open it again to change it')
+    parts.assertMayWrite()
   }
 
   /** Async, so that what a change throws rejects; the change itself is made before anything waits. */
   async function edit<T>(change: (doc: Y.Doc) => T): Promise<T> {
-    requireOpen()
+    requireEditable()
     undoManager.stopCapturing()
     return opened.edit(change)
   }
 
   async function step(move: () => unknown): Promise<boolean> {
-    requireOpen()
+    requireEditable()
     const isMoved = move() !== null
     // What can be undone is less, also where nothing was left of it.
     if (!isMoved) list.tell()
@@ -176,7 +181,7 @@ export function createChat(parts: ChatParts): Chat {
         return message
       }),
     stream(options) {
-      requireOpen()
+      requireEditable()
       return parts.startStream(options)
     },
     edit: (id, content) => edit((doc) => editMessage(doc, id, content, clock.now())),

@@ -155,6 +155,7 @@ export function createChats(options: ChatsOptions): Chats {
         ...{ id: parsed.identifier, owner: parsed.owner, address, opened, deviceId, clock, random },
         draft: () => local.draft(address),
         isGone: () => isGone(address),
+        assertMayWrite: () => assertMayWrite(parsed),
         onOther(listener) {
           let draft = local.draft(address)
           const endings = [
