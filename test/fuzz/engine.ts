@@ -110,13 +110,25 @@ export async function fuzz(target: Target, options: FuzzOptions): Promise<FuzzRe
     findings.set(key, { kind, message, input: small })
   }
 
-  function watchHeap(): void {
-    if (options.collectGarbage === undefined || total < nextHeapLook) return
-    nextHeapLook = total + HEAP_EVERY
-    options.collectGarbage()
+  /** How far the heap is above its size when this was first called. */
+  function heapGrowth(collectGarbage: () => void): number {
+    collectGarbage()
     const { heapUsed, external } = process.memoryUsage()
     heapBase ??= heapUsed + external
-    heapGrowthBytes = Math.max(heapGrowthBytes, heapUsed + external - heapBase)
+    return heapUsed + external - heapBase
+  }
+
+  async function watchHeap(): Promise<void> {
+    const { collectGarbage } = options
+    if (collectGarbage === undefined || total < nextHeapLook) return
+    nextHeapLook = total + HEAP_EVERY
+    let growth = heapGrowth(collectGarbage)
+    for (let tries = 1; growth > MAX_HEAP_GROWTH && tries < TRIES; tries++) {
+      // The memory behind buffers is given back by other threads, a while after the collection.
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      growth = heapGrowth(collectGarbage)
+    }
+    heapGrowthBytes = Math.max(heapGrowthBytes, growth)
     if (heapGrowthBytes <= MAX_HEAP_GROWTH) return
     const message = `the heap grew by ${heapGrowthBytes} bytes`
     findings.set('memory', { kind: 'memory', message, input: new Uint8Array() })
@@ -167,7 +179,7 @@ export async function fuzz(target: Target, options: FuzzOptions): Promise<FuzzRe
         size = Math.max(MIN_BATCH, size >> 1)
       } else size = Math.min(MAX_BATCH, size * 2)
     }
-    watchHeap()
+    await watchHeap()
     options.progress?.(total)
     if (findings.size >= MAX_FINDINGS) break
   }
