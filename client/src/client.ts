@@ -42,6 +42,7 @@ import { createServerTrust, META_SERVER_KEY } from './core/server-trust.js'
 import { createSession, type Session } from './core/session.js'
 import { createStaging } from './core/staging.js'
 import { createChats } from './model/chats.js'
+import { createConsent } from './model/consent.js'
 import { createImporter } from './model/import/import-chats.js'
 import { createLocalState, type LocalState } from './model/local-state.js'
 import { createProjection } from './model/projection.js'
@@ -157,6 +158,12 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
   })
   authorship = writers
 
+  const settings = createSettings({ pubkey, documents, store, feed, random })
+  const consent = createConsent({
+    ...{ settings, feed, clock, journal: documents.journal },
+    outbox: () => outbox as Outbox,
+  })
+
   let serverMaxEventBytes = limits.maxEventBytes
   const pacing = createPacing({ clock, ...batching })
   outbox = createOutbox({
@@ -179,6 +186,7 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
     maxEventBytes: () => serverMaxEventBytes,
     entries: await store.loadOutbox(),
     ...(options.inFlightPerDocument === undefined ? {} : { inFlightPerLane: options.inFlightPerDocument }),
+    beforeContribution: consent.enforce,
     onChange: changed,
     onProblem,
   })
@@ -430,8 +438,6 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
     authorsOf: writers.find,
     deleteForever: (address) => (deletions as Deletions).deleteChat(address, Math.floor(clock.now() / 1000)),
   })
-  const settings = createSettings({ pubkey, documents, store, feed, random })
-
   const rebuild = () =>
     rebuildRows({
       store,
@@ -457,7 +463,7 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
     deviceId,
     chats,
     settings,
-    training: createTraining({ chats, settings, documents, outbox, store, feed, clock }),
+    training: createTraining({ chats, settings, consent, documents, outbox, store, feed, clock }),
     openDocument: async (address) => {
       if (parseAddress(address) === undefined)
         throw new SyncError('VALUE_INVALID', `${JSON.stringify(address)} is no address of a document`)

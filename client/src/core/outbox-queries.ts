@@ -58,7 +58,7 @@ export interface OutboxQueries {
 export function createOutboxQueries(lanes: Lanes): OutboxQueries {
   function stateOfEntries(name: string, isMeant: (entry: OutboxEntry) => boolean): EditState {
     const lane = lanes.get(name)
-    const unsaved = lane.entries.filter((entry) => !isOnServer(entry.state) && isMeant(entry))
+    const unsaved = lane.entries.filter((entry) => !isSettled(entry.state) && isMeant(entry))
     if (unsaved.length === 0) return 'saved'
     if (unsaved.some(({ state }) => state === 'refused')) return 'refused'
     return unsaved.every(({ id }) => lane.inFlight.has(id)) ? 'sent' : 'local'
@@ -86,7 +86,7 @@ export function createOutboxQueries(lanes: Lanes): OutboxQueries {
     unsavedPositions() {
       const positions = new Map<string, number>()
       for (const { name, entries } of lanes.all()) {
-        const unsaved = entries.filter(({ state }) => !isOnServer(state))
+        const unsaved = entries.filter(({ state }) => !isSettled(state))
         if (unsaved.length > 0) positions.set(name, Math.max(...unsaved.map(({ throughSeq }) => throughSeq)))
       }
       return positions
@@ -108,6 +108,11 @@ export function createOutboxQueries(lanes: Lanes): OutboxQueries {
 
     savedEntries: () => allEntries().filter(({ state }) => isOnServer(state)),
   }
+}
+
+/** Whether nothing is still to be sent of an entry, nor to be decided about it. */
+function isSettled(state: OutboxEntry['state']): boolean {
+  return isOnServer(state) || state === 'withdrawn'
 }
 
 function isOnServer(state: OutboxEntry['state']): boolean {

@@ -11,7 +11,7 @@ import type { OutboxEntry } from '../ports/store.js'
 import { createBackoff } from './backoff.js'
 import type { Journal } from './journal.js'
 import { eventsOf, whyTooLarge } from './outbox-events.js'
-import { DELETION_LANE, isEventLane, type Lane, type Lanes } from './outbox-lanes.js'
+import { DELETION_LANE, isEventLane, type Lane, type Lanes, TRAINING_LANE } from './outbox-lanes.js'
 import type { OutboxProgress } from './outbox-progress.js'
 import type { Pacing } from './pacing.js'
 import type { Stage } from './staging.js'
@@ -55,6 +55,11 @@ export interface OutboxSenderOptions {
    * @default 1
    */
   readonly inFlightPerLane?: number
+  /**
+   * Called before training data is signed or sent: has withdrawn what the user doesn't agree to contribute when it
+   * resolves. Where it rejects, nothing is sent, and it is tried again later.
+   */
+  beforeContribution(): Promise<void>
   onChange(): void
   /** What keeps the queue from moving, for the app to show; undefined once it moves. */
   onProblem(error: SyncError | undefined): void
@@ -102,8 +107,7 @@ export function createOutboxSender(options: OutboxSenderOptions): OutboxSender {
         pump(name)
         return
       }
-      // Not before it is on this device's disk (trap C2).
-      working(name, journal.flush(), () => transmit(staged, events))
+      working(name, ready(name), () => transmit(staged, events))
       return
     }
     const waiting = lane.entries.filter(({ state }) => state === 'pending' || state === 'refused')
@@ -112,6 +116,18 @@ export function createOutboxSender(options: OutboxSenderOptions): OutboxSender {
     working(name, stageAndKeep(name, waiting), (isStaged) => {
       if (isStaged) pump(name)
     })
+  }
+
+  /** Settles when what is staged may be sent: not before it is on this device's disk (trap C2). */
+  async function ready(name: string): Promise<void> {
+    if (name === TRAINING_LANE) await options.beforeContribution()
+    await journal.flush()
+  }
+
+  /** Whether entries are still to be sent: meanwhile they may have been deleted for good, or taken back. */
+  function areWanted(name: string, wanted: readonly OutboxEntry[]): boolean {
+    const { entries } = lanes.get(name)
+    return wanted.every(({ id }) => entries.some((entry) => entry.id === id && entry.state !== 'withdrawn'))
   }
 
   /** Whether a lane has had its share of events for now. It goes on by itself when the next one is due. */
@@ -138,11 +154,14 @@ export function createOutboxSender(options: OutboxSenderOptions): OutboxSender {
    * that changed its mind, the refusal heals (traps C4, Y2).
    */
   async function stageAndKeep(name: string, waiting: readonly OutboxEntry[]): Promise<boolean> {
+    if (name === TRAINING_LANE) {
+      await options.beforeContribution()
+      if (!areWanted(name, waiting)) return true
+    }
     const staged = await stage(name, waiting)
     if (staged === undefined) return false
-    // While the signer was asked, what it signed may have been deleted for good, or taken back.
-    const { entries } = lanes.get(name)
-    if (!staged.taken.every(({ id }) => entries.some((entry) => entry.id === id))) return true
+    // While the signer was asked, what it signed may have been taken away.
+    if (!areWanted(name, staged.taken)) return true
     pacing.spend(name)
     lanes.get(name).hasMore = staged.taken.length < waiting.length
     const outboxDelete = staged.taken.map((entry) => entry.id)
@@ -182,6 +201,11 @@ export function createOutboxSender(options: OutboxSenderOptions): OutboxSender {
   function transmit(entry: OutboxEntry, events: readonly NostrEvent[]): void {
     // Signing may have outlived the connection to a sync server.
     if (send === undefined || isForPublishing(entry.lane)) return
+    // While the disk was asked, it may have been taken away.
+    if (!areWanted(entry.lane, [entry])) {
+      pump(entry.lane)
+      return
+    }
     const { awaited, accepted } = progress.follow(entry)
     lanes.get(entry.lane).inFlight.add(entry.id)
     for (const event of events) {

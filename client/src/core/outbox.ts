@@ -52,8 +52,13 @@ export interface Outbox extends OutboxQueries {
   forget(lane: string, isMeant: (entry: OutboxEntry) => boolean): string[]
   /** Forgets pending entries of a document whose content was queued anew as a whole. */
   dropPending(lane: string): void
-  /** Gives up an entry of no document that was not signed, or refused. @returns false, and does nothing, for any other */
+  /** Removes an entry of no document that was not signed, refused or withdrawn. @returns false, and does nothing, for any other */
   withdraw(lane: string, seq: number): boolean
+  /**
+   * Gives up what a lane of no document has not saved, and keeps it as withdrawn: none of it is sent from here on.
+   * @returns the entries as they were
+   */
+  withdrawUnsaved(lane: string): readonly OutboxEntry[]
   /** Sends an event of no document again that the server turns out to lack. */
   restage(entry: OutboxEntry): void
 }
@@ -203,7 +208,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
 
     withdraw(name, seq) {
       const entry = lanes.get(name).entries.find((candidate) => candidate.seq === seq)
-      if (entry?.state !== 'pending' && entry?.state !== 'refused') return false
+      if (entry === undefined || !['pending', 'refused', 'withdrawn'].includes(entry.state)) return false
       lanes.remove(name, [entry.id])
       progress.forget(entry.id)
       // By its first id too, under which its row goes.
@@ -212,6 +217,20 @@ export function createOutbox(options: OutboxOptions): Outbox {
       options.onProblem(undefined)
       options.onChange()
       return true
+    },
+
+    withdrawUnsaved(name) {
+      const lane = lanes.get(name)
+      const unsaved = lane.entries.filter(({ state }) => ['pending', 'staged', 'refused'].includes(state))
+      for (const entry of unsaved) {
+        progress.forget(entry.id)
+        lane.inFlight.delete(entry.id)
+        settle({ ...entry, state: 'withdrawn', reason: '' })
+      }
+      if (unsaved.length === 0) return unsaved
+      options.onProblem(undefined)
+      options.onChange()
+      return unsaved
     },
     firstUnsent: (name) =>
       lanes.get(name).entries.find(({ state }) => state === 'pending' || state === 'staged')?.seq,

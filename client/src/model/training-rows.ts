@@ -2,11 +2,11 @@ import type { RowChange } from '../core/journal.js'
 import { TRAINING_LANE } from '../core/outbox-lanes.js'
 import type { OutboxEntry, OutboxState, QueryRow } from '../ports/store.js'
 
-/** The preference that holds the account's consent. */
-export const CONSENT_PREFERENCE = 'trainingConsent'
-
-/** How far a contribution is. `waiting`: on this device only, to be sent. */
-export type ContributionState = 'waiting' | 'sending' | 'sent' | 'refused'
+/**
+ * How far a contribution is. `waiting`: on this device only, to be sent. `withdrawn`: the account's consent was taken back
+ * before the server was known to have it; it isn't sent, and never will be by itself.
+ */
+export type ContributionState = 'waiting' | 'sending' | 'sent' | 'refused' | 'withdrawn'
 
 /** Id of a contribution: by its place in the device's log, which stays the same from the first edit to the end. */
 export function trainingId(seq: number | ''): string {
@@ -19,6 +19,7 @@ const STATES: Readonly<Record<OutboxState, ContributionState>> = {
   refused: 'refused',
   saved: 'sent',
   confirmed: 'sent',
+  withdrawn: 'withdrawn',
 }
 
 /** What changes of the outbox make of the table `training`. `null` stands for an entry that goes. */

@@ -1,14 +1,15 @@
-import { type Clock, createDeletionTemplate, type EventTemplate, KIND, SyncError } from '@onyx-sync/shared'
+import { type Clock, type EventTemplate, KIND, SyncError } from '@onyx-sync/shared'
 import type { Documents } from '../core/documents.js'
 import type { Outbox } from '../core/outbox.js'
 import { eventsOf } from '../core/outbox-events.js'
-import { DELETION_LANE, TRAINING_LANE } from '../core/outbox-lanes.js'
+import { TRAINING_LANE } from '../core/outbox-lanes.js'
 import type { OutboxEntry, QueryRow, SyncStore } from '../ports/store.js'
 import type { Chats } from './chats-api.js'
+import { CONSENT_PREFERENCE, type Consent, deletionEntry } from './consent.js'
 import type { RowFeed } from './row-feed.js'
 import { looksSecret } from './secrets.js'
 import type { Settings } from './settings.js'
-import { CONSENT_PREFERENCE, type ContributionState, trainingId } from './training-rows.js'
+import { type ContributionState, trainingId } from './training-rows.js'
 import { createView, type View } from './view.js'
 
 /** A message that this device's user contributed. */
@@ -37,13 +38,16 @@ export interface Contribution {
 export interface Training {
   /** Whether the account's user agreed to contribute; a setting of the account, on all its devices. */
   consent(): Promise<boolean>
-  /** Gives or takes back consent. What waits on this device is revoked with it. */
+  /**
+   * Gives or takes back consent. With it, each device withdraws what it hasn't sent, once it knows; that stays in the
+   * list as `withdrawn`, and isn't sent when consent is given again.
+   */
   setConsent(isGiven: boolean): Promise<void>
   /** Says how good a message is, 1 to 5, in the message itself; `null` takes that back. Contributes nothing. */
   rate(chat: string, messageId: string, quality: number | null): Promise<void>
   /**
    * Queues one message as a contribution (kind 1, readable by its author and the server's operator only). One that waits
-   * already is replaced. `quality` is a whole number from 1 to 5. @default as the message was rated
+   * already, or was withdrawn, is replaced. `quality` is a whole number from 1 to 5. @default as the message was rated
    */
   submit(chat: string, messageId: string, quality?: number): Promise<Contribution>
   /**
@@ -63,6 +67,7 @@ const RATING = 'rating'
 export interface TrainingParts {
   readonly chats: Chats
   readonly settings: Settings
+  readonly consent: Consent
   readonly documents: Documents
   readonly outbox: Outbox
   readonly store: SyncStore
@@ -71,7 +76,7 @@ export interface TrainingParts {
 }
 
 export function createTraining(parts: TrainingParts): Training {
-  const { chats, settings, documents, outbox, store, feed, clock } = parts
+  const { chats, settings, consent, documents, outbox, store, feed, clock } = parts
   const { journal } = documents
 
   async function list(): Promise<Contribution[]> {
@@ -85,21 +90,15 @@ export function createTraining(parts: TrainingParts): Training {
     const gone = outbox.forget(TRAINING_LANE, (entry) => entry.seq === seqOf(id) && taken.push(entry) > 0)
     const ids = taken.flatMap((entry) => eventsOf(entry).map((event) => event.id))
     if (ids.length === 0) return
-    const createdAt = Math.floor(clock.now() / 1000)
-    const event = JSON.stringify(createDeletionTemplate({ ids, kinds: [KIND.training], createdAt }))
-    const seq = journal.nextSeq()
-    const place = { id: `deletion-${seq}`, lane: DELETION_LANE, seq, throughSeq: seq, edits: 1 }
     journal.add({
       // By its first id too, under which its row goes.
       outboxDelete: [...new Set([...gone, id])],
-      outboxPut: [{ ...place, state: 'pending', event, reason: '' }],
+      outboxPut: [deletionEntry(ids, journal, clock)],
     })
   }
 
-  const consent = async () => (await settings.get(CONSENT_PREFERENCE)) === true
-
   return {
-    consent,
+    consent: consent.isGiven,
     list,
     watch: () =>
       createView<readonly Contribution[]>({
@@ -109,8 +108,7 @@ export function createTraining(parts: TrainingParts): Training {
 
     async setConsent(isGiven) {
       await settings.set(CONSENT_PREFERENCE, isGiven)
-      if (isGiven) return
-      for (const { id } of await list()) outbox.withdraw(TRAINING_LANE, seqOf(id))
+      await consent.enforce()
       await journal.flush()
     },
 
@@ -121,7 +119,7 @@ export function createTraining(parts: TrainingParts): Training {
 
     async submit(chat, messageId, given) {
       if (given !== undefined) checkQuality(given)
-      if (!(await consent())) {
+      if (!(await consent.isGiven())) {
         throw new SyncError(
           'CONSENT_MISSING',
           'nothing is contributed before the account\'s user has agreed to it: training.setConsent(true), or "onyx-sync train consent on"',
@@ -147,7 +145,8 @@ export function createTraining(parts: TrainingParts): Training {
       }
       for (const known of await list()) {
         const isSame = known.address === address && known.messageId === messageId
-        if (isSame && known.state === 'waiting') outbox.withdraw(TRAINING_LANE, seqOf(known.id))
+        if (isSame && (known.state === 'waiting' || known.state === 'withdrawn'))
+          outbox.withdraw(TRAINING_LANE, seqOf(known.id))
       }
       const template: EventTemplate = {
         kind: KIND.training,

@@ -12,8 +12,9 @@ export interface StoredUpdate {
  * resend is the same event. `refused`: the server said no for good. `saved`: durable on the server, but not
  * yet covered by this device's cursor; a server that is set back to a backup now would lose it unnoticed.
  * `confirmed`: it came back from the server; kept only where no document holds the content (training data).
+ * `withdrawn`: training data of which the user doesn't agree any more that it is sent; kept to be shown.
  */
-export type OutboxState = 'pending' | 'staged' | 'refused' | 'saved' | 'confirmed'
+export type OutboxState = 'pending' | 'staged' | 'refused' | 'saved' | 'confirmed' | 'withdrawn'
 
 /** Marks an update that brings back what the server has lost, whoever wrote it. */
 export const RESTORE = 'restore'

@@ -1,6 +1,6 @@
 import { useMemo } from 'react'
+import { CONSENT_PREFERENCE } from '../model/consent.js'
 import type { Contribution, Training } from '../model/training.js'
-import { CONSENT_PREFERENCE } from '../model/training-rows.js'
 import { useSyncClient } from './provider.js'
 import { LOADING, type Progress, progressOf } from './result.js'
 import { viewParts } from './source.js'
