@@ -9,6 +9,8 @@ export interface Figure {
   readonly bound?: number
   /** Whether the bound is met. */
   readonly ok?: boolean
+  /** The smallest and the largest of the values of which `value` is the median. */
+  readonly spread?: readonly [number, number]
 }
 
 /** What a bench is run with. */
@@ -43,4 +45,22 @@ export function reported(name: string, value: number, unit: string): Figure {
 /** The value below which a part `p` of the values lies, which are sorted and not none. */
 export function percentile(sorted: readonly number[], p: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(p * sorted.length))] as number
+}
+
+/** A ratio that was taken several times in one run: the median, and how far the others lie from it. */
+export function ratio(name: string, values: readonly number[]): Figure {
+  const spread = [Math.min(...values), Math.max(...values)] as const
+  return { name, value: medianOf(values), unit: '×', spread }
+}
+
+/** The median of values that are not none. */
+export function medianOf(values: readonly number[]): number {
+  return percentile(
+    [...values].sort((a, b) => a - b),
+    0.5,
+  )
+}
+
+export function pause(delayMs: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, delayMs))
 }

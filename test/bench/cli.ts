@@ -4,13 +4,17 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Bench, BenchContext, Figure } from './bench.js'
 import { browserChat } from './browser.js'
+import { catchUp } from './catch-up.js'
 import { chatSize } from './chat-size.js'
+import { check } from './check.js'
+import { closedLoop } from './closed-loop.js'
 import { coldStart } from './cold-start.js'
 import { connections } from './connections.js'
 import { fairness } from './fairness.js'
 import { fanOut } from './fan-out.js'
 import { growth } from './growth.js'
 import { ingest } from './ingest.js'
+import { latency } from './latency.js'
 import { longChat } from './long-chat.js'
 import { loop } from './loop.js'
 import { newDevice } from './new-device.js'
@@ -26,6 +30,9 @@ const BENCHES: readonly Bench[] = [
   stream,
   ingest,
   fanOut,
+  latency,
+  catchUp,
+  closedLoop,
   connections,
   coldStart,
   growth,
@@ -35,17 +42,19 @@ const BENCHES: readonly Bench[] = [
 
 const HELP = `Measures onyx-sync. Nothing here is a test: figures depend on the machine.
 
-Usage: npm run bench -- [name]… [--quick] [--json]
+Usage: npm run bench -- [name]… [--quick] [--json] [--check]
 
 ${BENCHES.map(({ name, summary }) => `  ${name.padEnd(12)} ${summary}`).join('\n')}
 
   --quick   a tenth of the size, to see that it runs
   --json    one JSON object on standard output
+  --check   compare ratios with those of test/bench/expected.json; exit 1 when one is far worse
   --help    show this
 
 Examples:
   npm run bench
   npm run bench -- new-device --json
+  npm ci --prefix test/bench/peers && npm run bench -- latency --check
 `
 
 const isTerminal = process.stderr.isTTY === true
@@ -68,11 +77,16 @@ async function runBench(
   }
 }
 
-function print({ name, value, unit, bound, ok }: Figure): void {
-  const text = Number.isInteger(value) ? value.toLocaleString('en') : value.toFixed(value < 10 ? 2 : 1)
+function print({ name, value, unit, bound, ok, spread }: Figure): void {
+  const text = format(value)
+  const range = spread === undefined ? '' : `   (${spread.map(format).join(' to ')})`
   const verdict =
     bound === undefined ? '' : `   ${ok === true ? 'ok' : 'ABOVE'} (at most ${bound.toLocaleString('en')})`
-  process.stdout.write(`  ${name.padEnd(52)} ${`${text} ${unit}`.trim().padStart(12)}${verdict}\n`)
+  process.stdout.write(`  ${name.padEnd(52)} ${`${text} ${unit}`.trim().padStart(12)}${range}${verdict}\n`)
+}
+
+function format(value: number): string {
+  return Number.isInteger(value) ? value.toLocaleString('en') : value.toFixed(value < 10 ? 2 : 1)
 }
 
 async function main(): Promise<number> {
@@ -81,6 +95,7 @@ async function main(): Promise<number> {
     options: {
       quick: { type: 'boolean' },
       json: { type: 'boolean' },
+      check: { type: 'boolean' },
       node: { type: 'string', multiple: true },
       help: { type: 'boolean', short: 'h' },
     },
@@ -107,7 +122,10 @@ async function main(): Promise<number> {
     const machine = { node: process.version, cpus: cpus().length, model: cpus()[0]?.model }
     process.stdout.write(`${JSON.stringify({ machine, results }, null, 2)}\n`)
   }
-  return 0
+  if (values.check !== true) return 0
+  const { isOk, lines } = check(results)
+  process.stderr.write(lines.map((line) => `${line}\n`).join(''))
+  return isOk ? 0 : 1
 }
 
 process.exitCode = await main()

@@ -35,13 +35,25 @@ export interface MeasuredServerOptions {
   readonly args?: readonly string[]
   /** Options of Node. */
   readonly nodeArgs?: readonly string[]
+  /** The Node to run it with. @default this one */
+  readonly node?: string
 }
 
-/** Starts the built server on a free port of 127.0.0.1 and waits until it is ready. Needs Linux' `/proc`. */
+/** Starts the built server, on a free port of 127.0.0.1 if none is given in `args`, and waits until it is ready. */
 export function startMeasuredServer(options: MeasuredServerOptions): Promise<MeasuredServer> {
-  const { data, args = [], nodeArgs = [] } = options
-  const command = [...nodeArgs, SERVER_BIN, '--data', data, '--port', '0', ...ONE_ADDRESS, ...args]
-  const child = spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'pipe'] })
+  const { data, args = [], nodeArgs = [], node } = options
+  const port = args.includes('--port') ? [] : ['--port', '0']
+  return startMeasured([...nodeArgs, SERVER_BIN, '--data', data, ...port, ...ONE_ADDRESS, ...args], node)
+}
+
+/**
+ * Starts any server that Node runs and that says `listening on ws://…` once it is ready. Needs Linux' `/proc`. Rejects
+ * with what it said when it ends before that.
+ *
+ * @param node the Node to run it with
+ */
+export function startMeasured(command: readonly string[], node = process.execPath): Promise<MeasuredServer> {
+  const child = spawn(node, command, { stdio: ['ignore', 'pipe', 'pipe'] })
   const { pid } = child
   let output = ''
   const ended = new Promise<void>((resolve) => child.once('close', () => resolve()))
@@ -50,6 +62,7 @@ export function startMeasuredServer(options: MeasuredServerOptions): Promise<Mea
     return ended
   }
   return new Promise((resolve, reject) => {
+    child.once('error', reject)
     child.stderr.on('data', (chunk) => {
       output += chunk
     })
