@@ -146,6 +146,17 @@ describe('a state event', () => {
     expect(withTags(encoding, chat, ['-'], other)).toBe('accepted')
     expect(codeOf({ ...good, kind: 30001 })).toBe('KIND_NOT_ACCEPTED')
     expect(withTags(chat, other, ['encoding', 'nip44'])).toBe('ENCODING_UNKNOWN')
+    const log = ['log', '10', '-1']
+    expect(withTags(chat, other, encoding, log, log, ['progress', '1', '2'])).toBe('accepted')
+    for (const logs of [[log], [log, log, log], [log, ['log', '10']], [log, ['log', '1.5', '1']]])
+      expect(withTags(chat, other, encoding, ...logs)).toBe('EVENT_TAGS_INVALID')
+    for (const progress of [
+      ['progress'],
+      ['progress', '1'],
+      ['progress', '1', 'x'],
+      ['progress', '1', '2', '3'],
+    ])
+      expect(withTags(chat, other, encoding, progress)).toBe('EVENT_TAGS_INVALID')
     const [, address, length] = chat as [string, string, string]
     const entries = [
       ['a'],

@@ -264,6 +264,15 @@ describe('taking events', () => {
     })
     expect((await client.request('s', { after: '' })).closedReason).toMatch(/^error: /)
     expect((await client.request('s', { after: '' })).events).toEqual([event])
+    vi.spyOn(log, 'ownerLog').mockImplementationOnce(() => {
+      throw new Error('EIO')
+    })
+    client.send('COUNT', 'c', { kinds: [30_001] })
+    expect(await client.waitFor(([, id]) => id === 'c')).toEqual([
+      'CLOSED',
+      'c',
+      expect.stringMatching(/^error: /),
+    ])
   })
 
   it('[ING3] an event submitted in the very moment the queue runs empty is written too', async () => {

@@ -1,6 +1,6 @@
 import type { OutboxEntry } from '../ports/store.js'
 import type { Journal } from './journal.js'
-import { isEventLane, type Lane, type Lanes } from './outbox-lanes.js'
+import type { Lanes } from './outbox-lanes.js'
 import type { OutboxProgress } from './outbox-progress.js'
 import type { OutboxQueries } from './outbox-queries.js'
 
@@ -12,8 +12,6 @@ import type { OutboxQueries } from './outbox-queries.js'
 export interface WholeLanes {
   /** Entries of a document that are not on any server, by ascending position. */
   unsaved(address: string): readonly OutboxEntry[]
-  /** Documents with such entries. */
-  waiting(): string[]
   /** These entries are saved: they go, with the journal's next batch. */
   settle(address: string, ids: ReadonlySet<string>): void
   /** The relay doesn't take a document as it is. Kept in memory only: each connection tries anew. */
@@ -55,7 +53,6 @@ export function createWholeLanes(
 
   return {
     unsaved,
-    waiting: () => [...lanes.all()].filter(isDocumentWithUnsaved).map(({ name }) => name),
     refuse: (address, refusal) => refusals.set(address, refusal),
     refusal: (address) => refusals.get(address),
     forgive(address) {
@@ -109,8 +106,4 @@ export function createWholeLanes(
       ],
     }),
   }
-}
-
-function isDocumentWithUnsaved({ name, entries }: Lane): boolean {
-  return !isEventLane(name) && entries.some(({ state }) => state !== 'saved' && state !== 'confirmed')
 }
