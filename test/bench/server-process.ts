@@ -56,7 +56,11 @@ export function startMeasured(command: readonly string[], node = process.execPat
   const child = spawn(node, command, { stdio: ['ignore', 'pipe', 'pipe'] })
   const { pid } = child
   let output = ''
+  // A bench that fails must not leave its servers running.
+  const kill = () => child.kill('SIGKILL')
+  process.once('exit', kill)
   const ended = new Promise<void>((resolve) => child.once('close', () => resolve()))
+  void ended.then(() => process.off('exit', kill))
   const stop = () => {
     child.kill('SIGTERM')
     return ended
