@@ -632,6 +632,23 @@ describe('shared chats', () => {
     expectStatesOnly(relay.published)
   })
 
+  it('[PLN3] a state whose signature is wrong is set aside, and the next right one is taken', async () => {
+    const { relay, clock, device } = plainWorld()
+    const phone = await device()
+    await during(clock, phone.client.chats.create({ id: 'oslo' }))
+    await send(clock, phone, 'hello')
+    await sync(clock, phone)
+    for (const [name, state] of relay.kept)
+      relay.kept.set(name, { ...state, sig: state.sig.replace(/^./, (first) => (first === '0' ? '1' : '0')) })
+    const tablet = await device()
+    await sync(clock, tablet)
+    expect(await tablet.client.chats.list()).toEqual([])
+    expect(tablet.client.status.setAside).toBeGreaterThan(0)
+    await send(clock, phone, 'again')
+    await clock.advance(20_000)
+    expect(await textsIn(tablet)).toEqual(['hello', 'again'])
+  })
+
   it('[PLN11] take nothing of who is not a member, and do not forget who is', async () => {
     const { relay, clock, device } = plainWorld()
     const mine = await device()
