@@ -96,7 +96,7 @@ function signerApp({ isAsNpub = false } = {}) {
   }
 }
 
-describe('another app that signs (NIP-55)', () => {
+describe('another app that signs, by NIP-55', () => {
   it.each([false, true])(
     '[SGN2] tells its key once, and signs one event at a time (npub: %s)',
     async (isAsNpub) => {

@@ -6,7 +6,7 @@ import { runServer } from '../support/servers.js'
 
 const tests = fileURLToPath(new URL('..', import.meta.url))
 
-/** NIPs that the name of some group of tests ends with: `describe('… (NIP-42)'`. */
+/** NIPs of servers, with which the name of some group of tests ends: `describe('… (NIP-42)'`. Those of devices stand there without. */
 function testedNips(): number[] {
   const nips = new Set<number>()
   for (const path of readdirSync(tests, { recursive: true, encoding: 'utf8' })) {
