@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { runDeviceKills } from './device-kills.js'
+import { FAULTS } from './fault-list.mjs'
 import { runFullDevice, runFullServer } from './full-disk.js'
 import { SEED, withScope } from './plan.js'
 import { runServerKills } from './server-kills.js'
@@ -35,6 +37,17 @@ const TERMINAL_FAULTS = [
 ]
 
 describe('the suite sees', () => {
+  it('[CRS6] nothing that it can not put in: every fault still finds its place in the build', () => {
+    const lost = Object.entries(FAULTS).flatMap(([name, changes]) =>
+      changes
+        .filter(
+          ([file, pattern]) => !pattern.test(readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8')),
+        )
+        .map(([file]) => `${name} in ${file}`),
+    )
+    expect(lost).toEqual([])
+  })
+
   for (const { ids, fault, kills, seen, isQuick } of SERVER_FAULTS) {
     it.runIf(isQuick || isThorough)(`${ids} that a server has the fault ${fault}`, { timeout }, async () => {
       const seed = `${SEED}/${fault}`
