@@ -20,6 +20,12 @@ const PINNED = [
     scenario: 'deleting',
     found: 'a row that a full disk had held back outlived its chat',
   },
+  {
+    seed: 700437,
+    length: 80,
+    scenario: 'deleting',
+    found: 'an edit that was made while its chat was being deleted stayed in the outbox without its log',
+  },
 ] as const satisfies readonly {
   seed: number
   length: number

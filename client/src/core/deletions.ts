@@ -126,7 +126,10 @@ export function createDeletions(options: DeletionsOptions): Deletions {
       if (parseAddress(address)?.owner !== pubkey) {
         throw new SyncError('VALUE_INVALID', 'only the owner of a chat deletes it for good')
       }
-      await documents.flush()
+      // Until none of its edits is on its way to the disk: the outbox doesn't know of those yet, so that they would be
+      // left in it without the log that they are in.
+      do await documents.flush()
+      while (journal.unwrittenLanes().includes(address))
       if (isDeleted(documents.info(address)?.body)) return
       const seq = journal.nextSeq()
       const event = JSON.stringify(createDeletionTemplate({ addresses: [address], createdAt }))
