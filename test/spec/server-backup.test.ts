@@ -73,25 +73,25 @@ async function entriesOf(log: OperableLog, index: LogIndex): Promise<unknown[]> 
   return entries
 }
 
-/** Adds events to the data, as a server would. */
-async function store(data: string, ...events: readonly NostrEvent[]): Promise<void> {
+/** What a server that has the data makes of events. */
+async function submitAll(data: string, events: readonly NostrEvent[]): Promise<unknown[]> {
   const log = await openLevelLog(data)
   const ingest = ingestOf(log)
   const outcomes: unknown[] = []
   for (const event of events) ingest.submit(checkEvent(event, checks), (outcome) => outcomes.push(outcome))
   await ingest.stop()
   await log.close()
-  expect(outcomes).toEqual(events.map(() => 'stored'))
+  return outcomes
+}
+
+/** Adds events to the data, as a server would. */
+async function store(data: string, ...events: readonly NostrEvent[]): Promise<void> {
+  expect(await submitAll(data, events)).toEqual(events.map(() => 'stored'))
 }
 
 /** With which codes events are refused. */
 async function refusals(data: string, ...events: readonly NostrEvent[]): Promise<unknown[]> {
-  const log = await openLevelLog(data)
-  const ingest = ingestOf(log)
-  const outcomes: unknown[] = []
-  for (const event of events) ingest.submit(checkEvent(event, checks), (outcome) => outcomes.push(outcome))
-  await ingest.stop()
-  await log.close()
+  const outcomes = await submitAll(data, events)
   return outcomes.map((outcome) => (outcome as { code?: string }).code ?? outcome)
 }
 

@@ -1,14 +1,6 @@
 import { parseArgs } from 'node:util'
-import { formatAction } from './history.js'
-import {
-  runKept,
-  SCENARIOS,
-  type Scenario,
-  STANDARD_LENGTH,
-  scenarioHistory,
-  shrink,
-  simulate,
-} from './simulate.js'
+import { formatAction, SCENARIOS, type Scenario } from './history.js'
+import { runKept, STANDARD_LENGTH, scenarioHistory, shrink, simulate } from './simulate.js'
 
 const HELP = `onyx-sync simulate: a server and devices in one process, on virtual time. Each seed is one history of
 edits, cuts, crashes, full disks, wrong clocks and restored backups; at its end every promise is checked.

@@ -23,19 +23,18 @@ export async function checkCursorOnDisk(
   // Opaque to devices; here the server that wrote it is looked at from outside.
   const through = Number.parseInt(cursor.split('.')[3] ?? '0', 36)
   const bodies = new Map((await disk.contents.loadDocuments()).map(({ address, body }) => [address, body]))
-  const isDeleted = (address: string) => /^delet/.test(bodies.get(address) ?? '')
+  const isDeleted = (address: string) => ['deleting', 'deleted'].includes(bodies.get(address) ?? '')
   const problems: string[] = []
+  const deletedOnServer = new Set<string>()
   for (const { events, deletedDocuments = [] } of world.serverDisk.commits) {
-    for (const { address } of events.some(({ seq }) => seq <= through) ? deletedDocuments : []) {
-      if (parseAddress(address)?.owner === pubkey && bodies.has(address) && !isDeleted(address))
+    const isCovered = events.some(({ seq }) => seq <= through)
+    for (const { address } of deletedDocuments) {
+      deletedOnServer.add(address)
+      const isShown = bodies.has(address) && !isDeleted(address)
+      if (isCovered && isShown && parseAddress(address)?.owner === pubkey)
         problems.push(`the cursor of ${name} covers the deletion of ${address}, which is on its disk`)
     }
   }
-  const deletedOnServer = new Set(
-    world.serverDisk.commits.flatMap(({ deletedDocuments = [] }) =>
-      deletedDocuments.map(({ address }) => address),
-    ),
-  )
   const updates = new Map<string, Uint8Array[]>()
   for (const { seq, json, address, owner } of world.serverDisk.commits.flatMap(({ events }) => events)) {
     if (seq > through || address === undefined || owner !== pubkey) continue

@@ -19,6 +19,10 @@ export type Action =
   | { readonly type: 'restore-server'; readonly draw: number }
   | { readonly type: 'wait'; readonly ms: number }
 
+/** What histories are about besides the usual: a device that holds some chats only, chats that are deleted for good. */
+export const SCENARIOS = ['standard', 'holding', 'deleting'] as const
+export type Scenario = (typeof SCENARIOS)[number]
+
 /** Who takes part: device names by account. */
 export type Cast = Readonly<Record<string, readonly string[]>>
 

@@ -7,6 +7,8 @@ export {
   createHistory,
   formatAction,
   type HistoryWeights,
+  SCENARIOS,
+  type Scenario,
   STANDARD_CAST,
   STANDARD_WEIGHTS,
 } from './history.js'
@@ -16,8 +18,6 @@ export { createSeededRandom, type SeededRandom } from './seeded-random.js'
 export {
   type Failure,
   historyOf,
-  SCENARIOS,
-  type Scenario,
   type Shrunk,
   type SimulationOptions,
   type SimulationResult,

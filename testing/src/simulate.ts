@@ -1,13 +1,15 @@
 import { withDeleting } from './delete-history.js'
-import { type Action, createHistory, type HistoryWeights, STANDARD_WEIGHTS } from './history.js'
+import {
+  type Action,
+  createHistory,
+  type HistoryWeights,
+  type Scenario,
+  STANDARD_WEIGHTS,
+} from './history.js'
 import { HOLDING_WEIGHTS, withHolding } from './hold-history.js'
 import { type HistoryOptions, runHistory } from './run-history.js'
 import { createSeededRandom } from './seeded-random.js'
 import type { WorldFault } from './world.js'
-
-/** What histories are about besides the usual: a device that holds some chats only, chats that are deleted for good. */
-export const SCENARIOS = ['standard', 'holding', 'deleting'] as const
-export type Scenario = (typeof SCENARIOS)[number]
 
 /** A seed whose history broke a promise. */
 export interface Failure {

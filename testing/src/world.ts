@@ -12,6 +12,7 @@ import { DEFAULT_LIMITS, type EventVerifier, type Limits, type Signer, silentLog
 import type * as Y from 'yjs'
 import type { DeviceSettings } from './device-settings.js'
 import { createDeviceDisk, createServerDisk, type DeviceDisk, type ServerDisk } from './disks.js'
+import type { Scenario } from './history.js'
 import { type Accept, createNetwork, type Network } from './network.js'
 import { createQuickKey, type QuickKey, quickVerifier } from './quick-keys.js'
 import { createSeededRandom, type SeededRandom } from './seeded-random.js'
@@ -96,7 +97,7 @@ export interface WorldFault {
   /** What goes wrong, in one sentence. */
   readonly summary: string
   /** Which histories show it. @default 'standard' */
-  readonly scenario?: 'standard' | 'holding' | 'deleting'
+  readonly scenario?: Scenario
   wrapStore?(store: SyncStore, device: WorldDevice): SyncStore
   wrapLog?(log: EventLog, world: World): EventLog
   /** Options of the devices in place of the world's. */

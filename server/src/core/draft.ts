@@ -158,8 +158,8 @@ function assemble(
     const free = clientIds.filter((id) => ownerOf(id) === undefined)
     // A member must not get hold of client ids that are nobody's by repeating what was written under them.
     const mayTake = event.pubkey !== owner && free.length > 0
-    if (!framed.checkpoint && foreign.length === 0 && !mayTake) return { bringsNews: true, claimed: free }
     const isAlone = foreign.length === 0 && !mayTake
+    if (!framed.checkpoint && isAlone) return { bringsNews: true, claimed: free }
     const comparison = await compare(content, isAlone)
     if (comparison === undefined) return { bringsNews: true, claimed: free }
     const { newWriters, ...compared } = comparison
