@@ -1,0 +1,456 @@
+import {
+  type Clock,
+  DEFAULT_LIMITS,
+  EMPTY_ROSTER,
+  isSameRoster,
+  pureVerifier,
+  type SyncError,
+  silentLogger,
+  systemClock,
+  systemRandom,
+  toSyncError,
+} from '@onyx-sync/shared'
+import { checkPlatform } from './adapters/platform-check.js'
+import { createWebSocketTransport } from './adapters/websocket-transport.js'
+import type { SyncClientOptions, SyncStatus } from './client-api.js'
+import { checkBatching, checkHeartbeat, checkRandom, checkUrl } from './client-options.js'
+import { createStatusBoard, type StatusBoard } from './client-status.js'
+import { type Authorship, createAuthorship } from './core/authorship.js'
+import { createBodyLoader } from './core/body-loader.js'
+import { createChatList, META_LIST_CURSOR } from './core/chat-list.js'
+import { type Checkpointer, createCheckpointer } from './core/checkpointer.js'
+import { createDeletions, type Deletions, isDeleted } from './core/deletions.js'
+import { createDocumentLog } from './core/document-log.js'
+import { createDocuments, type Documents } from './core/documents.js'
+import { checkHoldChoice, readHoldChoice } from './core/hold-choice.js'
+import type { Scope } from './core/hold-filters.js'
+import { createHolding, type Holding, META_HOLD, META_SCOPE } from './core/holding.js'
+import { createInbox, type Inbox } from './core/inbox.js'
+import type { CommittedRows } from './core/journal.js'
+import { createOutbox, type Outbox } from './core/outbox.js'
+import type { EditState } from './core/outbox-queries.js'
+import { createPacing } from './core/pacing.js'
+import { createPlainMode, type PlainMode } from './core/plain.js'
+import { createPlainNote } from './core/plain-note.js'
+import { createPresence, type Presence } from './core/presence.js'
+import { META_ROWS_VERSION, ROWS_VERSION, rebuildRows } from './core/rebuild.js'
+import { createServerTrust, META_SERVER_KEY } from './core/server-trust.js'
+import { createSession, type Session } from './core/session.js'
+import { createStaging } from './core/staging.js'
+import { withBodies } from './core/with-bodies.js'
+import { createChats } from './model/chats.js'
+import type { Chats } from './model/chats-api.js'
+import { type Consent, createConsent } from './model/consent.js'
+import { createLocalState, type LocalState } from './model/local-state.js'
+import { createProjection } from './model/projection.js'
+import { createRowFeed, type RowFeed } from './model/row-feed.js'
+import { createSettings, type Settings } from './model/settings.js'
+import { createStreams, type Streams } from './model/stream.js'
+import { projectTraining } from './model/training-rows.js'
+import { openAccount } from './open-account.js'
+import type { OutboxEntry, SyncStore } from './ports/store.js'
+import { checkUpkeep } from './upkeep-options.js'
+
+/** Least time between two whole states of a document on a plain relay. Milliseconds. */
+const PLAIN_INTERVAL_MS = 2_000
+
+/** What a device consists of once it is open. */
+export interface Device {
+  readonly pubkey: string
+  readonly deviceId: string
+  readonly clock: Clock
+  readonly store: SyncStore
+  readonly feed: RowFeed
+  readonly local: LocalState
+  readonly documents: Documents
+  /** The same documents as an app uses them: what isn't here is brought first. */
+  readonly bodies: Documents
+  readonly outbox: Outbox
+  readonly holding: Holding
+  readonly presence: Presence
+  /** Undefined for a device that never connects. */
+  readonly session: Session | undefined
+  readonly plain: PlainMode | undefined
+  readonly streams: Streams
+  readonly settings: Settings
+  readonly consent: Consent
+  readonly chats: Chats
+  readonly status: StatusBoard
+  /** Takes note of what went wrong on this device, to be shown. */
+  noteProblem(error: unknown): void
+  editState(address: string): EditState
+  /** Makes the query tables anew. @returns how many documents it were */
+  rebuild(): Promise<number>
+  /** Everything made so far, what was only pushed into a stream included, is durable here when it resolves. */
+  flush(): Promise<void>
+}
+
+/** Puts a device together and opens it. Rejects as `createSyncClient` does. */
+export async function openDevice(options: SyncClientOptions): Promise<Device> {
+  const { store, signer, url } = options
+  const clock = options.clock ?? systemClock
+  const random = options.random ?? systemRandom
+  const logger = options.logger ?? silentLogger
+  const limits = options.limits ?? DEFAULT_LIMITS
+  const verifier = options.verifier ?? pureVerifier
+  checkPlatform(undefined, { needsRandom: options.random === undefined })
+  checkRandom(random)
+  if (url !== undefined) checkUrl(url, options.allowInsecure)
+  const upkeep = checkUpkeep(options)
+  const given = options.hold === undefined ? undefined : checkHoldChoice(options.hold)
+  const { pubkey, deviceId, cursor, serverKey, plainNote, meta } = await openAccount(
+    store,
+    signer,
+    random,
+    options.installId ?? store.installId,
+  )
+  const chosen = readHoldChoice(meta[META_HOLD])
+  const batching = checkBatching(options.batching)
+  const feed = createRowFeed()
+  const status = createStatusBoard(clock, composeStatus)
+  let localProblem: SyncStatus['problem']
+  let outbox: Outbox | undefined
+  let session: Session | undefined
+  let authorship: Authorship | undefined
+  let holding: Holding | undefined
+  let checkpointer: Checkpointer | undefined
+  let local: LocalState | undefined
+  let deletions: Deletions | undefined
+
+  function noteProblem(error: unknown): void {
+    const { code, message } = toSyncError(error, 'STORE_FAILED')
+    localProblem = { code, message }
+    changed()
+  }
+
+  function onProblem(error: SyncError | undefined): void {
+    if (error !== undefined) noteProblem(error)
+    else if (localProblem?.code !== 'STORE_FAILED') localProblem = undefined
+  }
+
+  const documents = await createDocuments({
+    pubkey,
+    store,
+    createProjection,
+    projectOutbox: projectTraining,
+    logger,
+    clock,
+    random,
+    compaction: upkeep.compaction,
+    firstUnsigned: (address) => outbox?.firstUnsigned(address),
+    accepts: (address) => holding?.accepts(address) !== false,
+    bodyOfNew: (address, isMadeHere) => holding?.bodyOfNew(address, isMadeHere) ?? 'held',
+    onCommitted(outboxPut: readonly OutboxEntry[], rows: CommittedRows) {
+      if (localProblem?.code === 'STORE_FAILED') localProblem = undefined
+      outbox?.added(outboxPut)
+      feed.publish(rows)
+      deletions?.tidy()
+      changed()
+    },
+    onFailed: noteProblem,
+    onLogged: (address, isCheckpoint) => checkpointer?.logged(address, isCheckpoint),
+    onWriters: (address, author, clientIds) => authorship?.note(address, author, clientIds),
+  })
+
+  const trust = createServerTrust({
+    policy: options.trust ?? 'server',
+    configured: options.serverKey,
+    stored: serverKey,
+    logger,
+    pin(pubkey) {
+      documents.journal.add({ meta: { [META_SERVER_KEY]: pubkey } })
+    },
+  })
+
+  const writers = createAuthorship({
+    ...{ pubkey, meta, trust, verifier, limits, clock },
+    session: () => session,
+    wasShared: (address) => !isSameRoster(documents.info(address)?.roster ?? EMPTY_ROSTER, EMPTY_ROSTER),
+    journal: documents.journal,
+  })
+  authorship = writers
+
+  const settings = createSettings({ pubkey, documents, store, feed, random })
+  const consent = createConsent({
+    ...{ settings, feed, clock, journal: documents.journal },
+    outbox: () => outbox as Outbox,
+  })
+
+  let serverMaxEventBytes = limits.maxEventBytes
+  const pacing = createPacing({ clock, ...batching })
+  outbox = createOutbox({
+    journal: documents.journal,
+    stage: createStaging({
+      pubkey,
+      signer,
+      store,
+      documents,
+      clock,
+      random,
+      limits,
+      maxEventBytes: () => serverMaxEventBytes,
+      onSigned: (durationMs) => pacing.noteSignature(durationMs),
+    }),
+    pacing,
+    clock,
+    random,
+    logger,
+    maxEventBytes: () => serverMaxEventBytes,
+    entries: await store.loadOutbox(),
+    ...(options.inFlightPerDocument === undefined ? {} : { inFlightPerLane: options.inFlightPerDocument }),
+    beforeContribution: consent.enforce,
+    onChange: changed,
+    onProblem,
+  })
+
+  const note = createPlainNote(plainNote)
+  let plain: PlainMode | undefined
+  function editState(address: string): EditState {
+    const isWritten = !documents.journal.unwrittenLanes().includes(address)
+    const state = outbox?.stateOf(address) ?? 'saved'
+    return isWritten || state === 'refused' ? state : 'local'
+  }
+
+  if (upkeep.checkpoints !== false) {
+    checkpointer = createCheckpointer({
+      ...upkeep.checkpoints,
+      pubkey,
+      signer,
+      documents,
+      clock,
+      random,
+      limits,
+      logger,
+      maxEventBytes: () => serverMaxEventBytes,
+      editState,
+    })
+  }
+
+  deletions = createDeletions({
+    ...{ pubkey, documents, outbox, logger },
+    verify: (event) => verifier.verify(event),
+  })
+  const inbox: Inbox = createInbox({
+    pubkey,
+    documents,
+    outbox,
+    deletions,
+    verifier,
+    clock,
+    logger,
+    limits,
+    trust,
+    cursor,
+    accepts: (address) => holding?.accepts(address) !== false,
+    onCompared: () => note.clear(),
+    onCaughtUp() {
+      holding?.caughtUp()
+      session?.caughtUp()
+    },
+    onReset: () => session?.resubscribe(),
+    onIncomplete: (address) => session?.fetchLog(address),
+    onFailed: (error) => session?.fail(error),
+  })
+
+  holding = createHolding({
+    documents,
+    store,
+    trust,
+    list: createChatList({
+      documents,
+      store,
+      trust,
+      verifier,
+      limits,
+      cursor: meta[META_LIST_CURSOR] ?? '',
+      onChange: () => holding?.look(),
+      onFailed: (error) => session?.fail(error),
+    }),
+    loader: createBodyLoader({ trust, verifier, limits, logger }),
+    clock,
+    limits,
+    choice: given ?? chosen ?? 'all',
+    scope: scopeOf(meta, cursor),
+    isChoiceNew: given !== undefined && JSON.stringify(given) !== JSON.stringify(chosen),
+    mayLack: () => note.isSet,
+    session: () => session,
+    inbox: () => inbox,
+    outbox: () => outbox as Outbox,
+    onChange: changed,
+  })
+  if (given !== undefined) documents.journal.add({ meta: { [META_HOLD]: JSON.stringify(given) } })
+
+  const presence = createPresence({ pubkey, signer, verifier, clock, random, logger, limits })
+
+  if (options.plainRelays !== 'refuse') {
+    plain = createPlainMode({
+      pubkey,
+      deviceId,
+      signer,
+      store,
+      documents,
+      outbox,
+      verifier,
+      clock,
+      random,
+      limits,
+      logger,
+      note,
+      intervalMs: Math.max(PLAIN_INTERVAL_MS, batching.intervalMs ?? 0),
+      maxEventBytes: () => serverMaxEventBytes,
+      onCaughtUp: () => session?.caughtUp(),
+      onLoginNeeded: () => session?.needLogin(),
+      onFailed: (error) => session?.fail(error),
+      onChange: changed,
+      onProblem,
+    })
+  }
+
+  if (url !== undefined) {
+    session = createSession({
+      url,
+      pubkey,
+      signer,
+      transport: options.transport ?? createWebSocketTransport(),
+      clock,
+      random,
+      logger,
+      ...checkHeartbeat(options.heartbeat),
+      plain,
+      onSyncServer() {
+        if (note.isSet) inbox.compareAll()
+      },
+      getCursor: () => inbox.cursor,
+      getFilters: () => holding?.filters() ?? [],
+      prepare: () => holding?.prepare() ?? Promise.resolve(),
+      onSummaries: (isOffered) => holding?.onSummaries(isOffered),
+      onPlainRelay: () => holding?.onPlainRelay(),
+      refusesStates: () => trust.refusesStates,
+      onServerKey(key) {
+        trust.introduced(key)
+        presence.setServerKey(key)
+      },
+      onServerLimits({ maxEventBytes }) {
+        serverMaxEventBytes = Math.min(limits.maxEventBytes, maxEventBytes)
+      },
+      onIncoming: (incoming) => inbox.receive(incoming),
+      onPresence: presence.receive,
+      onAnswer(eventId, accepted, reason) {
+        const isTaken =
+          presence.answered(eventId, accepted, reason) ||
+          checkpointer?.answered(eventId, accepted, reason) ||
+          plain?.answered(eventId, accepted, reason)
+        if (!isTaken) outbox?.answered(eventId, accepted, reason)
+      },
+      onLive(send, mode) {
+        localProblem = undefined
+        if (mode === 'plain') {
+          holding?.caughtUpPlainly()
+          // No increments, and no presence, which would be shown to anybody.
+          plain?.start(send)
+          outbox?.start(send, plain?.publish)
+          return
+        }
+        outbox?.start(send)
+        presence.start(send)
+        holding?.live()
+        checkpointer?.start(send)
+      },
+      onDown() {
+        holding?.down()
+        presence.stop()
+        checkpointer?.stop()
+        inbox.abandon()
+        outbox?.stop()
+      },
+      onChange: changed,
+    })
+  }
+
+  function composeStatus(): SyncStatus {
+    const connection = session?.status
+    const counts = outbox?.counts() ?? { unsent: 0, refused: 0 }
+    return {
+      connection: connection?.state ?? 'offline',
+      unsent: counts.unsent + documents.journal.unwrittenEdits() + (plain?.lacking ?? 0),
+      refused: counts.refused,
+      isCaughtUp: connection?.state === 'live' && holding?.isSettled === true,
+      problem: connection?.problem ?? localProblem ?? describe(trust.problem),
+      retryAtMs: connection?.retryAtMs,
+      mode: connection?.mode,
+      cursor: inbox.cursor,
+      documents: documents.list().filter(({ body }) => !isDeleted(body)).length,
+      setAside: inbox.setAside + (plain?.setAside ?? 0),
+      progress: inbox.progress,
+    }
+  }
+
+  function changed(): void {
+    if (session?.status.state === 'live' && holding?.isSettled === true)
+      void local?.takeAllForRead(() => store.loadRows('chats'))
+    status.changed()
+  }
+
+  // What the last process was about to take off the device.
+  deletions.tidy()
+  const bodies = withBodies(documents, holding, () => deletions?.tidy())
+  const streams = createStreams({ deviceId, documents: bodies, store, clock, random })
+  local = createLocalState(documents.journal, meta)
+  const chats = createChats({
+    ...{ pubkey, deviceId, streams, store, feed, local, clock, random },
+    documents: bodies,
+    evict: (address) => (holding as Holding).evict(address),
+    loadLog: createDocumentLog({ verifier, limits, clock, logger, session: () => session }),
+    authorsOf: writers.find,
+    deleteForever: (address) => (deletions as Deletions).deleteChat(address, Math.floor(clock.now() / 1000)),
+  })
+  const rebuild = () =>
+    rebuildRows({
+      store,
+      documents,
+      async outboxRows() {
+        const entries = await store.loadOutbox()
+        return projectTraining(new Map(entries.map((entry) => [entry.id, entry])))
+      },
+    })
+  // Another version of this code made the rows. Before anything reads them.
+  if (meta[META_ROWS_VERSION] !== ROWS_VERSION) await rebuild().catch(noteProblem)
+  // Where it can't be written now, the edit is kept in memory, the status says why, and opening goes on.
+  await streams.markInterrupted().catch(noteProblem)
+
+  /** Everything made so far, what was only pushed into a stream included, is durable here when it resolves. */
+  function flush(): Promise<void> {
+    streams.write()
+    return documents.flush()
+  }
+
+  return {
+    ...{
+      pubkey,
+      deviceId,
+      clock,
+      store,
+      feed,
+      local,
+      documents,
+      bodies,
+      outbox,
+      holding,
+      presence,
+      session,
+      plain,
+    },
+    ...{ streams, settings, consent, chats, status, noteProblem, editState, rebuild, flush },
+  }
+}
+
+/** A device from before it could choose has everything up to its cursor. */
+function scopeOf(meta: Readonly<Record<string, string>>, cursor: string): Scope | undefined {
+  const scope = meta[META_SCOPE]
+  if (scope === 'all' || scope === 'some') return scope
+  return cursor === '' ? undefined : 'all'
+}
+
+function describe(error: SyncError | undefined): SyncStatus['problem'] {
+  return error === undefined ? undefined : { code: error.code, message: error.message }
+}
