@@ -115,9 +115,13 @@ export interface Documents {
   sendAgain(address: string, update: Uint8Array): void
   /**
    * Decides about members of a document that this account owns; the next event says so. Resolves once that is
-   * durable here. Rejects with `TOO_LARGE` where that would be too many.
+   * durable here, together with `alongside`. Rejects with `TOO_LARGE` where that would be too many.
    */
-  decideMembers(address: string, decisions: readonly MemberDecision[]): Promise<void>
+  decideMembers(
+    address: string,
+    decisions: readonly MemberDecision[],
+    alongside?: JournalChange,
+  ): Promise<void>
   /** Begins no upkeep of its own any more: the store is about to be closed. */
   stop(): void
 }
@@ -217,10 +221,10 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
       if (leaving.has(address)) await journal.flush()
       leaving.delete(address)
     },
-    onEdited(address, doc, update) {
+    onEdited(address, clientIds, update) {
       records.ensure(address, true)
-      records.noteOwnWriters(address, [doc.clientID])
-      options.onWriters?.(address, options.pubkey, [doc.clientID])
+      records.noteOwnWriters(address, clientIds)
+      options.onWriters?.(address, options.pubkey, clientIds)
       queue(address, update)
       // The app may edit the Y.Doc it holds, without edit(): what it did must reach the disk all the same.
       journal.flush().catch(() => {})
@@ -417,7 +421,7 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
       queue(address, update, records.isOwn(address) && isShared ? RESTORE : '')
     },
 
-    async decideMembers(address, decisions) {
+    async decideMembers(address, decisions, alongside = {}) {
       records.ensure(address, true)
       const nowSeconds = Math.floor(options.clock.now() / 1000)
       const roster = decideRoster(records.roster(address), decisions, nowSeconds)
@@ -425,6 +429,7 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
       records.changeRoster(address, roster)
       // An event that carries nothing but the statement: the update of an empty document is a valid one.
       queue(address, Y.encodeStateAsUpdate(new Y.Doc()))
+      journal.add(alongside)
       await journal.flush()
     },
 

@@ -38,6 +38,8 @@ export interface CommittedRows {
   readonly tables: ReadonlyMap<QueryTable, ReadonlyMap<string, QueryRow | null>>
   /** Documents whose rows of `messages` went as a whole, before anything in `tables`. */
   readonly evicted: ReadonlySet<string>
+  /** Documents of which something is known anew, such as who their members are. */
+  readonly documents: ReadonlySet<string>
 }
 
 /** What the journal asks of the documents when it is about to write. */
@@ -127,7 +129,8 @@ export function createJournal(store: SyncStore, lastSeq: number, hooks: JournalH
       throw error
     }
     const outboxPut = [...changes.outbox.values()].filter((entry) => entry !== null)
-    hooks.committed(outboxPut, { tables: changes.rows, evicted: changes.evict })
+    const documents = new Set(changes.documents.keys())
+    hooks.committed(outboxPut, { tables: changes.rows, evicted: changes.evict, documents })
   }
 
   function unwritten(): OutboxEntry[] {

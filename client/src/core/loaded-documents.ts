@@ -56,8 +56,8 @@ export interface LoadedDocumentsOptions {
   readonly maxLoaded: number
   /** Called before a document is read; that waits for it. */
   beforeRead(address: string): Promise<void>
-  /** The document was edited here: the update must be written. */
-  onEdited(address: string, doc: Y.Doc, update: Uint8Array): void
+  /** The document was edited here, under these client ids: the update must be written. */
+  onEdited(address: string, clientIds: readonly number[], update: Uint8Array): void
   /** It was read from these rows; those at `badSeqs` could not be applied. */
   onLoaded(address: string, doc: Y.Doc, rows: readonly StoredUpdate[], badSeqs: readonly number[]): void
   onUnloaded(address: string): void
@@ -93,10 +93,10 @@ export function createLoadedDocuments(options: LoadedDocumentsOptions): LoadedDo
     const badSeqs = applyRows(doc, address, rows)
     const projection = options.createProjection(address, doc, badSeqs.length > 0 || hasPending(doc))
     const entry: Loaded = { address, doc, projection, pins: 0, dirty: false }
-    doc.on('update', (update: Uint8Array, origin: unknown) => {
+    doc.on('update', (update: Uint8Array, origin: unknown, _doc: Y.Doc, transaction: Y.Transaction) => {
       if (origin === NOT_LOCAL) return
       entry.dirty = true
-      options.onEdited(address, doc, update)
+      options.onEdited(address, writersIn(transaction), update)
     })
     loaded.set(address, entry)
     options.onLoaded(address, doc, rows, badSeqs)
@@ -146,4 +146,9 @@ export function createLoadedDocuments(options: LoadedDocumentsOptions): LoadedDo
       }
     },
   }
+}
+
+/** The client ids that wrote in a transaction: not this document's own where an edit of another tab was applied. */
+function writersIn({ beforeState, afterState }: Y.Transaction): number[] {
+  return [...afterState].filter(([id, clock]) => clock > (beforeState.get(id) ?? 0)).map(([id]) => id)
 }

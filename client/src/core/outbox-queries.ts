@@ -33,6 +33,15 @@ export interface RefusedExport {
   readonly event: string
 }
 
+/** What of a lane the server hasn't saved. */
+export interface UnsettledLane {
+  readonly lane: string
+  /** As {@link OutboxQueries.lastEdit}. */
+  readonly lastEdit: number
+  /** First and last position of each entry. */
+  readonly entries: readonly { readonly seq: number; readonly throughSeq: number }[]
+}
+
 /** What can be asked of the outbox. */
 export interface OutboxQueries {
   counts(): OutboxCounts
@@ -43,6 +52,8 @@ export interface OutboxQueries {
   stateOf(lane: string, seq?: number): EditState
   /** As {@link OutboxQueries.stateOf}, for everything of a lane up to and including a position. */
   stateUpTo(lane: string, seq: number): EditState
+  /** What is in each lane that isn't settled, in order; lanes that had an edit are named though nothing is left in them. */
+  unsettled(): readonly UnsettledLane[]
   /** Position of the newest edit that is not saved yet, per lane. */
   unsavedPositions(): ReadonlyMap<string, number>
   /** Position of the oldest edit of a lane that is not signed: its content is only in the log. Undefined if none. */
@@ -82,6 +93,17 @@ export function createOutboxQueries(lanes: Lanes): OutboxQueries {
     stateOf: (name, seq) =>
       stateOfEntries(name, (entry) => seq === undefined || (entry.seq <= seq && seq <= entry.throughSeq)),
     stateUpTo: (name, seq) => stateOfEntries(name, (entry) => entry.seq <= seq),
+
+    unsettled: () =>
+      [...lanes.all()]
+        .filter(({ name }) => lanes.lastSeq(name) > 0)
+        .map(({ name, entries }) => ({
+          lane: name,
+          lastEdit: lanes.lastSeq(name),
+          entries: entries
+            .filter(({ state }) => !isSettled(state))
+            .map(({ seq, throughSeq }) => ({ seq, throughSeq })),
+        })),
 
     unsavedPositions() {
       const positions = new Map<string, number>()

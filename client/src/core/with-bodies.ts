@@ -7,8 +7,8 @@ export function withBodies(documents: Documents, holding: Holding, onReleased: (
     ...documents,
     read: (address, look) => holding.using(address, () => documents.read(address, look)),
     edit: (address, change, origin) => holding.using(address, () => documents.edit(address, change, origin)),
-    decideMembers: (address, decisions) =>
-      holding.using(address, () => documents.decideMembers(address, decisions)),
+    decideMembers: (address, decisions, alongside) =>
+      holding.using(address, () => documents.decideMembers(address, decisions, alongside)),
     async open(address) {
       const opened = await holding.using(address, () => documents.open(address))
       return {

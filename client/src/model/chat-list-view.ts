@@ -1,4 +1,4 @@
-import type { QueryRow, SyncStore } from '../ports/store.js'
+import type { QueryRow, RowReader } from '../ports/store.js'
 import { byActivity, type ChatSummary, rowToSummary, withLocal } from './chat-summary.js'
 import type { LocalState } from './local-state.js'
 import type { RowFeed } from './row-feed.js'
@@ -13,7 +13,7 @@ export interface ChatListOptions {
 }
 
 export interface ChatListParts {
-  readonly store: SyncStore
+  readonly store: RowReader
   readonly feed: RowFeed
   readonly local: LocalState
 }

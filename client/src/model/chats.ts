@@ -11,8 +11,8 @@ import {
 import * as Y from 'yjs'
 import { isDeleted } from '../core/deletions.js'
 import type { LoggedEdit } from '../core/document-log.js'
-import type { Documents } from '../core/documents.js'
-import type { SyncStore } from '../ports/store.js'
+import type { ModelDocuments } from '../core/model-documents.js'
+import type { RowReader } from '../ports/store.js'
 import { createChat, sendMessage } from './chat.js'
 import {
   clearMessages,
@@ -43,9 +43,9 @@ const SCHEMA_VERSION = 1
 export interface ChatsOptions {
   readonly pubkey: string
   readonly deviceId: string
-  readonly documents: Documents
+  readonly documents: ModelDocuments
   readonly streams: Streams
-  readonly store: SyncStore
+  readonly store: RowReader
   readonly feed: RowFeed
   readonly local: LocalState
   readonly clock: Clock

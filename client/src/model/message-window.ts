@@ -1,5 +1,5 @@
 import { SyncError } from '@onyx-sync/shared'
-import type { QueryRow, SyncStore } from '../ports/store.js'
+import type { QueryRow, RowReader } from '../ports/store.js'
 import type { Message, MessageRole, MessageStatus } from './message.js'
 import type { RowFeed } from './row-feed.js'
 import { createView, type View } from './view.js'
@@ -35,7 +35,7 @@ export interface MessagesOptions {
 }
 
 export interface MessagesViewParts {
-  readonly store: SyncStore
+  readonly store: RowReader
   readonly feed: RowFeed
 }
 

@@ -6,6 +6,8 @@ export interface RowFeed {
   publish(rows: CommittedRows): void
   /** Calls back with the rows of a table that changed, by id; `null` where one is gone. @returns a function that ends it */
   onRows(table: QueryTable, listener: (rows: ReadonlyMap<string, QueryRow | null>) => void): () => void
+  /** Calls back with everything that a commit did. @returns a function that ends it */
+  onCommit(listener: (rows: CommittedRows) => void): () => void
   /** Calls back when messages of a chat changed. @returns a function that ends it */
   onMessages(address: string, listener: () => void): () => void
 }
@@ -20,8 +22,9 @@ export function createRowFeed(): RowFeed {
 
   return {
     publish(rows) {
-      if (rows.tables.size + rows.evicted.size > 0) for (const listener of [...listeners]) listener(rows)
+      for (const listener of [...listeners]) listener(rows)
     },
+    onCommit: listen,
     onRows: (table, listener) =>
       listen(({ tables }) => {
         const changed = tables.get(table)

@@ -1,12 +1,12 @@
 import { SyncError } from '@onyx-sync/shared'
-import type { SyncStore } from '../ports/store.js'
+import type { RowReader } from '../ports/store.js'
 import { byActivity, rowToSummary } from './chat-summary.js'
 import type { SearchResult } from './chats-api.js'
 import type { LocalState } from './local-state.js'
 import { rowToMessage } from './message-window.js'
 
 /** Searches titles and messages on this device, from the query tables: no document is loaded. */
-export function createSearch({ store, local }: { readonly store: SyncStore; readonly local: LocalState }) {
+export function createSearch({ store, local }: { readonly store: RowReader; readonly local: LocalState }) {
   return async (query: string, limit = 50, address?: string): Promise<SearchResult> => {
     if (!Number.isSafeInteger(limit) || limit < 1)
       throw new SyncError(

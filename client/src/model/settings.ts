@@ -1,8 +1,8 @@
 import { formatAddress, type Random, SyncError, settingsAddress } from '@onyx-sync/shared'
 import type * as Y from 'yjs'
 import { createClientId } from '../core/client-id.js'
-import type { Documents } from '../core/documents.js'
-import type { SyncStore } from '../ports/store.js'
+import type { ModelDocuments } from '../core/model-documents.js'
+import type { RowReader } from '../ports/store.js'
 import { isSameJson, type JsonValue, toJsonValue } from './json.js'
 import type { RowFeed } from './row-feed.js'
 import { checkNoSecret } from './secrets.js'
@@ -40,8 +40,8 @@ export interface Settings<P extends object = AnyPreferences> {
 
 export interface SettingsParts {
   readonly pubkey: string
-  readonly documents: Documents
-  readonly store: SyncStore
+  readonly documents: ModelDocuments
+  readonly store: RowReader
   readonly feed: RowFeed
   readonly random: Random
 }

@@ -6,7 +6,7 @@ import {
   type Role,
   SyncError,
 } from '@onyx-sync/shared'
-import type { Documents } from '../core/documents.js'
+import type { ModelDocuments } from '../core/model-documents.js'
 
 /** Who else may read and write a chat; a part of `Chats`. What is decided here needs no connection. */
 export interface Sharing {
@@ -26,7 +26,7 @@ export interface Sharing {
 
 export interface SharingOptions {
   readonly pubkey: string
-  readonly documents: Documents
+  readonly documents: ModelDocuments
   /** Throws `DOCUMENT_NOT_FOUND`. */
   resolve(chat: string): DocumentAddress
 }

@@ -1,9 +1,11 @@
 import { type Clock, type Random, SyncError } from '@onyx-sync/shared'
 import * as Y from 'yjs'
-import type { Documents, OpenDocument } from '../core/documents.js'
-import type { SyncStore } from '../ports/store.js'
+import type { OpenDocument } from '../core/documents.js'
+import type { ModelDocuments } from '../core/model-documents.js'
+import type { RowReader } from '../ports/store.js'
 import { createMessageMap } from './chat-edits.js'
 import { createId } from './ids.js'
+import { createLiveStreams, type LiveStreams } from './live-streams.js'
 import { checkRole, findMessage, type MessageRole } from './message.js'
 import { createStreamPlace, type StreamPlace } from './stream-place.js'
 import { createStream, STREAMED, type StreamedMessage, type StreamOptions } from './streamed-message.js'
@@ -17,24 +19,25 @@ export interface Streams {
   /** Begins to put everything that was pushed into the documents; `Documents.flush` waits for that. */
   write(): void
   /**
-   * Marks as `aborted` what this device was writing when its process ended. To be called before anything is
-   * streamed. Only chats that have such messages, by their query rows, are loaded. Rejects with `STORE_FAILED`.
+   * Marks as `aborted` what this device was writing when its process ended: everything but what `isLive` says is being
+   * written still, by the id of its row. Only chats that have such messages, by their query rows, are loaded. Rejects
+   * with `STORE_FAILED`. @default nothing is: to be called before anything is streamed
    */
-  markInterrupted(): Promise<void>
+  markInterrupted(isLive?: (rowId: string) => boolean): Promise<void>
 }
 
 export interface StreamsOptions {
   readonly deviceId: string
-  readonly documents: Documents
-  readonly store: SyncStore
+  readonly documents: ModelDocuments
+  readonly store: RowReader
   readonly clock: Clock
   readonly random: Random
+  /** @default of their own */
+  readonly live?: LiveStreams
 }
 
 export function createStreams(options: StreamsOptions): Streams {
-  const { deviceId, documents, store, clock, random } = options
-  /** Streams that were not ended: each begins to write what it has. */
-  const live = new Set<() => void>()
+  const { deviceId, documents, store, clock, random, live = createLiveStreams() } = options
 
   /** Begins the message in a transaction. @returns where to write */
   function begin(doc: Y.Doc, id: string, role: MessageRole, isNewId: boolean): StreamPlace {
@@ -52,8 +55,15 @@ export function createStreams(options: StreamsOptions): Streams {
     async start(address, { role = 'assistant', id } = {}) {
       checkRole(role)
       const chosen = id ?? createId(random)
+      const rowId = `${address}/${chosen}`
+      // Before it is in the document: nobody must take it for one whose writer has gone.
+      const isAnother = live.has(rowId)
+      if (!isAnother) live.set(rowId, () => {})
       const edit = (doc: Y.Doc) => begin(doc, chosen, role, id === undefined)
-      const place = await documents.edit(address, edit, STREAMED)
+      const place = await documents.edit(address, edit, STREAMED).catch((error) => {
+        if (!isAnother) live.delete(rowId)
+        throw error
+      })
       return createStream({ id: chosen, address, place, started: Promise.resolve(), documents, clock, live })
     },
 
@@ -77,21 +87,24 @@ export function createStreams(options: StreamsOptions): Streams {
       })
     },
 
-    write() {
-      for (const write of live) write()
-    },
+    write: live.write,
 
-    async markInterrupted() {
+    async markInterrupted(isLive = () => false) {
       const rows = await store.loadRows('messages', { column: 'status', equals: 'streaming' })
-      const own = rows.filter((row) => row.device === deviceId)
+      const own = rows.filter((row) => row.device === deviceId && !isLive(row.id))
       const addresses = new Set(own.map((row) => String(row.address)))
-      await Promise.all([...addresses].map((address) => documents.edit(address, markAborted, STREAMED)))
+      await Promise.all(
+        [...addresses].map((address) =>
+          documents.edit(address, (doc) => markAborted(doc, address, isLive), STREAMED),
+        ),
+      )
     },
   }
 
-  function markAborted(doc: Y.Doc): void {
+  function markAborted(doc: Y.Doc, address: string, isLive: (rowId: string) => boolean): void {
     for (const item of doc.getArray<unknown>('messages').toArray()) {
       if (!(item instanceof Y.Map) || item.get('device') !== deviceId) continue
+      if (isLive(`${address}/${item.get('id')}`)) continue
       if (item.get('status') === 'streaming') item.set('status', 'aborted')
     }
   }

@@ -1,8 +1,9 @@
 import { type Clock, SyncError, type TimerHandle } from '@onyx-sync/shared'
 import * as Y from 'yjs'
-import type { Documents } from '../core/documents.js'
+import type { ModelDocuments } from '../core/model-documents.js'
 import { checkFields } from './chat-edits.js'
 import type { JsonValue } from './json.js'
+import type { LiveStreams } from './live-streams.js'
 import {
   isHighSurrogate,
   type Message,
@@ -85,14 +86,15 @@ export interface StreamParts {
   readonly address: string
   readonly place: StreamPlace
   readonly started: Promise<void>
-  readonly documents: Documents
+  readonly documents: ModelDocuments
   readonly clock: Clock
-  readonly live: Set<() => void>
+  readonly live: LiveStreams
 }
 
 /** A message that was begun, at its place. */
 export function createStream(parts: StreamParts): StreamedMessage {
   const { id, address, place, started, documents, clock, live } = parts
+  const rowId = `${address}/${id}`
   let text = ''
   /** What was pushed and is not in the document yet. */
   const unwritten = { content: '', reasoning: '' }
@@ -165,14 +167,14 @@ export function createStream(parts: StreamParts): StreamedMessage {
       }
       if (map !== undefined || status !== 'complete') {
         hasEnded = true
-        live.delete(write)
+        live.delete(rowId)
       }
       return map && messageToJson(map)
     }
     return documents.edit(address, change, STREAMED)
   }
 
-  live.add(write)
+  live.set(rowId, write)
   return {
     id,
     address,

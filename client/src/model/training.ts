@@ -1,9 +1,10 @@
 import { type Clock, type EventTemplate, KIND, SyncError } from '@onyx-sync/shared'
 import type { Documents } from '../core/documents.js'
+import type { JournalChange } from '../core/journal.js'
 import type { Outbox } from '../core/outbox.js'
 import { eventsOf } from '../core/outbox-events.js'
 import { TRAINING_LANE } from '../core/outbox-lanes.js'
-import type { OutboxEntry, QueryRow, SyncStore } from '../ports/store.js'
+import type { OutboxEntry, QueryRow, RowReader, SyncStore } from '../ports/store.js'
 import type { Chats } from './chats-api.js'
 import { CONSENT_PREFERENCE, type Consent, deletionEntry } from './consent.js'
 import type { RowFeed } from './row-feed.js'
@@ -61,6 +62,19 @@ export interface Training {
   watch(): View<readonly Contribution[]>
 }
 
+/** Training data where it is kept: what may be asked for again is done once. */
+export interface KeptTraining extends Training {
+  /** As {@link Training.submit}; what `mark` makes of the new id is written together with it. */
+  submitMarked(
+    mark: (id: string) => JournalChange,
+    chat: string,
+    messageId: string,
+    quality?: number,
+  ): Promise<Contribution>
+  /** As {@link Training.revoke}, together with `mark`. */
+  revokeMarked(mark: JournalChange, id: string): Promise<void>
+}
+
 /** The field of a message that holds its rating. */
 const RATING = 'rating'
 
@@ -75,14 +89,11 @@ export interface TrainingParts {
   readonly clock: Clock
 }
 
-export function createTraining(parts: TrainingParts): Training {
+export function createTraining(parts: TrainingParts): KeptTraining {
   const { chats, settings, consent, documents, outbox, store, feed, clock } = parts
   const { journal } = documents
 
-  async function list(): Promise<Contribution[]> {
-    const rows = await store.loadRows('training')
-    return rows.map(rowToContribution).sort((a, b) => b.createdAt - a.createdAt || (a.id < b.id ? 1 : -1))
-  }
+  const { list, watch } = createContributions(store, feed)
 
   /** Of what is signed, and so may be on the server. It isn't sent again, whatever becomes of the server. */
   function requestDeletion(id: string): void {
@@ -97,14 +108,10 @@ export function createTraining(parts: TrainingParts): Training {
     })
   }
 
-  return {
+  const training: KeptTraining = {
     consent: consent.isGiven,
     list,
-    watch: () =>
-      createView<readonly Contribution[]>({
-        read: list,
-        listen: (refresh) => feed.onRows('training', refresh),
-      }),
+    watch,
 
     async setConsent(isGiven) {
       await settings.set(CONSENT_PREFERENCE, isGiven)
@@ -112,12 +119,12 @@ export function createTraining(parts: TrainingParts): Training {
       await journal.flush()
     },
 
-    async rate(chat, messageId, quality) {
-      if (quality !== null) checkQuality(quality)
-      await chats.update(chat, messageId, { [RATING]: quality })
-    },
+    rate: (chat, messageId, quality) => rateMessage(chats, chat, messageId, quality),
 
-    async submit(chat, messageId, given) {
+    submit: (chat, messageId, quality) => training.submitMarked(() => ({}), chat, messageId, quality),
+    revoke: (id) => training.revokeMarked({}, id),
+
+    async submitMarked(mark, chat, messageId, given) {
       if (given !== undefined) checkQuality(given)
       if (!(await consent.isGiven())) {
         throw new SyncError(
@@ -168,20 +175,50 @@ export function createTraining(parts: TrainingParts): Training {
           { id, lane: TRAINING_LANE, seq, throughSeq: seq, edits: 1, state: 'pending', event, reason: '' },
         ],
       })
+      journal.add(mark(id))
       await journal.flush()
       const [row] = await store.loadRows('training', { column: 'id', equals: id })
       return rowToContribution(row as QueryRow)
     },
 
-    async revoke(id) {
+    async revokeMarked(mark, id) {
       const [row] = await store.loadRows('training', { column: 'id', equals: id })
       if (row === undefined) {
         throw new SyncError('VALUE_INVALID', `there is no contribution ${JSON.stringify(id)} on this device`)
       }
       if (!outbox.withdraw(TRAINING_LANE, seqOf(id))) requestDeletion(id)
+      journal.add(mark)
       await journal.flush()
     },
   }
+  return training
+}
+
+/** What was contributed on this device, by its rows. */
+export function createContributions(store: RowReader, feed: RowFeed): Pick<Training, 'list' | 'watch'> {
+  async function list(): Promise<Contribution[]> {
+    const rows = await store.loadRows('training')
+    return rows.map(rowToContribution).sort((a, b) => b.createdAt - a.createdAt || (a.id < b.id ? 1 : -1))
+  }
+  return {
+    list,
+    watch: () =>
+      createView<readonly Contribution[]>({
+        read: list,
+        listen: (refresh) => feed.onRows('training', refresh),
+      }),
+  }
+}
+
+/** See {@link Training.rate}. */
+export async function rateMessage(
+  chats: Chats,
+  chat: string,
+  messageId: string,
+  quality: number | null,
+): Promise<void> {
+  if (quality !== null) checkQuality(quality)
+  await chats.update(chat, messageId, { [RATING]: quality })
 }
 
 function checkQuality(quality: unknown): asserts quality is number {

@@ -136,6 +136,9 @@ export interface StoreBatch {
   readonly meta?: Readonly<Record<string, string>>
 }
 
+/** What can be read of the query tables; by a tab that hasn't the database itself, too. */
+export type RowReader = Pick<SyncStore, 'loadRows' | 'loadMessages' | 'searchRows'>
+
 /**
  * Where a device keeps everything. Adapters pass the suite in `test/contract/store-contract.ts`.
  * Every method rejects with `STORE_FAILED` when the database is closed, full or broken.

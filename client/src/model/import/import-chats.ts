@@ -1,7 +1,7 @@
 import { sha256 } from '@noble/hashes/sha2.js'
 import { chatAddress, formatAddress, SyncError } from '@onyx-sync/shared'
 import * as Y from 'yjs'
-import type { Documents } from '../../core/documents.js'
+import type { ModelDocuments } from '../../core/model-documents.js'
 import { appendMessage, setMetadata } from '../chat-edits.js'
 import type { LocalState } from '../local-state.js'
 import { readMessages } from '../message.js'
@@ -20,7 +20,7 @@ export interface ImportReport {
 
 export interface ImporterParts {
   readonly pubkey: string
-  readonly documents: Documents
+  readonly documents: ModelDocuments
   readonly local: LocalState
 }
 
