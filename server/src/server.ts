@@ -23,6 +23,8 @@ import { createManagementHandler } from './adapters/management-http.js'
 import { createMemoryModeration } from './adapters/memory-moderation.js'
 import { createSealedPlaces } from './adapters/sealed-places.js'
 import { chooseVerifier, type VerifierChoice } from './adapters/verifiers/choose-verifier.js'
+import { readWebFiles, type WebFiles } from './adapters/web-files.js'
+import { createWebHandler } from './adapters/web-http.js'
 import { createWorkerMerger } from './adapters/worker-merger.js'
 import { type Compression, createWebSocketListener } from './adapters/ws-listener.js'
 import { parseConfig } from './config/check.js'
@@ -75,6 +77,11 @@ export interface SyncServerOptions {
    * Not used with `server`. @default none: plain `ws:`
    */
   readonly tls?: { readonly cert: string; readonly key: string }
+  /**
+   * Serves a built web client under `/`: its directory, read once, and what its pages may reach besides this server.
+   * Not used with `server`. @default none
+   */
+  readonly web?: { readonly directory?: string; readonly connect?: readonly string[] }
   /** What the NIP-11 document calls this server. @default 'onyx-sync' */
   readonly name?: string
   /**
@@ -178,7 +185,9 @@ export function createSyncServer(options: SyncServerOptions): SyncServer {
       const { verifier = 'auto' } = options
       const chosen = typeof verifier === 'string' ? await chooseVerifier(verifier, logger) : verifier
       const moderation = await createModeration(store, config.operators)
-      parts = assemble(options, config, chosen, { log, store, moderation }, httpServer, relayUrls)
+      const { directory } = config.web
+      const web = directory === undefined ? undefined : await readWebFiles(directory)
+      parts = assemble(options, config, chosen, { log, store, moderation, web }, httpServer, relayUrls)
       if (options.server === undefined) await listenOn(httpServer, host, port, logger)
       if (httpServer.listening) relayUrls()
     } catch (error) {
@@ -256,7 +265,12 @@ function assemble(
   options: SyncServerOptions,
   config: ServerConfig,
   verifier: EventVerifier,
-  { log, store, moderation }: Stored & { readonly moderation: Moderation },
+  {
+    log,
+    store,
+    moderation,
+    web,
+  }: Stored & { readonly moderation: Moderation; readonly web: WebFiles | undefined },
   httpServer: HttpServer,
   relayUrls: () => readonly string[],
 ): Parts {
@@ -316,6 +330,7 @@ function assemble(
       metrics: metrics.collect,
       isReady: () => !isClosing,
       publicUrl: () => relayUrls()[0] as string,
+      web: web && createWebHandler(web, config.web.connect),
     }),
     handleUpgrade(request, socket, head) {
       const { address, isBehindProxy } = addresses.of(request)

@@ -33,6 +33,7 @@ function otherValue({ name, type, default: preset }: ConfigOption): string {
   if (name === 'logFormat') return 'json'
   if (name === 'logLevel') return 'warn'
   if (name === 'trustedProxies') return '10.0.0.0/8,::1'
+  if (name === 'web.connect') return 'https://a.example,http://127.0.0.1:*'
   if (name === 'operators') return `${'ab'.repeat(32)},${'cd'.repeat(32)}`
   if (name === 'url') return 'wss://a.example/sync,wss://b.example/sync'
   if (type === 'numbers') return '7,30023'

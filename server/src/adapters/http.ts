@@ -17,6 +17,8 @@ export interface HttpHandlerOptions {
   manage?: ((request: IncomingMessage, response: ServerResponse) => Promise<void>) | undefined
   /** Shown on the plain page. */
   publicUrl(): string
+  /** Answers with a file of the web client; false where it has none of that path. Undefined without one. */
+  web?: ((path: string, request: IncomingMessage, response: ServerResponse) => boolean) | undefined
 }
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void
@@ -36,11 +38,11 @@ export function requestPath(request: IncomingMessage): string {
   return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path
 }
 
-/** Answers plain HTTP on every path of a port of our own. Source: NIP-11, SPEC INFO1–INFO4. */
+/** Answers plain HTTP on every path of a port of our own. Source: NIP-11, SPEC INFO1–INFO4, WEB3. */
 export function createHttpHandler(options: HttpHandlerOptions): Handler {
   const handlers: Record<string, Handler> = {
     [SYNC_PATH]: (request, response) => serveSync(request, response, options),
-    '/': (_, response) => sendText(response, 200, plainPage(options.publicUrl()), 'text/html'),
+    '/': (request, response) => serveFront(request, response, options),
     '/healthz': (_, response) => sendText(response, 200, 'ok\n'),
     '/readyz': (_, response) =>
       options.isReady() ? sendText(response, 200, 'ready\n') : sendText(response, 503, 'not ready\n'),
@@ -49,13 +51,15 @@ export function createHttpHandler(options: HttpHandlerOptions): Handler {
   return (request, response) => {
     const path = requestPath(request)
     const handler = Object.hasOwn(handlers, path) ? handlers[path] : undefined
+    const isRead = request.method === 'GET' || request.method === 'HEAD'
     if (handler === undefined) {
+      if (isRead && options.web?.(path, request, response) === true) return
       sendText(response, 404, `nothing here; the sync endpoint is ${SYNC_PATH}\n`)
     } else if (request.method === 'OPTIONS') {
       response.writeHead(204, CORS_HEADERS).end()
     } else if (path === SYNC_PATH && options.manage !== undefined && isManagementRequest(request)) {
       void options.manage(request, response)
-    } else if (request.method !== 'GET' && request.method !== 'HEAD') {
+    } else if (!isRead) {
       response.setHeader('Allow', 'GET, HEAD, OPTIONS')
       sendText(response, 405, 'only GET, HEAD and OPTIONS are answered here\n')
     } else {
@@ -71,13 +75,23 @@ function serveMetrics(response: ServerResponse, options: HttpHandlerOptions): vo
   )
 }
 
-function serveSync(request: IncomingMessage, response: ServerResponse, options: HttpHandlerOptions): void {
+/** The web client, else a plain page; and the description of the server, for those who look for it here. */
+function serveFront(request: IncomingMessage, response: ServerResponse, options: HttpHandlerOptions): void {
+  if (serveInfo(request, response, options) || options.web?.('/', request, response) === true) return
+  sendText(response, 200, plainPage(options.publicUrl()), 'text/html')
+}
+
+/** @returns whether the request asked for the NIP-11 document */
+function serveInfo(request: IncomingMessage, response: ServerResponse, options: HttpHandlerOptions): boolean {
   // One URL, two answers: a cache must not give one for the other.
   response.setHeader('Vary', 'Accept')
-  if (request.headers.accept?.includes(NIP_11_TYPE) === true) {
-    sendText(response, 200, JSON.stringify(options.info()), NIP_11_TYPE)
-    return
-  }
+  if (request.headers.accept?.includes(NIP_11_TYPE) !== true) return false
+  sendText(response, 200, JSON.stringify(options.info()), NIP_11_TYPE)
+  return true
+}
+
+function serveSync(request: IncomingMessage, response: ServerResponse, options: HttpHandlerOptions): void {
+  if (serveInfo(request, response, options)) return
   response.setHeader('Upgrade', 'websocket')
   sendText(
     response,

@@ -49,7 +49,7 @@ Limits. What each is for is in docs/SPEC.md.
 
 ${limitsHelp()}
 
-Prints one line when it is ready; everything else goes to standard error.
+Prints one line when it is ready, two with a web client; everything else goes to standard error.
 
 Examples:
   onyx-sync-server
@@ -119,9 +119,12 @@ async function serve(config: ServerConfig): Promise<void> {
   const address = server.address
   if (stoppedAtMs !== undefined || address === undefined) return
   const shown = address.host.includes(':') ? `[${address.host}]` : address.host
-  process.stdout.write(
-    `onyx-sync listening on ${config.tls === undefined ? 'ws' : 'wss'}://${shown}:${address.port}/sync\n`,
-  )
+  const isPlain = config.tls === undefined
+  process.stdout.write(`onyx-sync listening on ${isPlain ? 'ws' : 'wss'}://${shown}:${address.port}/sync\n`)
+  if (config.web.directory !== undefined) {
+    const host = ['0.0.0.0', '[::]'].includes(shown) ? 'localhost' : shown
+    process.stdout.write(`open ${isPlain ? 'http' : 'https'}://${host}:${address.port}/ in a browser\n`)
+  }
 }
 
 /** What a tool that renews certificates sends its signal for. */

@@ -67,6 +67,24 @@ export const configSchema = z.strictObject({
       key: z.string().min(1).meta({ description: "PEM file of the certificate's key" }),
     })
     .exactOptional(),
+  web: z
+    .strictObject({
+      directory: z
+        .string()
+        .min(1)
+        .exactOptional()
+        .meta({ description: 'directory of a built web client, to serve it under /' }),
+      connect: z
+        .array(
+          z.string().refine(isConnectSource, { error: 'must be an origin, as in https://api.example.com' }),
+        )
+        .default([])
+        .meta({
+          description:
+            'what the web client may reach besides this server, such as models: origins, https: for all with TLS',
+        }),
+    })
+    .prefault({}),
   operators: z
     .array(
       z.string().regex(/^[0-9a-f]{64}$/, { error: 'must be a public key, 64 lower-case hex characters' }),
@@ -101,6 +119,11 @@ export type ServerConfig = z.output<typeof configSchema>
 
 /** What may be given of it. */
 export type ServerConfigInput = z.input<typeof configSchema>
+
+/** A scheme, or an origin whose port may be left open: what may stand in `connect-src`, and nothing that ends it. */
+function isConnectSource(text: string): boolean {
+  return /^(https:|https?:\/\/(\*\.)?[a-z\d.-]+(:(\d{1,5}|\*))?)$/i.test(text)
+}
 
 function isWebSocketUrl(text: string): boolean {
   return URL.canParse(text) && ['ws:', 'wss:'].includes(new URL(text).protocol)
