@@ -1,0 +1,75 @@
+import { createHash } from 'node:crypto'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
+import type { Plugin, ResolvedConfig } from 'vite'
+
+/** What a compressor makes smaller. */
+const TEXT = /\.(html|js|css|svg|json|webmanifest|wasm|txt)$/
+/** Below this a packet is a packet. Bytes. */
+const MIN_BYTES = 1_024
+
+/** All files of a build, by their paths below it. */
+function filesOf(directory: string): string[] {
+  return readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(directory.length))
+    .sort()
+}
+
+/**
+ * Writes the service worker into the build, with the list of all files that it keeps, and a version that is another one
+ * whenever one of them is.
+ */
+export function serviceWorker(source: string): Plugin {
+  let directory = ''
+  return {
+    name: 'onyx-service-worker',
+    apply: 'build',
+    configResolved(config: ResolvedConfig) {
+      directory = config.build.outDir
+    },
+    closeBundle: {
+      order: 'pre',
+      sequential: true,
+      handler() {
+        const files = filesOf(directory)
+        const hash = createHash('sha256')
+        for (const file of files) hash.update(file).update(readFileSync(directory + file))
+        const code = readFileSync(source)
+        const version = hash.update(code).digest('hex').slice(0, 12)
+        const paths = files.map((file) => file.replace(/^\/index\.html$/, '/').replace(/\.html$/, ''))
+        const script = code
+          .toString()
+          .replace("'__VERSION__'", JSON.stringify(version))
+          .replace('[/* __FILES__ */]', JSON.stringify(paths))
+        writeFileSync(join(directory, 'sw.js'), script)
+      },
+    },
+  }
+}
+
+/** Puts each file beside itself once more as brotli and as gzip, for the server to serve as they are. */
+export function compressedFiles(): Plugin {
+  let directory = ''
+  return {
+    name: 'onyx-compressed-files',
+    apply: 'build',
+    configResolved(config: ResolvedConfig) {
+      directory = config.build.outDir
+    },
+    closeBundle: {
+      order: 'post',
+      sequential: true,
+      handler() {
+        for (const file of filesOf(directory)) {
+          const body = readFileSync(directory + file)
+          if (!TEXT.test(file) || body.byteLength < MIN_BYTES) continue
+          const params = { [constants.BROTLI_PARAM_SIZE_HINT]: body.byteLength }
+          writeFileSync(`${directory}${file}.br`, brotliCompressSync(body, { params }))
+          writeFileSync(`${directory}${file}.gz`, gzipSync(body, { level: 9 }))
+        }
+      },
+    },
+  }
+}

@@ -1,0 +1,40 @@
+// Builds the web client into dist, unless nothing it is made of has changed since the last time. `--force` builds anyway.
+import { createHash } from 'node:crypto'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { build } from 'vite'
+
+const here = fileURLToPath(new URL('.', import.meta.url))
+/** Not served: its name begins with a dot. */
+const stamp = join(here, 'dist/.built-from')
+const sources = [
+  here,
+  join(here, '../dist'),
+  join(here, '../../shared/dist'),
+  join(here, '../../package-lock.json'),
+]
+
+function hashOfSources() {
+  const hash = createHash('sha256')
+  for (const source of sources) {
+    const entries = source.endsWith('.json')
+      ? [source]
+      : readdirSync(source, { recursive: true, withFileTypes: true })
+          .filter((entry) => entry.isFile())
+          .map((entry) => join(entry.parentPath, entry.name))
+          .filter(
+            (path) => !path.startsWith(join(here, 'dist/')) && !/node_modules|\.tsbuildinfo$/.test(path),
+          )
+          .sort()
+    for (const path of entries) hash.update(path.slice(here.length)).update(readFileSync(path))
+  }
+  return hash.digest('hex')
+}
+
+const hash = hashOfSources()
+const isSame = existsSync(stamp) && readFileSync(stamp, 'utf8') === hash
+if (!isSame || process.argv.includes('--force')) {
+  await build({ configFile: join(here, 'vite.config.ts'), logLevel: 'warn' })
+  writeFileSync(stamp, hash)
+}

@@ -1,0 +1,53 @@
+import { SyncProvider } from '@onyx-sync/client/react'
+import { useMemo } from 'react'
+import { Failed } from './account/failed.js'
+import { Welcome } from './account/welcome.js'
+import { createReplies } from './answers/replies.js'
+import { DeviceContext } from './device/device-context.js'
+import type { Device } from './device/open-device.js'
+import type { Session } from './device/session.js'
+import { Toasts } from './parts/toasts.js'
+import { useStore } from './parts/use-store.js'
+import { Workspace } from './workspace.js'
+
+/** The whole page, as far as its device is. */
+export function App({
+  session,
+  givenKey,
+}: {
+  readonly session: Session
+  readonly givenKey: string | undefined
+}) {
+  const state = useStore(session, session.getSnapshot)
+  return (
+    <>
+      {state.phase === 'welcome' && <Welcome session={session} givenKey={givenKey} />}
+      {state.phase === 'opening' && <p className="opening">Opening your chats…</p>}
+      {state.phase === 'failed' && <Failed error={state.error} />}
+      {state.phase === 'open' && <Opened session={session} device={state.device} givenKey={givenKey} />}
+      <Toasts />
+    </>
+  )
+}
+
+function Opened({
+  session,
+  device,
+  givenKey,
+}: {
+  readonly session: Session
+  readonly device: Device
+  readonly givenKey: string | undefined
+}) {
+  const open = useMemo(
+    () => ({ ...device, session, replies: createReplies(device.client, device.marks) }),
+    [device, session],
+  )
+  return (
+    <SyncProvider client={device.client}>
+      <DeviceContext value={open}>
+        <Workspace givenKey={givenKey} />
+      </DeviceContext>
+    </SyncProvider>
+  )
+}

@@ -1,0 +1,125 @@
+import { useChat, useMessages } from '@onyx-sync/client/react'
+import { lazy, Suspense, useCallback, useEffect, useState } from 'react'
+import { useDevice } from '../device/device-context.js'
+import { Icon } from '../parts/icon.js'
+import { orToast } from '../parts/toasts.js'
+import { useStore } from '../parts/use-store.js'
+import { Composer } from './composer.js'
+import { MessageRow } from './message-row.js'
+import { Others } from './others.js'
+import { TitleField } from './title-field.js'
+import { useScroll } from './use-scroll.js'
+import { useSending } from './use-sending.js'
+
+const ChatDialog = lazy(() => import('./chat-dialog.js').then(({ ChatDialog }) => ({ default: ChatDialog })))
+
+/** How many messages are shown at first, and how many more each time. */
+const WINDOW = 50
+
+/** A chat: who is there, its messages, and where one writes. */
+export function ChatView({ id, around }: { readonly id: string; readonly around: number | undefined }) {
+  const { replies } = useDevice()
+  const opened = useChat(id)
+  const { chat, title, error, canWrite, isDeleted, draft } = opened
+  const { messages, total, hasOlder, hasNewer, loadOlder, loadNewer } = useMessages(id, {
+    last: WINDOW,
+    ...(around !== undefined && { around }),
+  })
+  const [isOpen, setOpen] = useState(false)
+  const [isTyping, setTyping] = useState(false)
+  const send = useSending()
+  const address = chat?.address ?? ''
+  const isWriting = useStore(replies, () => replies.isWriting(address))
+  const isFound = around !== undefined
+  const scroll = useScroll(messages, !isFound)
+
+  useEffect(() => {
+    if (chat === undefined || document.visibilityState !== 'visible') return
+    if (total > 0) void chat.markRead()
+  }, [chat, total])
+
+  const keepDraft = useCallback((text: string) => void orToast(chat?.setDraft(text)), [chat])
+
+  return (
+    <section className="chat" aria-label={title || 'Chat'}>
+      <header className="chat-head">
+        <a className="icon-button only-narrow" href="#/" aria-label="All chats">
+          <Icon name="back" />
+        </a>
+        <TitleField chat={chat} title={title} canWrite={canWrite} />
+        <Others address={address} isTyping={isTyping} />
+        <button
+          type="button"
+          className="icon-button"
+          aria-label="Share and more"
+          title="Share and more"
+          disabled={chat === undefined}
+          onClick={() => setOpen(true)}
+        >
+          <Icon name="more" />
+        </button>
+      </header>
+      {error && (
+        <p className="notice" role="alert">
+          {error.message}
+        </p>
+      )}
+      {isDeleted && (
+        <p className="notice">
+          This chat is deleted.{' '}
+          <button type="button" className="link" onClick={() => void orToast(chat?.restore())}>
+            Restore it
+          </button>
+        </p>
+      )}
+      <div className="messages" ref={scroll.box} onScroll={scroll.onScroll}>
+        {hasOlder && (
+          <button type="button" className="button small more" onClick={() => loadOlder()}>
+            Show older messages
+          </button>
+        )}
+        <div role="log" aria-label="Messages" aria-relevant="additions">
+          {messages.map((message, index) => (
+            <MessageRow
+              key={message.id}
+              address={address}
+              chat={chat}
+              message={message}
+              previousId={messages[index - 1]?.id}
+            />
+          ))}
+        </div>
+        {hasNewer && (
+          <button type="button" className="button small more" onClick={() => loadNewer()}>
+            Show newer messages
+          </button>
+        )}
+      </div>
+      <div className="chat-foot">
+        {scroll.isAway && (
+          <button type="button" className="button small to-end" onClick={scroll.toEnd}>
+            To the newest
+          </button>
+        )}
+        {chat && (
+          <Composer
+            key={address}
+            draft={draft}
+            isFocused={!isFound && !('ontouchstart' in window)}
+            onDraft={keepDraft}
+            onTyping={setTyping}
+            onSend={(text) => {
+              scroll.toEnd()
+              void orToast(send(chat, text))
+            }}
+            onStop={isWriting ? () => replies.stop(address) : undefined}
+            disabledBecause={canWrite ? undefined : 'You may read this chat, not write in it'}
+          />
+        )}
+      </div>
+      <Suspense>
+        {isOpen && chat && <ChatDialog chat={chat} opened={opened} onClose={() => setOpen(false)} />}
+      </Suspense>
+    </section>
+  )
+}

@@ -1,0 +1,149 @@
+import type { Chat, Message } from '@onyx-sync/client'
+import { lazy, memo, Suspense, useEffect, useState } from 'react'
+import { useDevice } from '../device/device-context.js'
+import { CopyButton } from '../parts/copy-button.js'
+import { Icon } from '../parts/icon.js'
+import { orToast, toast } from '../parts/toasts.js'
+import { fullTime, shortTime } from '../parts/words.js'
+import { Mark } from './mark.js'
+import { Markdown } from './markdown.js'
+import { MessageEditor } from './message-editor.js'
+import { ToolCalls } from './tool-calls.js'
+
+const RateDialog = lazy(() => import('./rate-dialog.js').then(({ RateDialog }) => ({ default: RateDialog })))
+
+const SPEAKERS = { user: 'You', assistant: 'Reply', system: 'System', tool: 'Tool' } as const
+const ENDINGS: Readonly<Record<string, string>> = {
+  error: 'This reply failed.',
+  aborted: 'This reply was stopped.',
+}
+
+/** One message, and what can be done with it. Rendered again only when it changes, whatever streams below it. */
+export const MessageRow = memo(
+  ({
+    address,
+    chat,
+    message: row,
+    previousId,
+  }: {
+    readonly address: string
+    readonly chat: Chat | undefined
+    readonly message: Message
+    readonly previousId: string | undefined
+  }) => {
+    const { client, marks } = useDevice()
+    const [open, setOpen] = useState<'edit' | 'rate'>()
+    const message = useWhole(address, row)
+    const { id, role, content, status, reasoning, tools, editedAt } = message
+
+    async function remove() {
+      if (chat === undefined) return
+      await chat.deleteMessage(id)
+      toast({
+        text: 'Message deleted.',
+        action: {
+          label: 'Undo',
+          run: () => orToast(client.chats.restoreMessage(address, message, previousId)),
+        },
+      })
+    }
+
+    async function save(text: string) {
+      setOpen(undefined)
+      if (chat === undefined || text === content) return
+      marks.begin(address, id)
+      await chat.edit(id, text).finally(() => marks.end(address, id))
+    }
+
+    return (
+      <article
+        className="message"
+        data-role={role}
+        aria-label={`${SPEAKERS[role] ?? role}, ${fullTime(message.createdAt)}`}
+      >
+        {reasoning !== undefined && reasoning !== '' && (
+          <details className="fold">
+            <summary>
+              <Icon name="thought" size={16} /> Thoughts
+            </summary>
+            <p className="reasoning">{reasoning}</p>
+          </details>
+        )}
+        {tools && <ToolCalls calls={tools} />}
+        {open === 'edit' ? (
+          <MessageEditor
+            text={content}
+            onSave={(text) => void orToast(save(text))}
+            onCancel={() => setOpen(undefined)}
+          />
+        ) : (
+          <div className="bubble">
+            <Markdown text={content} />
+            {status === 'streaming' && <span className="writing">{content === '' ? 'Thinking…' : ''}</span>}
+            {ENDINGS[status] && (
+              <p className="problem-text">
+                {ENDINGS[status]} {message.error}
+              </p>
+            )}
+          </div>
+        )}
+        <footer className="message-foot">
+          <time dateTime={new Date(message.createdAt).toISOString()} title={fullTime(message.createdAt)}>
+            {shortTime(message.createdAt)}
+          </time>
+          {editedAt !== undefined && <span>edited</span>}
+          <Mark address={address} message={row} />
+          <span className="actions">
+            <CopyButton text={content} label="Copy message" />
+            <button
+              type="button"
+              className="icon-button small"
+              aria-label="Edit message"
+              onClick={() => setOpen('edit')}
+            >
+              <Icon name="edit" size={16} />
+            </button>
+            <button
+              type="button"
+              className="icon-button small"
+              aria-label="Delete message"
+              onClick={() => void orToast(remove())}
+            >
+              <Icon name="trash" size={16} />
+            </button>
+            {role === 'assistant' && (
+              <button
+                type="button"
+                className="icon-button small"
+                aria-label="Rate message"
+                onClick={() => setOpen('rate')}
+              >
+                <Icon name="star" size={16} />
+              </button>
+            )}
+          </span>
+        </footer>
+        <Suspense>
+          {open === 'rate' && (
+            <RateDialog address={address} message={message} onClose={() => setOpen(undefined)} />
+          )}
+        </Suspense>
+      </article>
+    )
+  },
+)
+
+/** All of a message: one that was too large for its row is read from its document. */
+function useWhole(address: string, row: Message): Message {
+  const { client } = useDevice()
+  const [whole, setWhole] = useState<{ readonly of: Message; readonly message: Message }>()
+  useEffect(() => {
+    if (row.isPartial !== true) return
+    client.chats.message(address, row.id).then(
+      (message) => setWhole({ of: row, message }),
+      // It has just been deleted: what is in the row is shown as long as the row is.
+      () => {},
+    )
+  }, [client, address, row])
+  return whole?.message.id === row.id && row.isPartial === true ? whole.message : row
+}

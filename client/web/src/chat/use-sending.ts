@@ -1,0 +1,35 @@
+import type { Chat } from '@onyx-sync/client'
+import { useSettings } from '@onyx-sync/client/react'
+import { useCallback } from 'react'
+import { chosenModel, type ModelPreferences } from '../answers/model-choice.js'
+import { useDevice } from '../device/device-context.js'
+import { orToast } from '../parts/toasts.js'
+
+/** A title is the beginning of what was said first. Characters. */
+const TITLE_LENGTH = 48
+
+/** Appends what was written to an open chat, and has it answered by the model that is set. */
+export function useSending(): (chat: Chat, text: string) => Promise<void> {
+  const { marks, replies, slot } = useDevice()
+  const { preferences } = useSettings<ModelPreferences>()
+  return useCallback(
+    async (chat, text) => {
+      const model = chosenModel(preferences, slot)
+      const id = crypto.randomUUID().replaceAll('-', '').slice(0, 16)
+      marks.begin(chat.address, id)
+      try {
+        await chat.send(text, { id })
+      } finally {
+        marks.end(chat.address, id)
+      }
+      if (chat.title === '') await chat.suggestTitle(titleOf(text))
+      void orToast(replies.answer(chat, model))
+    },
+    [marks, replies, slot, preferences],
+  )
+}
+
+function titleOf(text: string): string {
+  const line = text.replaceAll(/\s+/g, ' ').trim()
+  return line.length <= TITLE_LENGTH ? line : `${line.slice(0, TITLE_LENGTH).replace(/\s+\S*$/, '')}…`
+}

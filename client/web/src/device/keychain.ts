@@ -1,0 +1,153 @@
+import { openStoredKeySigner, type SecretStorage, SyncError } from '@onyx-sync/client'
+import { decode, nsecEncode } from 'nostr-tools/nip19'
+import { getPublicKey } from 'nostr-tools/pure'
+import { hexToBytes } from 'nostr-tools/utils'
+import type { Slot } from './slot.js'
+
+/** Whose chats are on this device, and where its key is. */
+export interface Account {
+  readonly pubkey: string
+  /** `key`: in this browser. `extension`: with a signer extension (NIP-07), which signs when it is asked. */
+  readonly kind: 'key' | 'extension'
+}
+
+/** What a signer extension offers to a page. Source: NIP-07. */
+export interface NostrExtension {
+  getPublicKey(): Promise<string>
+  signEvent(template: unknown): Promise<unknown>
+}
+
+type Signer = Parameters<typeof import('@onyx-sync/client').createSyncClient>[0]['signer']
+
+const HEX = /^[0-9a-f]{64}$/
+
+/** The extension, where the browser has one. It may come a moment after the page. */
+export function nostrExtension(): NostrExtension | undefined {
+  return (globalThis as { nostr?: NostrExtension }).nostr
+}
+
+/**
+ * The account and the key of one device, in this browser's local storage. Nothing here is ever sent; whoever can run
+ * scripts on this origin, or read the browser's profile, has the key. Throws `STORE_FAILED` where the browser gives
+ * no storage.
+ */
+export function createKeychain(slot: Slot) {
+  const accountName = `onyx-sync.account${slot.suffix}`
+  const keyName = `onyx-sync.secret-key${slot.suffix}`
+
+  function storage(): Storage {
+    try {
+      return localStorage
+    } catch (cause) {
+      throw new SyncError('STORE_FAILED', 'this browser lets the page keep nothing', { cause })
+    }
+  }
+
+  const secrets: SecretStorage = {
+    getItemAsync: async (name) => storage().getItem(name),
+    setItemAsync: async (name, value) => storage().setItem(name, value),
+    deleteItemAsync: async (name) => storage().removeItem(name),
+  }
+
+  function keep(account: Account): Account {
+    storage().setItem(accountName, JSON.stringify(account))
+    return account
+  }
+
+  return {
+    /** The account of this device; undefined where there is none yet. */
+    account(): Account | undefined {
+      const text = storage().getItem(accountName)
+      if (text === null) return undefined
+      const { pubkey, kind } = JSON.parse(text) as Account
+      return HEX.test(pubkey) ? { pubkey, kind } : undefined
+    },
+
+    /** Keeps a key, or draws a new one where none is given. Rejects with `KEY_INVALID` and `STORE_FAILED`. */
+    async takeKey(secretKey?: Uint8Array): Promise<Account> {
+      const signer = await openStoredKeySigner({
+        storage: secrets,
+        name: keyName,
+        ...(secretKey && { secretKey }),
+      })
+      return keep({ pubkey: await signer.getPublicKey(), kind: 'key' })
+    },
+
+    /** Leaves the key with the extension. Rejects as that does, such as when its user says no. */
+    async takeExtension(): Promise<Account> {
+      const extension = nostrExtension()
+      if (extension === undefined)
+        throw new SyncError('SIGNER_FAILED', 'this browser has no signer extension')
+      const pubkey = await extension.getPublicKey()
+      if (!HEX.test(pubkey)) throw new SyncError('KEY_INVALID', 'the extension gave something that is no key')
+      return keep({ pubkey, kind: 'extension' })
+    },
+
+    async signer({ kind, pubkey }: Account): Promise<Signer> {
+      if (kind === 'key') return openStoredKeySigner({ storage: secrets, name: keyName })
+      return {
+        getPublicKey: async () => pubkey,
+        async signEvent(template) {
+          const extension = nostrExtension()
+          if (extension === undefined)
+            throw new SyncError('SIGNER_FAILED', 'the signer extension is gone: switch it on again')
+          return extension.signEvent(template) as ReturnType<Signer['signEvent']>
+        },
+      }
+    },
+
+    /** The key as its user takes it elsewhere, `nsec1…`; undefined where an extension has it. */
+    reveal(): string | undefined {
+      const secret = storage().getItem(keyName)
+      return secret === null ? undefined : nsecEncode(hexToBytes(secret))
+    },
+
+    /** Forgets account and key. What isn't kept elsewhere is gone with it. */
+    forget(): void {
+      for (const name of [accountName, keyName]) storage().removeItem(name)
+    },
+  }
+}
+
+export type Keychain = ReturnType<typeof createKeychain>
+
+/**
+ * Reads a secret key as people paste it: `nsec1…`, also inside a link, or 64 hex characters. Throws `KEY_INVALID`,
+ * without what was given.
+ */
+export function readSecretKey(text: string): Uint8Array {
+  const trimmed = text.trim()
+  const nsec = /nsec1[a-z0-9]+/i.exec(trimmed)?.[0].toLowerCase()
+  try {
+    const key = nsec === undefined ? hexToBytes(trimmed.toLowerCase()) : (decode(nsec).data as Uint8Array)
+    if (key.length !== 32 || getPublicKey(key) === '') throw new Error('no key')
+    return key
+  } catch {
+    throw new SyncError(
+      'KEY_INVALID',
+      'that is no secret key: it begins with nsec1, or has 64 hex characters',
+    )
+  }
+}
+
+/** Whether two keys are one account. */
+export function isKeyOf(secretKey: Uint8Array, pubkey: string): boolean {
+  return getPublicKey(secretKey) === pubkey
+}
+
+/** A public key as people paste it: `npub1…` or 64 hex characters. Undefined for anything else. */
+export function readPublicKey(text: string): string | undefined {
+  const trimmed = text.trim().toLowerCase()
+  if (HEX.test(trimmed)) return trimmed
+  try {
+    const { type, data } = decode(trimmed.replace(/^nostr:/, ''))
+    return type === 'npub' ? data : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** A new key, for an account that is on two devices from its beginning. */
+export function newSecretKey(): Uint8Array {
+  return crypto.getRandomValues(new Uint8Array(32))
+}

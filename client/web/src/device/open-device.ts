@@ -1,0 +1,79 @@
+import {
+  accountDatabaseName,
+  createSyncClient,
+  type SyncClient,
+  SyncError,
+  wakeOnPlatformEvents,
+} from '@onyx-sync/client'
+import { openBrowserStore } from '@onyx-sync/client/browser'
+import type { Account, Keychain } from './keychain.js'
+import { createMarks, type Marks } from './marks.js'
+import { createNetworkSwitch, type NetworkSwitch } from './network-switch.js'
+import type { Slot } from './slot.js'
+
+/** A device that is open: one account in one database. */
+export interface Device {
+  readonly slot: Slot
+  readonly account: Account
+  readonly client: SyncClient
+  readonly network: NetworkSwitch
+  readonly marks: Marks
+  /** The server's address, which is that of the page. */
+  readonly url: string
+}
+
+/** The server that the page came from. In development Vite serves the page, and the server is where `npm start` has it. */
+export function syncUrl(): string {
+  if (import.meta.env.DEV) return 'ws://127.0.0.1:7447/sync'
+  return `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/sync`
+}
+
+function databaseName({ pubkey }: Account, slot: Slot): string {
+  return accountDatabaseName(pubkey) + slot.suffix
+}
+
+/**
+ * Opens the device's database and its client, and connects unless its user has switched the network off. This is the one
+ * place that knows what the database is. Rejects with `DATABASE_LOCKED` where another tab has it, `DATABASE_UNREADABLE`
+ * where the browser gives none, `KEY_INVALID` and `STORE_FAILED`.
+ */
+export async function openDevice(account: Account, keychain: Keychain, slot: Slot): Promise<Device> {
+  const url = syncUrl()
+  const store = await openBrowserStore({ name: databaseName(account, slot) })
+  try {
+    const signer = await keychain.signer(account)
+    const isSecure = location.protocol === 'https:'
+    // A page that came without encryption has shown that its network is trusted as it is.
+    const client = await createSyncClient({ store, signer, url, allowInsecure: !isSecure })
+    const network = createNetworkSwitch(client, slot)
+    wakeOnPlatformEvents(() => network.isOn && client.wake())
+    // So that the browser doesn't clear it away when the disk gets full; it may say no.
+    void navigator.storage?.persist?.().catch(() => false)
+    return { slot, account, client, network, marks: createMarks(client, slot), url }
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+}
+
+/**
+ * Leaves an account: closes its database, forgets its key, and deletes what is here. Rejects with `UNSAVED_EDITS`, and
+ * changes nothing, while something is on this device only, unless `discard` says that it may be lost.
+ */
+export async function leaveDevice(device: Device, keychain: Keychain, discard: boolean): Promise<void> {
+  await device.client.logOut({ discard })
+  device.marks.forget()
+  keychain.forget()
+  await deleteDatabase(device.account, device.slot)
+}
+
+/** Takes a device's database away. It must not be open. Rejects with `STORE_FAILED`. */
+export function deleteDatabase(account: Account, slot: Slot): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const request = indexedDB.deleteDatabase(databaseName(account, slot))
+    request.onsuccess = () => resolve()
+    request.onblocked = () => resolve()
+    request.onerror = () =>
+      reject(new SyncError('STORE_FAILED', 'the database could not be deleted', { cause: request.error }))
+  })
+}

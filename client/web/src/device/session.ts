@@ -1,0 +1,77 @@
+import { SyncError } from '@onyx-sync/client'
+import { type Account, createKeychain, type Keychain } from './keychain.js'
+import { type Device, leaveDevice, openDevice } from './open-device.js'
+import type { Slot } from './slot.js'
+
+/** What the page shows: nobody yet, a device that opens, one that is open, or why none is. */
+export type SessionState =
+  | { readonly phase: 'welcome' }
+  | { readonly phase: 'opening' }
+  | { readonly phase: 'open'; readonly device: Device }
+  | { readonly phase: 'failed'; readonly error: SyncError }
+
+/** Opens one device for the page, whatever React renders twice. */
+export interface Session {
+  readonly keychain: Keychain
+  getSnapshot(): SessionState
+  subscribe(listener: () => void): () => void
+  /** Opens the account that is here, if there is one. */
+  begin(): void
+  /** Chooses an account for this device, and opens it. Rejects as choosing does. */
+  choose(choosing: Promise<Account>): Promise<void>
+  /** Leaves the account, as `leaveDevice` does. */
+  leave(discard: boolean): Promise<void>
+}
+
+export function createSession(slot: Slot): Session {
+  const keychain = createKeychain(slot)
+  const listeners = new Set<() => void>()
+  let state: SessionState = { phase: 'opening' }
+
+  function show(next: SessionState): void {
+    state = next
+    for (const listener of [...listeners]) listener()
+  }
+
+  async function open(account: Account): Promise<void> {
+    show({ phase: 'opening' })
+    try {
+      show({ phase: 'open', device: await openDevice(account, keychain, slot) })
+    } catch (error) {
+      fail(error)
+    }
+  }
+
+  function fail(error: unknown): void {
+    const known = error instanceof SyncError
+    show({ phase: 'failed', error: known ? error : new SyncError('INTERNAL', String(error)) })
+  }
+
+  return {
+    keychain,
+    getSnapshot: () => state,
+    subscribe(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    begin() {
+      try {
+        const account = keychain.account()
+        if (account === undefined) show({ phase: 'welcome' })
+        else void open(account)
+      } catch (error) {
+        fail(error)
+      }
+    },
+    async choose(choosing) {
+      await open(await choosing)
+    },
+    async leave(discard) {
+      if (state.phase !== 'open') return
+      await leaveDevice(state.device, keychain, discard)
+      // Everything that was loaded for the account goes with the page.
+      location.hash = ''
+      location.reload()
+    },
+  }
+}

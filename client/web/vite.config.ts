@@ -1,0 +1,27 @@
+import { fileURLToPath } from 'node:url'
+import { defineConfig } from 'vite'
+import { compressedFiles, serviceWorker } from './build-plugins.js'
+
+const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
+
+export default defineConfig({
+  root: here('.'),
+  resolve: {
+    // WatermelonDB takes what it needs of RxJS through this one module, and all of RxJS comes with it as CommonJS.
+    alias: [{ find: /^\.\.?\/__wmelonRxShim$/, replacement: here('src/device/rxjs-parts.ts') }],
+  },
+  build: {
+    outDir: here('dist'),
+    emptyOutDir: true,
+    target: 'es2022',
+    reportCompressedSize: false,
+    // No page of ours needs it, and it would be one more script.
+    modulePreload: { polyfill: false },
+    // A file that is inlined as `data:` is no file of this server.
+    assetsInlineLimit: 0,
+    // A test bounds what the first page takes.
+    chunkSizeWarningLimit: 1_000,
+    rolldownOptions: { input: [here('index.html'), here('two.html')] },
+  },
+  plugins: [serviceWorker(here('service-worker.js')), compressedFiles()],
+})
