@@ -5,14 +5,10 @@ import { SyncError, toSyncError } from '@onyx-sync/shared'
 import type { SqliteFile } from './adapters/node/better-sqlite.js'
 import { lockFile } from './adapters/node/file-lock.js'
 import { applySchema, checkSqliteFile, createPrivateFile, openDurable } from './adapters/node/sqlite-file.js'
-import {
-  connectAdapter,
-  migrationsToSql,
-  schemaToSql,
-  silenceWatermelon,
-} from './adapters/node/watermelon-connection.js'
+import { connectAdapter, silenceWatermelon } from './adapters/node/watermelon-connection.js'
 import { onyxModels } from './adapters/watermelon/models.js'
 import { onyxMigrations, onyxSchema } from './adapters/watermelon/schema.js'
+import { migrationsToSql, schemaToSql } from './adapters/watermelon/sqlite-encoders.js'
 import { Database } from './adapters/watermelon/watermelon.js'
 
 /** What to open; an app with tables of its own gives its schema, which holds `onyxTables` as well. */

@@ -8,12 +8,12 @@ import { PlainKeySigner } from 'nostr-tools/signer'
 import { afterEach, describe, expect, it } from 'vitest'
 import * as Y from 'yjs'
 import { openSqlite } from '../../client/src/adapters/node/better-sqlite.js'
-import { migrationsToSql, schemaToSql } from '../../client/src/adapters/node/watermelon-connection.js'
 import {
   ONYX_SCHEMA_VERSION,
   onyxMigrations,
   onyxSchema,
 } from '../../client/src/adapters/watermelon/schema.js'
+import { migrationsToSql, schemaToSql } from '../../client/src/adapters/watermelon/sqlite-encoders.js'
 import { MAX_ROW_BYTES } from '../../client/src/model/message-row.js'
 import { testKey } from '../support/events.js'
 import { openOffline, shows } from '../support/offline.js'

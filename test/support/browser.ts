@@ -9,26 +9,41 @@ import { build } from 'vite'
 export const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium'
 export const hasChromium = existsSync(CHROMIUM)
 
-const TYPES: Readonly<Record<string, string>> = { '.html': 'text/html', '.js': 'text/javascript' }
+const TYPES: Readonly<Record<string, string>> = {
+  '.html': 'text/html',
+  '.js': 'text/javascript',
+  '.wasm': 'application/wasm',
+}
 
 /** A browser without a window. In a container its own sandbox has no rights to begin with. */
 export function startChromium(): Promise<Browser> {
   return chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] })
 }
 
-/** Bundles a page for the browser, with React's development build, in which strict mode does what it is for. */
-export async function bundlePage(root: string, outDir: string): Promise<void> {
+/**
+ * Bundles a page for the browser, with React's development build, in which strict mode does what it is for. `alias` puts
+ * other modules in the place of some.
+ */
+export async function bundlePage(
+  root: string,
+  outDir: string,
+  alias: Readonly<Record<string, string>> = {},
+): Promise<void> {
   await build({
     configFile: false,
     logLevel: 'error',
     root,
+    resolve: { alias },
     build: { outDir, emptyOutDir: true, minify: false, reportCompressedSize: false },
     define: { 'process.env.NODE_ENV': JSON.stringify('development') },
   })
 }
 
-/** Serves the files of a folder on 127.0.0.1. */
-export async function serveFolder(folder: string): Promise<{ readonly url: string; close(): void }> {
+/** Serves the files of a folder on 127.0.0.1, each with these headers. */
+export async function serveFolder(
+  folder: string,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<{ readonly url: string; close(): void }> {
   const server = createServer((request, response) => {
     const path = normalize(new URL(request.url ?? '/', 'http://page').pathname)
     const file = join(folder, path === '/' ? 'index.html' : path)
@@ -36,7 +51,8 @@ export async function serveFolder(folder: string): Promise<{ readonly url: strin
       response.writeHead(path === '/favicon.ico' ? 204 : 404).end()
       return
     }
-    response.writeHead(200, { 'content-type': TYPES[extname(file)] ?? 'application/octet-stream' })
+    const type = TYPES[extname(file)] ?? 'application/octet-stream'
+    response.writeHead(200, { ...headers, 'content-type': type })
     response.end(readFileSync(file))
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

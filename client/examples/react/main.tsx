@@ -8,7 +8,7 @@ import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
 import { ChatApp } from './chat-app.js'
 
-/** A device in this browser: chats in IndexedDB, its key beside them. The same key elsewhere is the same account. */
+/** A device in this browser: chats in its own file system, its key beside them. The same key elsewhere is the same account. */
 async function openDevice() {
   const key = localStorage.getItem('key') ?? bytesToHex(generateSecretKey())
   localStorage.setItem('key', key)

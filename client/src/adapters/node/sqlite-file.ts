@@ -2,19 +2,11 @@ import { closeSync, mkdirSync, openSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { AppSchema } from '@nozbe/watermelondb'
 import { SyncError } from '@onyx-sync/shared'
+import { checkFoundDatabase, type FoundDatabase } from '../watermelon/found-database.js'
 import { openSqlite, type SqliteFile, sqliteCode } from './better-sqlite.js'
 
 /** The smallest page, and so the smallest database, that SQLite makes. */
 const MIN_FILE_BYTES = 512
-
-/** Tables that every version of a device's database has. */
-const ALWAYS_THERE: readonly string[] = ['sync_updates', 'sync_outbox', 'sync_documents', 'sync_meta']
-
-/** What a database file is before anything is done to it. `version` is SQLite's `user_version`. */
-interface FileState {
-  readonly version: number
-  readonly tables: readonly string[]
-}
 
 /**
  * Creates the file, empty, and the folders above it, for nobody else to read (0600 and 0700). What is there
@@ -43,28 +35,10 @@ export function checkSqliteFile(file: string, schema: AppSchema): number {
     // SQLite takes such a file for an empty one, and would write over it.
     throw new SyncError('DATABASE_UNREADABLE', `can't read ${file}: it is not a SQLite database`)
   }
-  const { version, tables } = readState(file)
-  if (version === 0 && tables.length === 0) return 0
-  // Every WatermelonDB database has `local_storage`, and every version of ours the log; which other tables older
-  // versions had, migrations know.
-  const expected = [
-    'local_storage',
-    ...(version === schema.version ? Object.keys(schema.tables) : ALWAYS_THERE),
-  ]
-  const isOurs = version > 0 && expected.every((table) => tables.includes(table))
-  if (version > schema.version && (isOurs || tables.length === 0)) {
-    throw new SyncError(
-      'DATABASE_NEWER',
-      `${file} has version ${version}, this program knows versions up to ${schema.version}: use a newer one`,
-    )
-  }
-  if (!isOurs) {
-    throw new SyncError('DATABASE_UNREADABLE', `${file} is a database of some other program`)
-  }
-  return version
+  return checkFoundDatabase(readState(file), schema, file)
 }
 
-function readState(file: string): FileState {
+function readState(file: string): FoundDatabase {
   try {
     try {
       return readStateWith(openSqlite(file, { readonly: true, fileMustExist: true }))
@@ -81,7 +55,7 @@ function readState(file: string): FileState {
   }
 }
 
-function readStateWith(sqlite: SqliteFile): FileState {
+function readStateWith(sqlite: SqliteFile): FoundDatabase {
   try {
     const version = Number(sqlite.pragma('user_version', { simple: true }))
     const tables = sqlite.prepare(`select name from sqlite_master where type = 'table'`).pluck().all()

@@ -4,7 +4,7 @@
  * version it doesn't expect, sets no pragmas, can't be closed, and prepares every statement anew.
  */
 import { createRequire } from 'node:module'
-import type { AppSchema, SchemaMigrations } from '@nozbe/watermelondb'
+import type { AppSchema } from '@nozbe/watermelondb'
 import type { DatabaseAdapter } from '@nozbe/watermelondb/adapters/type.js'
 import type { SqliteFile } from './better-sqlite.js'
 
@@ -37,23 +37,6 @@ const MAX_PREPARED = 128
 /** Turns off WatermelonDB's console output, for the whole process: it reports every set-up there. */
 export function silenceWatermelon(): void {
   require('@nozbe/watermelondb/utils/common/logger').default.silence()
-}
-
-/** The SQL that creates the tables of a schema. */
-export function schemaToSql(schema: AppSchema): string {
-  return require('@nozbe/watermelondb/adapters/sqlite/encodeSchema').encodeSchema(schema)
-}
-
-/** The SQL that brings tables up to the schema's version; `undefined` if there is no way from that version. */
-export function migrationsToSql(
-  migrations: SchemaMigrations,
-  fromVersion: number,
-  toVersion: number,
-): string | undefined {
-  const { stepsForMigration } = require('@nozbe/watermelondb/Schema/migrations/stepsForMigration')
-  const steps = stepsForMigration({ migrations, fromVersion, toVersion })
-  if (steps === null) return undefined
-  return require('@nozbe/watermelondb/adapters/sqlite/encodeSchema').encodeMigrationSteps(steps)
 }
 
 /** An adapter on a connection whose tables are those of the schema already. */

@@ -20,9 +20,10 @@ export type SqlOperation = [CacheBehavior, table: string | null, sql: string, ar
 export type BatchOperation = ['create' | 'update', string, RawRow] | ['destroyPermanently', string, string]
 
 interface Loki {
-  readonly persistenceAdapter: object | null
+  readonly persistenceAdapter: { idb?: IDBDatabase | null } | null
   getCollection(table: string): { by(field: 'id', id: string): (RawRow & { $loki?: number }) | undefined }
   saveDatabase(callback: (error?: unknown) => void): void
+  autosaveDisable(): void
 }
 
 interface UnsafeAdapter {
@@ -135,11 +136,34 @@ export async function saveLoki(database: Database): Promise<void> {
     // Its memory adapter would copy the whole database each time, for nobody.
     if (hasOnlyMemory(loki)) return
     saved = new Promise((resolve, reject) => {
-      loki.saveDatabase((error) => (error ? reject(error) : resolve()))
+      loki.saveDatabase((error) => (error ? reject(toError(error)) : resolve()))
     })
   }
   await settle((callback) => adapterOf(database).unsafeExecute({ loki: work }, callback))
   await saved
+}
+
+/** LokiJS hands on what IndexedDB gave it: an event whose target, a request or a transaction, says why. */
+function toError(failure: unknown): unknown {
+  const reason = (failure as { target?: { error?: DOMException | null } }).target?.error
+  return reason ? new Error(`${reason.name}: ${reason.message}`) : failure
+}
+
+/**
+ * Saves once more, for what the app has written by itself, and closes the database in IndexedDB; LokiJS would save on by
+ * its timer, over what another page has written since.
+ */
+export async function closeLoki(database: Database): Promise<void> {
+  const work = (loki: Loki) => {
+    loki.autosaveDisable()
+    loki.persistenceAdapter?.idb?.close()
+    if (loki.persistenceAdapter?.idb) loki.persistenceAdapter.idb = null
+  }
+  try {
+    await saveLoki(database)
+  } finally {
+    await settle((callback) => adapterOf(database).unsafeExecute({ loki: work }, callback))
+  }
 }
 
 function hasOnlyMemory({ persistenceAdapter }: Loki): boolean {

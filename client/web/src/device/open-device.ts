@@ -2,10 +2,9 @@ import {
   accountDatabaseName,
   createSyncClient,
   type SyncClient,
-  SyncError,
   wakeOnPlatformEvents,
 } from '@onyx-sync/client'
-import { openBrowserStore } from '@onyx-sync/client/browser'
+import { deleteBrowserDatabase, openBrowserStore } from '@onyx-sync/client/browser'
 import type { Account, Keychain } from './keychain.js'
 import { createMarks, type Marks } from './marks.js'
 import { createNetworkSwitch, type NetworkSwitch } from './network-switch.js'
@@ -47,8 +46,6 @@ export async function openDevice(account: Account, keychain: Keychain, slot: Slo
     const client = await createSyncClient({ store, signer, url, allowInsecure: !isSecure })
     const network = createNetworkSwitch(client, slot)
     wakeOnPlatformEvents(() => network.isOn && client.wake())
-    // So that the browser doesn't clear it away when the disk gets full; it may say no.
-    void navigator.storage?.persist?.().catch(() => false)
     return { slot, account, client, network, marks: createMarks(client, slot), url }
   } catch (error) {
     await store.close()
@@ -67,13 +64,7 @@ export async function leaveDevice(device: Device, keychain: Keychain, discard: b
   await deleteDatabase(device.account, device.slot)
 }
 
-/** Takes a device's database away. It must not be open. Rejects with `STORE_FAILED`. */
+/** Takes a device's database away. Rejects with `DATABASE_LOCKED` while it is open. */
 export function deleteDatabase(account: Account, slot: Slot): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const request = indexedDB.deleteDatabase(databaseName(account, slot))
-    request.onsuccess = () => resolve()
-    request.onblocked = () => resolve()
-    request.onerror = () =>
-      reject(new SyncError('STORE_FAILED', 'the database could not be deleted', { cause: request.error }))
-  })
+  return deleteBrowserDatabase(databaseName(account, slot))
 }
