@@ -4,6 +4,7 @@ import {
   isGiftWrapKind,
   type Limits,
   SyncError,
+  setNewest,
   utf8Length,
 } from '@onyx-sync/shared'
 import type { EventLog } from '../ports/event-log.js'
@@ -60,13 +61,7 @@ export function createQuotas({
   const kept = new Map<string, Counted>()
 
   function keep(owner: string, usage: Counted): void {
-    kept.delete(owner)
-    kept.set(owner, usage)
-    if (kept.size <= MAX_KEPT) return
-    for (const oldest of kept.keys()) {
-      kept.delete(oldest)
-      break
-    }
+    setNewest(kept, owner, usage, MAX_KEPT)
   }
 
   async function usageOf(checked: CheckedEvent, isFresh: boolean): Promise<Usage> {

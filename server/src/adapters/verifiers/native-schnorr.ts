@@ -1,3 +1,4 @@
+import { setNewest } from '@onyx-sync/shared'
 import type { Schnorr } from './schnorr.js'
 
 /**
@@ -21,6 +22,8 @@ const LIBRARY_NAMES: readonly string[] =
 const CONTEXT_VERIFY = 0x101
 /** `secp256k1_xonly_pubkey` is opaque and has this size in every version. */
 const PARSED_KEY_BYTES = 64
+/** Keys whose parsed form is kept. */
+const KEPT_KEYS = 4_096
 
 /**
  * The system's libsecp256k1, in C. Rejects, with what was tried, where the system has none, or none with the
@@ -54,12 +57,22 @@ function bind(library: Library, libraryName: string): Schnorr {
   )
   const context = createContext(CONTEXT_VERIFY) as unknown
   if (context === null) throw new Error(`${libraryName} gave no context`)
-  // Calls are synchronous, so one buffer serves them all.
-  const parsedKey = Buffer.alloc(PARSED_KEY_BYTES)
+  const keys = new Map<string, Buffer>()
+  /** The key as the library computes with it: finding its second coordinate is an eighth of a check. */
+  const parsed = (publicKey: Uint8Array): Buffer | undefined => {
+    const name = Buffer.from(publicKey.buffer, publicKey.byteOffset, publicKey.byteLength).toString('latin1')
+    const known = keys.get(name)
+    if (known !== undefined) return known
+    const made = Buffer.alloc(PARSED_KEY_BYTES)
+    if (parseKey(context, made, publicKey) !== 1) return undefined
+    setNewest(keys, name, made, KEPT_KEYS)
+    return made
+  }
   return {
     name: `${libraryName} (native)`,
-    verify: (signature, message, publicKey) =>
-      parseKey(context, parsedKey, publicKey) === 1 &&
-      verify(context, signature, message, message.byteLength, parsedKey) === 1,
+    verify(signature, message, publicKey) {
+      const key = parsed(publicKey)
+      return key !== undefined && verify(context, signature, message, message.byteLength, key) === 1
+    },
   }
 }
