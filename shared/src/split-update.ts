@@ -1,6 +1,7 @@
 import * as Y from 'yjs'
 import { SyncError } from './errors.js'
-import { createStructCutter, encodeStruct, type Struct } from './struct-cutter.js'
+import { createStructCutter, type Struct } from './struct-cutter.js'
+import { type Place, type ScanObserver, scanUpdate } from './update-scan.js'
 import { createUpdateWriter } from './update-writer.js'
 
 /** A deleted range with the client it belongs to: four numbers. */
@@ -20,7 +21,6 @@ const MAX_DELETION_BYTES = 32
  */
 export function splitUpdate(update: Uint8Array, maxBytes: number): Uint8Array[] {
   if (update.byteLength <= maxBytes) return [update]
-  const { structs, ds } = decode(update)
   const pieces: Uint8Array[] = []
   let writer = createUpdateWriter(maxBytes)
 
@@ -37,14 +37,14 @@ export function splitUpdate(update: Uint8Array, maxBytes: number): Uint8Array[] 
     writer = createUpdateWriter(maxBytes)
   }
 
-  function addStruct(struct: Struct): void {
-    const { client, clock } = struct.id
-    const bytes = encodeStruct(struct)
+  /** Most structs go as the bytes that they are: nothing is made of them. */
+  function addStruct(place: Place, length: number, bytes: Uint8Array): void {
+    const { client, clock } = place
     if (bytes.byteLength <= writer.room(client, clock)) {
-      writer.add(client, clock, struct.length, bytes)
+      writer.add(client, clock, length, bytes)
       return
     }
-    const cutter = createStructCutter(struct)
+    const cutter = createStructCutter(structOf(place, bytes))
     let from = 0
     for (;;) {
       const to = cutter.fit(from, writer.room(client, clock + from))
@@ -54,28 +54,35 @@ export function splitUpdate(update: Uint8Array, maxBytes: number): Uint8Array[] 
         continue
       }
       writer.add(client, clock + from, to - from, cutter.encode(from, to))
-      if (to >= struct.length) return
+      if (to >= length) return
       from = to
     }
   }
 
-  for (const struct of structs) if (!(struct instanceof Y.Skip)) addStruct(struct)
-  for (const [client, ranges] of ds.clients) {
-    for (const { clock, len } of ranges) {
-      while (!writer.addDeletion(client, clock, len)) next(() => MAX_DELETION_BYTES)
-    }
-  }
+  scan(update, {
+    root() {},
+    count() {},
+    struct: (place, length, from, to) => addStruct(place, length, update.subarray(from, to)),
+    deletion({ client, clock }, length) {
+      while (!writer.addDeletion(client, clock, length)) next(() => MAX_DELETION_BYTES)
+    },
+  })
   if (!writer.isEmpty() || pieces.length === 0) pieces.push(writer.toUint8Array())
   return pieces
 }
 
-function decode(update: Uint8Array): {
-  structs: (Struct | Y.Skip)[]
-  ds: ReturnType<typeof Y.decodeUpdate>['ds']
-} {
+function scan(update: Uint8Array, observer: ScanObserver): void {
   try {
-    return Y.decodeUpdate(update)
+    scanUpdate(update, observer)
   } catch (cause) {
+    if (cause instanceof SyncError) throw cause
     throw new SyncError('UPDATE_INVALID', 'what is to be split is not a Yjs update (format V1)', { cause })
   }
+}
+
+/** One struct of an update, as Yjs reads it. */
+function structOf({ client, clock }: Place, bytes: Uint8Array): Struct {
+  const writer = createUpdateWriter(Number.POSITIVE_INFINITY)
+  writer.add(client, clock, 1, bytes)
+  return Y.decodeUpdate(writer.toUint8Array()).structs[0] as Struct
 }

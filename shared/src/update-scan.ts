@@ -12,6 +12,10 @@ export interface ScanObserver {
   root(name: string): void
   /** So many structs, delete ranges or values more. */
   count(more: number): void
+  /** A struct that is no gap, with its clocks, and where it stands in the update. */
+  struct?(at: Place, length: number, from: number, to: number): void
+  /** A deleted range. */
+  deletion?(at: Place, length: number): void
 }
 
 /** What an update turned out to be. */
@@ -25,8 +29,8 @@ export interface ScannedUpdate {
   readonly extraSteps: number
 }
 
-/** Where a struct stands. */
-interface Place {
+/** Where a struct, or a deleted range, stands among what its client wrote. */
+export interface Place {
   readonly client: number
   readonly clock: number
 }
@@ -195,11 +199,15 @@ function createScan(decoder: decoding.Decoder, observer: ScanObserver) {
         let hasWritten = false
         for (; left > 0; left--) {
           count(1)
+          const from = decoder.pos
           const info = decoding.readUint8(decoder)
-          const length = struct(info, { client, clock })
+          const place = { client, clock }
+          const length = struct(info, place)
           checkRange(clock, length)
           clock += length
-          if (info !== INFO_SKIP) hasWritten = true
+          if (info === INFO_SKIP) continue
+          hasWritten = true
+          observer.struct?.(place, length, from, decoder.pos)
         }
         if (hasWritten) clientIds.push(client)
       }
@@ -208,10 +216,13 @@ function createScan(decoder: decoding.Decoder, observer: ScanObserver) {
 
     deletions(): void {
       for (let clients = readVarUint(decoder); clients > 0; clients--) {
-        readVarUint(decoder)
+        const client = readVarUint(decoder)
         for (let left = readVarUint(decoder); left > 0; left--) {
           count(1)
-          checkRange(readVarUint(decoder), readVarUint(decoder))
+          const clock = readVarUint(decoder)
+          const length = readVarUint(decoder)
+          checkRange(clock, length)
+          observer.deletion?.({ client, clock }, length)
         }
       }
     },

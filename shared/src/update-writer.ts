@@ -87,7 +87,7 @@ export function createUpdateWriter(maxBytes: number): UpdateWriter {
     add(client, clock, length, struct) {
       size += (overhead(client, clock) ?? 0) + struct.byteLength
       const block = blockAt(client, clock)
-      block.chunks.push(struct)
+      append(block.chunks, struct)
       block.count++
       block.endClock = clock + length
     },
@@ -120,5 +120,16 @@ export function createUpdateWriter(maxBytes: number): UpdateWriter {
       }
       return encoding.toUint8Array(encoder)
     },
+  }
+}
+
+/** Adds bytes to others; what lies side by side is taken together. */
+function append(chunks: Uint8Array[], bytes: Uint8Array): void {
+  const last = chunks[chunks.length - 1]
+  if (last?.buffer === bytes.buffer && last.byteOffset + last.byteLength === bytes.byteOffset) {
+    const byteLength = last.byteLength + bytes.byteLength
+    chunks[chunks.length - 1] = new Uint8Array(bytes.buffer, last.byteOffset, byteLength)
+  } else {
+    chunks.push(bytes)
   }
 }
