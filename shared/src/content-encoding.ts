@@ -1,5 +1,5 @@
 import { decodeBase64, encodeBase64 } from './base64.js'
-import { deflateIfSmaller, inflateBounded, updateTooLarge } from './deflate.js'
+import { type Deflate, deflateIfSmaller, inflateBounded, updateTooLarge } from './deflate.js'
 import { SyncError } from './errors.js'
 import type { EventTemplate } from './event.js'
 import type { Limits } from './limits.js'
@@ -38,8 +38,8 @@ export function parseEncodingTag(event: Pick<EventTemplate, 'tags'>): ContentEnc
 }
 
 /** Bytes of sync messages as content, deflated where that pays. The same bytes give the same content. */
-export function packContent(bytes: Uint8Array): EncodedContent {
-  const deflated = deflateIfSmaller(bytes)
+export function packContent(bytes: Uint8Array, deflate?: Deflate): EncodedContent {
+  const deflated = deflateIfSmaller(bytes, deflate)
   if (deflated === undefined) return { content: encodeBase64(bytes), encoding: 'yjs' }
   return { content: encodeBase64(deflated), encoding: 'yjs+deflate' }
 }

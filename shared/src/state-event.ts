@@ -1,6 +1,6 @@
 import { type DocumentAddress, formatAddress, parseAddress } from './address.js'
 import { encodingTag, packContent, parseEncodingTag, unpackContent } from './content-encoding.js'
-import { updateTooLarge } from './deflate.js'
+import { type Deflate, updateTooLarge } from './deflate.js'
 import { SyncError } from './errors.js'
 import type { EventTemplate, NostrEvent } from './event.js'
 import { KIND } from './kinds.js'
@@ -41,16 +41,16 @@ export interface StateEventInput {
 /**
  * A state event, ready for the server to sign. How large it may be, and how many documents it may have, is for
  * the caller to mind. Throws `VALUE_INVALID` for documents or a part that can't be. Source: SPEC STE1.
+ *
+ * @param deflate one that the platform has. @default JavaScript's
  */
-export function createStateTemplate({
-  documents,
-  createdAt,
-  part,
-  progress,
-}: StateEventInput): EventTemplate {
+export function createStateTemplate(
+  { documents, createdAt, part, progress }: StateEventInput,
+  deflate?: Deflate,
+): EventTemplate {
   checkInput(documents, part)
   const messages = documents.map(({ update }) => encodeSyncMessage({ update, checkpoint: true }))
-  const { content, encoding } = packContent(concatenate(messages))
+  const { content, encoding } = packContent(concatenate(messages), deflate)
   const tags = documents.map(({ address }, index) => ['a', address, String(messages[index]?.byteLength)])
   const logs = documents.flatMap(({ log }) => log ?? [])
   if (logs.length === documents.length) {

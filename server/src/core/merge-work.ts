@@ -1,6 +1,7 @@
 import {
   containsUpdate,
   createStateTemplate,
+  type Deflate,
   deflateIfSmaller,
   hasPending,
   hasSameBytes,
@@ -20,6 +21,8 @@ import { summarize } from './summarize.js'
 export interface MergeWorkOptions {
   /** Whether a document holds all of an update. For simulations that break it. @default vector and deletions */
   readonly contains?: ((doc: Y.Doc, update: Uint8Array) => boolean) | undefined
+  /** @default JavaScript's */
+  readonly deflate?: Deflate | undefined
 }
 
 /** Size of a state on the wire, by its own: with base64, and with DEFLATE before it, for ordinary text. */
@@ -30,7 +33,7 @@ const PLAIN_BELOW_BYTES = 512
 const MAX_DEFLATION = 32
 
 /** Holds documents and works on them, here and now: each call takes as long as it takes. */
-export function createMergeWork({ contains = containsUpdate }: MergeWorkOptions = {}): MergeWork {
+export function createMergeWork({ contains = containsUpdate, deflate }: MergeWorkOptions = {}): MergeWork {
   const docs = new Map<number, Y.Doc>()
   const joins = new Map<number, { readonly contents: DocumentContent[]; bytes: number }>()
 
@@ -73,7 +76,16 @@ export function createMergeWork({ contains = containsUpdate }: MergeWorkOptions 
       if (hasPending(doc)) return undefined
       const vector = from === undefined ? undefined : vectorFor(doc, new Map(from))
       const update = Y.encodeStateAsUpdate(doc, vector)
-      return maxWireBytes === undefined || costsAtMost(update, maxWireBytes) ? update : undefined
+      return maxWireBytes === undefined || costsAtMost(update, maxWireBytes, deflate) ? update : undefined
+    },
+
+    union(events, maxWireBytes) {
+      try {
+        const update = mergeUpdates(events.map((json) => updateOfStored(JSON.parse(json) as NostrEvent)))
+        return costsAtMost(update, maxWireBytes, deflate) ? update : undefined
+      } catch {
+        return undefined
+      }
     },
 
     summary: (id, address) => summarize(address, find(id)),
@@ -149,7 +161,7 @@ export function createMergeWork({ contains = containsUpdate }: MergeWorkOptions 
 
     scatter: (id) => void joins.delete(id),
 
-    stateTemplate: createStateTemplate,
+    stateTemplate: (input) => createStateTemplate(input, deflate),
     split: splitUpdate,
   }
 }
@@ -189,12 +201,12 @@ function joinContents(contents: readonly DocumentContent[]): DocumentContent {
 }
 
 /** Whether a state takes no more than so many bytes on the wire. Tried only where an estimate doesn't tell. */
-function costsAtMost(update: Uint8Array, maxBytes: number): boolean {
+function costsAtMost(update: Uint8Array, maxBytes: number, deflate: Deflate | undefined): boolean {
   const { byteLength } = update
   if (byteLength < PLAIN_BELOW_BYTES) return byteLength * BASE64_RATIO <= maxBytes
   if (byteLength * DEFLATED_RATIO <= maxBytes) return true
   if (byteLength > maxBytes * MAX_DEFLATION) return false
-  return (deflateIfSmaller(update)?.byteLength ?? byteLength) * BASE64_RATIO <= maxBytes
+  return (deflateIfSmaller(update, deflate)?.byteLength ?? byteLength) * BASE64_RATIO <= maxBytes
 }
 
 /** A state vector that leaves out of an encoding what a reader has. */

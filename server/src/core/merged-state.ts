@@ -62,6 +62,10 @@ const HEAP_STRUCT = 256
 const HEAP_BASE = 8 * 1024
 /** Events after which the state on disk is brought up to date: bounds what a cold start reads of one document. */
 const KEEP_EVERY_EVENTS = 64
+/** But of a large document that many for each part of it: keeping it costs its whole size. Structs. */
+const KEEP_EVERY_STRUCTS = 64
+/** And these in any case. */
+const KEEP_ALWAYS_EVENTS = 1_024
 /** How often work on a document may end what merges, before the document is left alone. */
 const MAX_CRASHES = 2
 /** How often it is begun again because others' work ended what merges. */
@@ -122,16 +126,39 @@ export function createMergedStates(options: MergedStatesOptions): MergedStates {
     return texts.flatMap((json, index) => (json === undefined ? [] : { seq: page[index]?.seq ?? 0, json }))
   }
 
-  async function keep(address: string, entry: Hot): Promise<void> {
-    if (entry.unkeptEvents < KEEP_EVERY_EVENTS || entry.isPending) return
-    const update = await merger.run('state', entry.doc, {})
-    if (update === undefined) return
-    entry.unkeptEvents = 0
-    entry.bytes = update.byteLength
-    log.keepState(address, { throughSeq: entry.throughSeq, update }).catch((error: unknown) => {
-      // It is derived: the next reading builds it again.
-      logger.warn('a merged state could not be kept', { error: String(error) })
-    })
+  /** Brings the state on disk up to date. */
+  async function keep(address: string): Promise<void> {
+    const entry = hot.get(address)
+    if (entry === undefined || !isToBeKept(entry)) return
+    takeOut(address, entry)
+    try {
+      const update = await merger.run('state', entry.doc, {})
+      if (update === undefined) return
+      entry.unkeptEvents = 0
+      entry.bytes = update.byteLength
+      log.keepState(address, { throughSeq: entry.throughSeq, update }).catch((error: unknown) => {
+        // It is derived: the next reading builds it again.
+        logger.warn('a merged state could not be kept', { error: String(error) })
+      })
+    } catch (error) {
+      logger.debug('a merged state could not be encoded', { error: String(error) })
+    } finally {
+      putIn(address, entry)
+    }
+  }
+
+  function isToBeKept({ unkeptEvents, structs, isPending, generation }: Hot): boolean {
+    const many = Math.min(KEEP_ALWAYS_EVENTS, Math.max(KEEP_EVERY_EVENTS, structs / KEEP_EVERY_STRUCTS))
+    return unkeptEvents >= many && !isPending && generation === merger.generation
+  }
+
+  /** Into the cache, unless the merger has lost it. */
+  function putIn(address: string, entry: Hot): void {
+    if (entry.generation !== merger.generation) return
+    hot.set(address, entry)
+    entry.heapBytes = heapOf(entry)
+    hotBytes += entry.heapBytes
+    evict()
   }
 
   function evict(): void {
@@ -162,15 +189,11 @@ export function createMergedStates(options: MergedStatesOptions): MergedStates {
     const entry = known?.generation === merger.generation ? known : await load(address)
     try {
       await catchUp(address, entry)
-      await keep(address, entry)
       return await look(documentOf(address, entry), entry.throughSeq)
     } finally {
-      if (entry.generation === merger.generation) {
-        hot.set(address, entry)
-        entry.heapBytes = heapOf(entry)
-        hotBytes += entry.heapBytes
-        evict()
-      }
+      putIn(address, entry)
+      // Nobody waits for it, but the next reading of this document.
+      if (isToBeKept(entry)) void inTurn(address, () => keep(address))
     }
   }
 

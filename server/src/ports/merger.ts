@@ -59,6 +59,11 @@ export interface MergeWork {
     doc: number,
     options: { readonly from?: Clocks; readonly maxWireBytes?: number },
   ): Uint8Array | undefined
+  /**
+   * What some stored events bring, as one update; undefined where it takes more than `maxWireBytes` on the wire, or one
+   * of them can't be read. Takes time for what they are, and not for the document that they belong to.
+   */
+  union(events: readonly string[], maxWireBytes: number): Uint8Array | undefined
   summary(doc: number, address: string): DocumentSummary
   /** Compares an update with the document and what `earlier` ones add. Throws `UPDATE_INVALID` (SPEC CHK2). */
   compare(doc: number, address: string, update: Uint8Array, earlier: readonly Uint8Array[]): Comparison
