@@ -1,12 +1,12 @@
 import { parentPort } from 'node:worker_threads'
 import { SyncError } from '@onyx-sync/shared'
-import { nativeDeflate } from './adapters/native-deflate.js'
+import { nativeDeflate, nativeInflate } from './adapters/native-deflate.js'
 import type { MergeReply, MergeRequest } from './adapters/worker-merger.js'
 import { createMergeWork } from './core/merge-work.js'
 import type { MergeWork } from './ports/merger.js'
 
 /** The thread in which a server merges: does what `adapters/worker-merger.ts` asks, one piece after another. */
-const work = createMergeWork({ deflate: nativeDeflate })
+const work = createMergeWork({ deflate: nativeDeflate, inflate: nativeInflate })
 
 /** What is smaller is copied faster than it is handed over. Bytes. */
 const COPIED_BYTES = 64 * 1024

@@ -22,6 +22,7 @@ import { normalizeIp } from './adapters/ip-address.js'
 import { createManagementHandler } from './adapters/management-http.js'
 import { createMemoryModeration } from './adapters/memory-moderation.js'
 import { createSealedPlaces } from './adapters/sealed-places.js'
+import { createServerSigner, type SignEvent } from './adapters/server-signer.js'
 import { chooseVerifier, type VerifierChoice } from './adapters/verifiers/choose-verifier.js'
 import { readWebFiles, type WebFiles } from './adapters/web-files.js'
 import { createWebHandler } from './adapters/web-http.js'
@@ -187,7 +188,9 @@ export function createSyncServer(options: SyncServerOptions): SyncServer {
       const moderation = await createModeration(store, config.operators)
       const { directory } = config.web
       const web = directory === undefined ? undefined : await readWebFiles(directory)
-      parts = assemble(options, config, chosen, { log, store, moderation, web }, httpServer, relayUrls)
+      const sign = await createServerSigner(log.serverSecretKey, logger)
+      const given = { log, store, moderation, sign, web }
+      parts = assemble(options, config, chosen, given, httpServer, relayUrls)
       if (options.server === undefined) await listenOn(httpServer, host, port, logger)
       if (httpServer.listening) relayUrls()
     } catch (error) {
@@ -261,16 +264,18 @@ interface Parts extends Stored {
   close(): Promise<void>
 }
 
+/** What is made before the rest, because it takes time. */
+interface Given extends Stored {
+  readonly moderation: Moderation
+  readonly sign: SignEvent
+  readonly web: WebFiles | undefined
+}
+
 function assemble(
   options: SyncServerOptions,
   config: ServerConfig,
   verifier: EventVerifier,
-  {
-    log,
-    store,
-    moderation,
-    web,
-  }: Stored & { readonly moderation: Moderation; readonly web: WebFiles | undefined },
+  { log, store, moderation, sign, web }: Given,
   httpServer: HttpServer,
   relayUrls: () => readonly string[],
 ): Parts {
@@ -282,7 +287,20 @@ function assemble(
   const { extra: extraKinds } = config.kinds
   const merger = chooseMerger(limits, logger, () => metrics.mergerLost())
   const relay = createRelay({
-    ...{ merger, log, verifier, limits, clock, random, logger, relayUrls, moderation, places, extraKinds },
+    ...{
+      merger,
+      log,
+      verifier,
+      limits,
+      clock,
+      random,
+      logger,
+      relayUrls,
+      moderation,
+      places,
+      extraKinds,
+      sign,
+    },
     defer: setImmediate,
   })
   const metrics = createServerMetrics(relay, log, verifier)
@@ -300,10 +318,11 @@ function assemble(
     onSlowReader: metrics.slowReader,
   })
   moderation.onChange(listener.enforce)
+  const publicKey = getPublicKey(log.serverSecretKey)
   const info = () =>
     createInfoDocument({
       version: VERSION,
-      publicKey: getPublicKey(log.serverSecretKey),
+      publicKey,
       limits,
       name: moderation.setting('name') ?? config.name,
       description: moderation.setting('description') ?? DESCRIPTION,

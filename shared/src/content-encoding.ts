@@ -1,5 +1,5 @@
 import { decodeBase64, encodeBase64 } from './base64.js'
-import { type Deflate, deflateIfSmaller, inflateBounded, updateTooLarge } from './deflate.js'
+import { type Deflate, deflateIfSmaller, type Inflate, inflateBounded, updateTooLarge } from './deflate.js'
 import { SyncError } from './errors.js'
 import type { EventTemplate } from './event.js'
 import type { Limits } from './limits.js'
@@ -49,6 +49,7 @@ export function unpackContent(
   content: string,
   encoding: ContentEncoding,
   limits: Pick<Limits, 'maxUpdateBytes'>,
+  inflate: Inflate = inflateBounded,
 ): Uint8Array {
   let bytes: Uint8Array
   try {
@@ -56,7 +57,7 @@ export function unpackContent(
   } catch (cause) {
     throw new SyncError('UPDATE_INVALID', 'content must be standard padded base64', { cause })
   }
-  if (encoding === 'yjs+deflate') bytes = inflateBounded(bytes, limits.maxUpdateBytes)
+  if (encoding === 'yjs+deflate') bytes = inflate(bytes, limits.maxUpdateBytes)
   if (bytes.byteLength > limits.maxUpdateBytes) throw updateTooLarge(limits.maxUpdateBytes)
   return bytes
 }

@@ -1,4 +1,4 @@
-import { deflateSync, Inflate, inflateSync } from 'fflate'
+import { deflateSync, Inflate as InflateStream, inflateSync } from 'fflate'
 import { SyncError } from './errors.js'
 
 /**
@@ -12,6 +12,9 @@ const DEFLATE_MAX_RATIO = 0.9
 
 /** Bytes as raw DEFLATE (RFC 1951). */
 export type Deflate = (bytes: Uint8Array) => Uint8Array
+
+/** Raw DEFLATE undone, as {@link inflateBounded} does it. */
+export type Inflate = (deflated: Uint8Array, maxBytes: number) => Uint8Array
 
 /**
  * The bytes as raw DEFLATE (RFC 1951) where that pays: from {@link DEFLATE_MIN_BYTES} on, and when it is at
@@ -82,7 +85,7 @@ function notDeflate(cause: unknown): SyncError {
 function inflateInSteps(deflated: Uint8Array, maxBytes: number): Uint8Array {
   const chunks: Uint8Array[] = []
   let total = 0
-  const inflate = new Inflate((chunk) => {
+  const inflate = new InflateStream((chunk) => {
     total += chunk.byteLength
     if (total > maxBytes) throw updateTooLarge(maxBytes)
     chunks.push(chunk)

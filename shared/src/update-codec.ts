@@ -2,6 +2,7 @@ import * as decoding from 'lib0/decoding'
 import * as encoding from 'lib0/encoding'
 import { messageYjsSyncStep2, messageYjsUpdate } from 'y-protocols/sync'
 import { type ContentEncoding, type EncodedContent, packContent, unpackContent } from './content-encoding.js'
+import type { Inflate } from './deflate.js'
 import { SyncError } from './errors.js'
 import type { Limits } from './limits.js'
 
@@ -48,11 +49,16 @@ export function encodeContent(framed: FramedUpdate): EncodedContent {
   return packContent(encodeSyncMessage(framed))
 }
 
-/** The update in an event's `content`. Throws `UPDATE_INVALID` or `TOO_LARGE`. Source: SPEC EVT2. */
+/**
+ * The update in an event's `content`. Throws `UPDATE_INVALID` or `TOO_LARGE`. Source: SPEC EVT2.
+ *
+ * @param inflate one that the platform has. @default JavaScript's
+ */
 export function decodeContent(
   content: string,
   contentEncoding: ContentEncoding,
   limits: Pick<Limits, 'maxUpdateBytes'>,
+  inflate?: Inflate,
 ): FramedUpdate {
-  return decodeSyncMessage(unpackContent(content, contentEncoding, limits))
+  return decodeSyncMessage(unpackContent(content, contentEncoding, limits, inflate))
 }

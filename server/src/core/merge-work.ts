@@ -5,6 +5,7 @@ import {
   deflateIfSmaller,
   hasPending,
   hasSameBytes,
+  type Inflate,
   mergeUpdates,
   type NostrEvent,
   SyncError,
@@ -23,6 +24,8 @@ export interface MergeWorkOptions {
   readonly contains?: ((doc: Y.Doc, update: Uint8Array) => boolean) | undefined
   /** @default JavaScript's */
   readonly deflate?: Deflate | undefined
+  /** Undoes the DEFLATE of what has been stored. @default JavaScript's */
+  readonly inflate?: Inflate | undefined
 }
 
 /** Size of a state on the wire, by its own: with base64, and with DEFLATE before it, for ordinary text. */
@@ -33,7 +36,8 @@ const PLAIN_BELOW_BYTES = 512
 const MAX_DEFLATION = 32
 
 /** Holds documents and works on them, here and now: each call takes as long as it takes. */
-export function createMergeWork({ contains = containsUpdate, deflate }: MergeWorkOptions = {}): MergeWork {
+export function createMergeWork(options: MergeWorkOptions = {}): MergeWork {
+  const { contains = containsUpdate, deflate, inflate } = options
   const docs = new Map<number, Y.Doc>()
   const joins = new Map<number, { readonly contents: DocumentContent[]; bytes: number }>()
 
@@ -41,6 +45,11 @@ export function createMergeWork({ contains = containsUpdate, deflate }: MergeWor
     const doc = docs.get(id)
     if (doc === undefined) throw new Error(`there is no document ${id}`)
     return doc
+  }
+
+  /** The update of a stored event. */
+  function updateOf(json: string): Uint8Array {
+    return updateOfStored(JSON.parse(json) as NostrEvent, inflate)
   }
 
   return {
@@ -58,7 +67,7 @@ export function createMergeWork({ contains = containsUpdate, deflate }: MergeWor
       mergeTogether(doc, () => {
         for (const [index, json] of events.entries()) {
           try {
-            const update = updateOfStored(JSON.parse(json) as NostrEvent)
+            const update = updateOf(json)
             // Counted as it is unfolded: what was sent may have been a thousandth of it.
             bytes += update.byteLength
             Y.applyUpdate(doc, update)
@@ -81,12 +90,14 @@ export function createMergeWork({ contains = containsUpdate, deflate }: MergeWor
 
     union(events, maxWireBytes) {
       try {
-        const update = mergeUpdates(events.map((json) => updateOfStored(JSON.parse(json) as NostrEvent)))
+        const update = mergeUpdates(events.map(updateOf))
         return costsAtMost(update, maxWireBytes, deflate) ? update : undefined
       } catch {
         return undefined
       }
     },
+
+    fits: (update, maxWireBytes) => costsAtMost(update, maxWireBytes, deflate),
 
     summary: (id, address) => summarize(address, find(id)),
 
@@ -116,7 +127,7 @@ export function createMergeWork({ contains = containsUpdate, deflate }: MergeWor
       const doc = find(id)
       return events.map((json) => {
         try {
-          return contains(doc, updateOfStored(JSON.parse(json) as NostrEvent))
+          return contains(doc, updateOf(json))
         } catch (error) {
           return String(error)
         }
@@ -131,7 +142,7 @@ export function createMergeWork({ contains = containsUpdate, deflate }: MergeWor
     lowestClocks(events) {
       const lowest = new Map<number, number>()
       for (const json of events) {
-        for (const struct of Y.decodeUpdate(updateOfStored(JSON.parse(json) as NostrEvent)).structs) {
+        for (const struct of Y.decodeUpdate(updateOf(json)).structs) {
           if (struct instanceof Y.Skip) continue
           const { client, clock } = struct.id
           lowest.set(client, Math.min(clock, lowest.get(client) ?? clock))

@@ -23,6 +23,12 @@ export interface MergedStates {
    * merging takes too long: it is not merged any more for a while (SPEC MRG4).
    */
   read<T>(address: string, look: (doc: MergedDocument, throughSeq: number) => Promise<T>): Promise<T>
+  /**
+   * The whole document as an update, with every event of its log up to the log's head at the time of the call, or later;
+   * without loading it, where the state on disk is that new. Undefined where something is pending, or where it takes more
+   * than `maxWireBytes` on the wire. Throws as {@link MergedStates.read} does.
+   */
+  whole(address: string, maxWireBytes: number): Promise<Uint8Array | undefined>
   /** Lets go of a document that was deleted. */
   forget(address: string): void
   /** Estimated memory of the documents kept loaded, bytes. */
@@ -53,18 +59,19 @@ interface Hot {
   heapBytes: number
   /** What came since the state was kept on disk. */
   unkeptEvents: number
+  unkeptBytes: number
 }
 
-/** A loaded document takes many times its encoded size: 3.3 KB for a message of some 200 bytes. */
-const HEAP_FACTOR = 14
-/** What one struct takes at least, however few bytes it was sent in: a hostile one has three. */
-const HEAP_STRUCT = 256
+/** What a struct takes when it is loaded, with the shared type that it may begin: 430 to 620 bytes were measured. */
+const HEAP_STRUCT = 512
+/** And what is in it: text takes little more than it did encoded, lists of small values take seven times as much. */
+const HEAP_FACTOR = 4
 const HEAP_BASE = 8 * 1024
 /** Events after which the state on disk is brought up to date: bounds what a cold start reads of one document. */
 const KEEP_EVERY_EVENTS = 64
-/** But of a large document that many for each part of it: keeping it costs its whole size. Structs. */
-const KEEP_EVERY_STRUCTS = 64
-/** And these in any case. */
+/** And this part of the state at least: keeping it costs its whole size. */
+const KEEP_EVERY_PART = 1 / 8
+/** These in any case. */
 const KEEP_ALWAYS_EVENTS = 1_024
 /** How often work on a document may end what merges, before the document is left alone. */
 const MAX_CRASHES = 2
@@ -86,7 +93,13 @@ export function createMergedStates(options: MergedStatesOptions): MergedStates {
 
   async function load(address: string): Promise<Hot> {
     const kept = await log.keptState(address)
-    const begun = { doc: ++docs, generation: merger.generation, heapBytes: 0, unkeptEvents: 0 }
+    const begun = {
+      doc: ++docs,
+      generation: merger.generation,
+      heapBytes: 0,
+      unkeptEvents: 0,
+      unkeptBytes: 0,
+    }
     if (kept !== undefined && kept.throughSeq <= log.head) {
       try {
         const size = await merger.run('load', begun.doc, kept.update)
@@ -98,6 +111,16 @@ export function createMergedStates(options: MergedStatesOptions): MergedStates {
     }
     const size = await merger.run('load', begun.doc, undefined)
     return { ...begun, ...size, throughSeq: 0, bytes: 0 }
+  }
+
+  /** The state on disk, where nothing came after it; undefined elsewhere. */
+  async function keptWhole(address: string): Promise<Uint8Array | undefined> {
+    if (hot.has(address) || isUnmerged(address)) return undefined
+    const { head } = log
+    const kept = await log.keptState(address)
+    if (kept === undefined || kept.throughSeq > head) return undefined
+    for await (const _ of log.documentLog(address, kept.throughSeq, head)) return undefined
+    return kept.update
   }
 
   /** Applies what the log has beyond the document's position. */
@@ -113,6 +136,7 @@ export function createMergedStates(options: MergedStatesOptions): MergedStates {
       }
       entry.bytes += bytes
       entry.unkeptEvents += page.length
+      entry.unkeptBytes += bytes
       Object.assign(entry, size)
     }
     entry.throughSeq = head
@@ -135,6 +159,7 @@ export function createMergedStates(options: MergedStatesOptions): MergedStates {
       const update = await merger.run('state', entry.doc, {})
       if (update === undefined) return
       entry.unkeptEvents = 0
+      entry.unkeptBytes = 0
       entry.bytes = update.byteLength
       log.keepState(address, { throughSeq: entry.throughSeq, update }).catch((error: unknown) => {
         // It is derived: the next reading builds it again.
@@ -147,9 +172,9 @@ export function createMergedStates(options: MergedStatesOptions): MergedStates {
     }
   }
 
-  function isToBeKept({ unkeptEvents, structs, isPending, generation }: Hot): boolean {
-    const many = Math.min(KEEP_ALWAYS_EVENTS, Math.max(KEEP_EVERY_EVENTS, structs / KEEP_EVERY_STRUCTS))
-    return unkeptEvents >= many && !isPending && generation === merger.generation
+  function isToBeKept({ unkeptEvents, unkeptBytes, bytes, isPending, generation }: Hot): boolean {
+    if (isPending || generation !== merger.generation || unkeptEvents < KEEP_EVERY_EVENTS) return false
+    return unkeptEvents >= KEEP_ALWAYS_EVENTS || unkeptBytes >= bytes * KEEP_EVERY_PART
   }
 
   /** Into the cache, unless the merger has lost it. */
@@ -164,6 +189,8 @@ export function createMergedStates(options: MergedStatesOptions): MergedStates {
   function evict(): void {
     for (const [address, entry] of hot) {
       if (hotBytes <= maxHotBytes) return
+      // It goes once that is done.
+      if (isToBeKept(entry)) continue
       takeOut(address, entry)
       letGo(entry)
     }
@@ -257,6 +284,11 @@ export function createMergedStates(options: MergedStatesOptions): MergedStates {
 
   return {
     read: (address, look) => inTurn(address, () => readAgain(address, look)),
+    async whole(address, maxWireBytes) {
+      const kept = await keptWhole(address)
+      if (kept !== undefined) return (await merger.run('fits', kept, maxWireBytes)) ? kept : undefined
+      return inTurn(address, () => readAgain(address, (doc) => doc.state({ maxWireBytes })))
+    },
     forget(address) {
       void inTurn(address, () => {
         unmerged.delete(address)
@@ -277,5 +309,5 @@ export function createMergedStates(options: MergedStatesOptions): MergedStates {
 }
 
 function heapOf({ bytes, structs }: Hot): number {
-  return HEAP_BASE + Math.max(bytes * HEAP_FACTOR, structs * HEAP_STRUCT)
+  return HEAP_BASE + bytes * HEAP_FACTOR + structs * HEAP_STRUCT
 }

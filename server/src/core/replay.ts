@@ -156,9 +156,10 @@ async function stateWithin(
   maxWireBytes: number,
 ): Promise<Uint8Array | undefined> {
   try {
-    const few = since === undefined ? undefined : await loadFew(scope, since)
+    if (since === undefined) return await scope.states.whole(address, maxWireBytes)
+    const few = await loadFew(scope, since)
     if (few !== undefined) return await scope.merger.run('union', few, maxWireBytes)
-    const from = since === undefined ? undefined : await clocksBefore(scope, since)
+    const from = await clocksBefore(scope, since)
     return await scope.states.read(address, (doc) => doc.state({ from, maxWireBytes }))
   } catch (error) {
     // The events are there in any case.

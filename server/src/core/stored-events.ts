@@ -3,6 +3,7 @@ import {
   decodeContent,
   expirationOf,
   formatAddress,
+  type Inflate,
   isDocumentKind,
   KIND,
   type Limits,
@@ -54,10 +55,15 @@ export const UNBOUNDED = Object.fromEntries(
   Object.keys(DEFAULT_LIMITS).map((name) => [name, Number.MAX_SAFE_INTEGER]),
 ) as unknown as Limits
 
-/** The Yjs update of a document's event that was checked when it was stored. Throws where it is damaged. */
-export function updateOfStored(event: NostrEvent): Uint8Array {
+/**
+ * The Yjs update of a document's event that was checked when it was stored. Throws where it is damaged.
+ *
+ * @param inflate one that the platform has. @default JavaScript's
+ */
+export function updateOfStored(event: NostrEvent, inflate?: Inflate): Uint8Array {
   const encoding = event.tags.find((tag) => tag[0] === 'encoding')
-  return decodeContent(event.content, encoding?.[2] === 'deflate' ? 'yjs+deflate' : 'yjs', UNBOUNDED).update
+  const name = encoding?.[2] === 'deflate' ? 'yjs+deflate' : 'yjs'
+  return decodeContent(event.content, name, UNBOUNDED, inflate).update
 }
 
 /** An event of no document, as it leaves the log. */

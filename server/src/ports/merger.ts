@@ -64,6 +64,8 @@ export interface MergeWork {
    * of them can't be read. Takes time for what they are, and not for the document that they belong to.
    */
   union(events: readonly string[], maxWireBytes: number): Uint8Array | undefined
+  /** Whether an update takes no more than so many bytes on the wire. */
+  fits(update: Uint8Array, maxWireBytes: number): boolean
   summary(doc: number, address: string): DocumentSummary
   /** Compares an update with the document and what `earlier` ones add. Throws `UPDATE_INVALID` (SPEC CHK2). */
   compare(doc: number, address: string, update: Uint8Array, earlier: readonly Uint8Array[]): Comparison

@@ -32,7 +32,13 @@ export function createEventVerifier(schnorr: Schnorr): EventVerifier {
 }
 
 /** The id that NIP-01 gives an event; undefined where a number is none that it could write. */
-function eventId({ pubkey, created_at, kind, tags, content }: NostrEvent): string | undefined {
+export function eventId({
+  pubkey,
+  created_at,
+  kind,
+  tags,
+  content,
+}: Omit<NostrEvent, 'id' | 'sig'>): string | undefined {
   if (!Number.isSafeInteger(created_at) || !Number.isSafeInteger(kind)) return undefined
   return hash('sha256', JSON.stringify([0, pubkey, created_at, kind, tags, content]), 'hex')
 }
