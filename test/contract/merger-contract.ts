@@ -91,6 +91,24 @@ export function describeMerger(name: string, create: () => Merger): void {
       )
     })
 
+    it('tells what events bring without their document, where it is not too much', async () => {
+      const doc = new Y.Doc()
+      doc.getArray('messages').push(['before'])
+      const before = Y.encodeStateAsUpdate(doc)
+      const edits: string[] = []
+      doc.on('update', (update: Uint8Array) => edits.push(stored(update)))
+      for (const text of ['one', 'two', 'x'.repeat(2_000)]) doc.getArray('messages').push([text])
+      const union = (await merger.run('union', edits, 100_000)) as Uint8Array
+      const reader = new Y.Doc()
+      Y.applyUpdate(reader, before)
+      Y.applyUpdate(reader, union)
+      expect(reader.getArray('messages').toJSON()).toEqual(doc.getArray('messages').toJSON())
+      expect(await merger.run('union', [...edits, '{'], 100_000)).toBeUndefined()
+      expect(await merger.run('union', edits, 20)).toBeUndefined()
+      expect(await merger.run('fits', union, 100_000)).toBe(true)
+      expect(await merger.run('fits', union, 20)).toBe(false)
+    })
+
     it('puts parts together, and forgets them where they are too many', async () => {
       const parts = ['one', 'two', 'three'].map((text) => chatEvent(alice, { update: say(text) }))
       for (const part of parts) await merger.run('gather', 1, part, 10_000)

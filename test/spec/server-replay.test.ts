@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { SyncServer } from '@onyx-sync/server'
 import { DEFAULT_LIMITS, type NostrEvent, parseStateEvent, pureVerifier } from '@onyx-sync/shared'
 import { describe, expect, it } from 'vitest'
@@ -35,6 +38,12 @@ async function selfOf(server: SyncServer): Promise<string> {
   const url = server.url.replace('ws:', 'http:')
   const response = await fetch(url, { headers: { Accept: 'application/nostr+json' } })
   return ((await response.json()) as { self: string }).self
+}
+
+/** What the documents that a server holds in memory take, by its own estimate. */
+async function loadedBytes(server: SyncServer): Promise<number> {
+  const response = await fetch(server.url.replace('ws:', 'http:').replace('/sync', '/metrics'))
+  return Number(/^onyx_sync_merged_state_bytes (\d+)$/m.exec(await response.text())?.[1])
 }
 
 async function start(...keys: readonly TestKey[]): Promise<{ server: SyncServer; clients: RelayClient[] }> {
@@ -87,6 +96,53 @@ describe('replaying merged state', () => {
     Y.applyUpdate(device, difference?.update as Uint8Array)
     expect(device.getArray('messages').toJSON()).toEqual(doc.getArray('messages').toJSON())
     expect(device.store.pendingStructs).toBeNull()
+  })
+
+  it('[RPL1][RPL8] a few events bring what was missed of a long document, which is not loaded for that', async () => {
+    const { server, clients } = await start(alice)
+    const a = clients[0] as RelayClient
+    const doc = await write(a, numbered(100))
+    const { cursor } = await a.request('before', { ...KINDS, after: '', states: false })
+    const device = copyOf(Y.encodeStateAsUpdate(doc))
+    doc.once('update', (update: Uint8Array) => void a.publish(chatEvent(alice, { update })))
+    doc.getArray('messages').delete(3, 40)
+    await write(a, numbered(20, 'later'), { doc })
+    const { events } = await a.request('late', { ...KINDS, after: cursor })
+    expect(events).toHaveLength(1)
+    for (const { update } of open(events[0] as NostrEvent).documents) Y.applyUpdate(device, update)
+    expect(device.getArray('messages').toJSON()).toEqual(doc.getArray('messages').toJSON())
+    expect(await loadedBytes(server)).toBe(0)
+    await a.request('new', { ...KINDS, after: '' })
+    expect(await loadedBytes(server)).toBeGreaterThan(0)
+  })
+
+  it('[RPL8] a document that has not changed since its state was kept is not loaded either', async () => {
+    const data = mkdtempSync(join(tmpdir(), 'onyx-sync-replay-'))
+    const first = await runServer({ data })
+    const doc = await write(await connect(first, alice), numbered(100))
+    await (await connect(first, alice)).request('new', { ...KINDS, after: '' })
+    await first.close()
+    const second = await runServer({ data })
+    const client = await connect(second, alice)
+    const { events } = await client.request('new', { ...KINDS, after: '' })
+    const { documents } = open(events[0] as NostrEvent)
+    expect(
+      copyOf(...documents.map(({ update }) => update))
+        .getArray('messages')
+        .toJSON(),
+    ).toEqual(doc.getArray('messages').toJSON())
+    expect(await loadedBytes(second)).toBe(0)
+    await write(client, ['one more'], { doc })
+    const { events: more } = await client.request('again', { ...KINDS, after: '' })
+    const updates = open(more[0] as NostrEvent).documents.map(({ update }) => update)
+    expect(
+      copyOf(...updates)
+        .getArray('messages')
+        .toJSON(),
+    ).toEqual(doc.getArray('messages').toJSON())
+    expect(await loadedBytes(second)).toBeGreaterThan(0)
+    await second.close()
+    rmSync(data, { recursive: true, force: true })
   })
 
   it('[RPL1][CHK1] one state brings a reader over a checkpoint that came in between', async () => {

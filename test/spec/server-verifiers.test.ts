@@ -1,6 +1,7 @@
 import { createMemoryLog, createSyncServer, type SyncServerOptions } from '@onyx-sync/server'
 import { type Logger, type NostrEvent, silentLogger } from '@onyx-sync/shared'
 import { describe, expect, it } from 'vitest'
+import { createServerSigner } from '../../server/src/adapters/server-signer.js'
 import { chooseVerifier } from '../../server/src/adapters/verifiers/choose-verifier.js'
 import { createEventVerifier } from '../../server/src/adapters/verifiers/event-verifier.js'
 import { createNativeSchnorr } from '../../server/src/adapters/verifiers/native-schnorr.js'
@@ -116,5 +117,22 @@ describe('a verifier that is missing or broken', () => {
   it('[SIG3] a name that is none is refused when the server is made', () => {
     const options = { log: createMemoryLog(), verifier: 'fast' } as unknown as SyncServerOptions
     expect(() => createSyncServer(options)).toThrowError(/^verifier must be .*auto.*native.*wasm.*pure.*fast/)
+  })
+})
+
+describe('what the server signs', () => {
+  it('[SIG5] is what any implementation finds right, and warns of nothing', async () => {
+    const logger = keepingLogger()
+    const sign = await createServerSigner(alice.secretKey, logger)
+    const signed = sign({
+      kind: 20002,
+      created_at: 1_764_000_000,
+      tags: [['a', 'ä\u2028']],
+      content: '"\n\ud83d\ude00',
+    })
+    expect(signed.pubkey).toBe(alice.publicKey)
+    for (const schnorr of Object.values(SCHNORRS)) createEventVerifier(schnorr).verify(signed)
+    expect(() => createEventVerifier(createPureSchnorr()).verify({ ...signed, content: '' })).toThrow()
+    expect(logger.lines).toEqual([])
   })
 })
