@@ -18,7 +18,9 @@ import { onyxModels } from './adapters/watermelon/models.js'
 import { onyxMigrations, onyxSchema } from './adapters/watermelon/schema.js'
 import { watermelonStore } from './adapters/watermelon/store.js'
 import { Database } from './adapters/watermelon/watermelon.js'
+import { type OpenSharedOptions, openInTabs } from './browser-tabs.js'
 import type { SyncStore } from './ports/store.js'
+import type { SharedClient } from './shared-client-api.js'
 
 /**
  * Where a browser keeps a database. `opfs`: SQLite on files of the origin private file system, in a worker. `indexeddb`:
@@ -111,6 +113,24 @@ export async function openBrowserStore(
       await close()
     },
   }
+}
+
+export type { SharedClient, TabRole } from './shared-client-api.js'
+
+/** What each tab gives; `openStore` is for stores other than {@link openBrowserStore}. */
+export interface SharedBrowserOptions
+  extends Omit<OpenSharedOptions, 'openStore'>,
+    Partial<Pick<OpenSharedOptions, 'openStore'>>,
+    Pick<BrowserDatabaseOptions, 'storage' | 'persist' | 'createWorker'> {}
+
+/**
+ * Opens a device that all tabs of a browser share, each with the whole client: one of them has the database and the
+ * connection, the others work through it, and when it goes, however it goes, another takes over. All tabs give the same
+ * options. Rejects as {@link openBrowserDatabase} and `createSyncClient` do, and with `TAB_OUTDATED` where another tab has
+ * another version of the app.
+ */
+export function openSharedClient(options: SharedBrowserOptions): Promise<SharedClient> {
+  return openInTabs({ openStore: () => openBrowserStore(options), ...options })
 }
 
 /**

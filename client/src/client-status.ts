@@ -1,5 +1,15 @@
-import type { Clock } from '@onyx-sync/shared'
-import type { SyncStatus } from './client-api.js'
+import { type Clock, SyncError, type SyncErrorCode } from '@onyx-sync/shared'
+import type { SyncClient, SyncStatus } from './client-api.js'
+
+/** Problems that an app's user can do something about: those of this device, not of the network. */
+const DEVICE_PROBLEMS: ReadonlySet<SyncErrorCode> = new Set([
+  'AUTH_CLOCK_SKEW',
+  'AUTH_INVALID',
+  'IDENTITY_MISMATCH',
+  'SIGNER_FAILED',
+  'STORE_FAILED',
+  'SERVER_KEY_CHANGED',
+])
 
 /** How a device stands, and who wants to know. */
 export interface StatusBoard {
@@ -78,4 +88,41 @@ export function settled(work: Promise<unknown>): {
   }
   state.promise = work.then(note, note)
   return state
+}
+
+/** See `SyncClient.onProblem`. */
+export function onDeviceProblem(
+  board: Pick<StatusBoard, 'listen'>,
+  listener: Parameters<SyncClient['onProblem']>[0],
+): () => void {
+  // By code: the words of a clock that is off name the time, and so differ with each attempt.
+  let last: string | undefined
+  return board.listen(({ problem }) => {
+    if (problem !== undefined && problem.code !== last && DEVICE_PROBLEMS.has(problem.code)) listener(problem)
+    last = problem?.code
+  })
+}
+
+/** See `SyncClient.unsaved`. */
+export function describeUnsaved(
+  board: Pick<StatusBoard, 'read'>,
+  documents: () => readonly string[],
+): ReturnType<SyncClient['unsaved']> {
+  const { unsent, refused } = board.read()
+  const edits = unsent + refused
+  if (edits === 0) return undefined
+  return {
+    edits,
+    documents: documents(),
+    message: `${edits} edit${edits === 1 ? '' : 's'} not saved yet`,
+  }
+}
+
+/** Throws `UNSAVED_EDITS` where there is something. */
+export function refuseToLose(left: ReturnType<SyncClient['unsaved']>): void {
+  if (left === undefined) return
+  throw new SyncError(
+    'UNSAVED_EDITS',
+    `${left.message}: connect and wait for saved(), or log out with discard: true to lose them`,
+  )
 }

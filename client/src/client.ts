@@ -1,21 +1,12 @@
-import { parseAddress, SyncError, type SyncErrorCode } from '@onyx-sync/shared'
+import { parseAddress, SyncError } from '@onyx-sync/shared'
 import type { SyncClient, SyncClientOptions } from './client-api.js'
-import { settled } from './client-status.js'
+import { describeUnsaved, onDeviceProblem, refuseToLose, settled } from './client-status.js'
 import { checkHoldChoice } from './core/hold-choice.js'
 import type { Session } from './core/session.js'
 import { type Device, openDevice } from './device.js'
 import { createImporter } from './model/import/import-chats.js'
 import { createTraining } from './model/training.js'
 
-/** Problems that an app's user can do something about: those of this device, not of the network. */
-const DEVICE_PROBLEMS: ReadonlySet<SyncErrorCode> = new Set([
-  'AUTH_CLOCK_SKEW',
-  'AUTH_INVALID',
-  'IDENTITY_MISMATCH',
-  'SIGNER_FAILED',
-  'STORE_FAILED',
-  'SERVER_KEY_CHANGED',
-])
 /**
  * Opens a device. Rejects with `IDENTITY_MISMATCH` if the database belongs to another account (its data is
  * neither shown nor sent, trap C14), `KEY_INVALID`, `PLATFORM_LACKING`, `RANDOM_WEAK`, or `STORE_FAILED`.
@@ -112,23 +103,12 @@ export function createClientOf(device: Device): SyncClient {
         })
     },
 
-    unsaved() {
-      const { unsent, refused } = status.read()
-      const edits = unsent + refused
-      if (edits === 0) return undefined
-      const list = new Set([...outbox.unsavedPositions().keys(), ...documents.journal.unwrittenLanes()])
-      return { edits, documents: [...list], message: `${edits} edit${edits === 1 ? '' : 's'} not saved yet` }
-    },
+    unsaved: () =>
+      describeUnsaved(status, () => [
+        ...new Set([...outbox.unsavedPositions().keys(), ...documents.journal.unwrittenLanes()]),
+      ]),
 
-    onProblem(listener) {
-      // By code: the words of a clock that is off name the time, and so differ with each attempt.
-      let last: string | undefined
-      return client.onStatus(({ problem }) => {
-        if (problem !== undefined && problem.code !== last && DEVICE_PROBLEMS.has(problem.code))
-          listener(problem)
-        last = problem?.code
-      })
-    },
+    onProblem: (listener) => onDeviceProblem(status, listener),
 
     refused: () => outbox.refused(),
     exportRefused: () => outbox.exportRefused(),
@@ -140,13 +120,7 @@ export function createClientOf(device: Device): SyncClient {
     async logOut({ discard = false } = {}) {
       // What was only pushed into a stream counts too.
       await flush().catch(noteProblem)
-      const left = client.unsaved()
-      if (left !== undefined && !discard) {
-        throw new SyncError(
-          'UNSAVED_EDITS',
-          `${left.message}: connect and wait for saved(), or log out with discard: true to lose them`,
-        )
-      }
+      if (!discard) refuseToLose(client.unsaved())
       await client.close()
     },
 

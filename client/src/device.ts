@@ -38,7 +38,7 @@ import { createServerTrust, META_SERVER_KEY } from './core/server-trust.js'
 import { createSession, type Session } from './core/session.js'
 import { createStaging } from './core/staging.js'
 import { withBodies } from './core/with-bodies.js'
-import { createChats } from './model/chats.js'
+import { type ChatsOptions, createChats } from './model/chats.js'
 import type { Chats } from './model/chats-api.js'
 import { type Consent, createConsent } from './model/consent.js'
 import { createLocalState, type LocalState } from './model/local-state.js'
@@ -58,6 +58,8 @@ const PLAIN_INTERVAL_MS = 2_000
 export interface Device {
   readonly pubkey: string
   readonly deviceId: string
+  /** The store's meta, as it was when the device was opened. */
+  readonly meta: Readonly<Record<string, string>>
   readonly clock: Clock
   readonly store: SyncStore
   readonly feed: RowFeed
@@ -79,6 +81,9 @@ export interface Device {
   /** Takes note of what went wrong on this device, to be shown. */
   noteProblem(error: unknown): void
   editState(address: string): EditState
+  /** See `ChatsOptions`. */
+  readonly loadLog: ChatsOptions['loadLog']
+  readonly authorsOf: ChatsOptions['authorsOf']
   /** Makes the query tables anew. @returns how many documents it were */
   rebuild(): Promise<number>
   /** Everything made so far, what was only pushed into a stream included, is durable here when it resolves. */
@@ -86,7 +91,11 @@ export interface Device {
 }
 
 /** Puts a device together and opens it. Rejects as `createSyncClient` does. */
-export async function openDevice(options: SyncClientOptions): Promise<Device> {
+export async function openDevice(
+  options: SyncClientOptions,
+  /** Whether messages that were being written when the device was last open are marked as interrupted here and now. */
+  marksInterrupted = true,
+): Promise<Device> {
   const { store, signer, url } = options
   const clock = options.clock ?? systemClock
   const random = options.random ?? systemRandom
@@ -396,11 +405,12 @@ export async function openDevice(options: SyncClientOptions): Promise<Device> {
   const bodies = withBodies(documents, holding, () => deletions?.tidy())
   const streams = createStreams({ deviceId, documents: bodies, store, clock, random })
   local = createLocalState(documents.journal, meta)
+  const loadLog = createDocumentLog({ verifier, limits, clock, logger, session: () => session })
   const chats = createChats({
     ...{ pubkey, deviceId, streams, store, feed, local, clock, random },
     documents: bodies,
     evict: (address) => (holding as Holding).evict(address),
-    loadLog: createDocumentLog({ verifier, limits, clock, logger, session: () => session }),
+    loadLog,
     authorsOf: writers.find,
     deleteForever: (address) => (deletions as Deletions).deleteChat(address, Math.floor(clock.now() / 1000)),
   })
@@ -416,7 +426,7 @@ export async function openDevice(options: SyncClientOptions): Promise<Device> {
   // Another version of this code made the rows. Before anything reads them.
   if (meta[META_ROWS_VERSION] !== ROWS_VERSION) await rebuild().catch(noteProblem)
   // Where it can't be written now, the edit is kept in memory, the status says why, and opening goes on.
-  await streams.markInterrupted().catch(noteProblem)
+  if (marksInterrupted) await streams.markInterrupted().catch(noteProblem)
 
   /** Everything made so far, what was only pushed into a stream included, is durable here when it resolves. */
   function flush(): Promise<void> {
@@ -425,22 +435,9 @@ export async function openDevice(options: SyncClientOptions): Promise<Device> {
   }
 
   return {
-    ...{
-      pubkey,
-      deviceId,
-      clock,
-      store,
-      feed,
-      local,
-      documents,
-      bodies,
-      outbox,
-      holding,
-      presence,
-      session,
-      plain,
-    },
-    ...{ streams, settings, consent, chats, status, noteProblem, editState, rebuild, flush },
+    ...{ pubkey, deviceId, meta, clock, store, feed, local, documents, bodies, outbox },
+    ...{ holding, presence, session, plain, streams, settings, consent, chats, status },
+    ...{ noteProblem, editState, loadLog, authorsOf: writers.find, rebuild, flush },
   }
 }
 

@@ -49,6 +49,4 @@ export const TRAPS = {
 } as const
 
 /** Traps whose parts are not built yet, with the part that closes them. A trap leaves this list with its test. */
-export const OPEN_TRAPS: Readonly<Partial<Record<keyof typeof TRAPS, string>>> = {
-  C10: 'several tabs on one database',
-}
+export const OPEN_TRAPS: Readonly<Partial<Record<keyof typeof TRAPS, string>>> = {}

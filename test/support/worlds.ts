@@ -1,5 +1,11 @@
 import type { SyncClient, SyncStore } from '@onyx-sync/client'
-import { DEFAULT_LIMITS, decodeUpdateEvent, formatAddress, type NostrEvent } from '@onyx-sync/shared'
+import {
+  DEFAULT_LIMITS,
+  decodeUpdateEvent,
+  formatAddress,
+  isDocumentKind,
+  type NostrEvent,
+} from '@onyx-sync/shared'
 import { createWorld, type World, type WorldDevice, type WorldOptions } from '@onyx-sync/testing'
 import * as Y from 'yjs'
 
@@ -55,6 +61,7 @@ export async function storedDocument(store: SyncStore, address: string): Promise
 export async function serverDocument({ serverDisk }: World, address: string): Promise<Y.Doc> {
   const doc = new Y.Doc()
   for (const event of await serverEvents(serverDisk.contents)) {
+    if (!isDocumentKind(event.kind)) continue
     const decoded = decodeUpdateEvent(event, DEFAULT_LIMITS)
     if (formatAddress(decoded.address) === address) Y.applyUpdate(doc, decoded.framed.update)
   }

@@ -106,27 +106,6 @@ export function createVoice(options: VoiceOptions): Voice {
     else if (state !== null || isShown) timer = clock.setTimeout(push, PRESENCE_RENEW_MS)
   }
 
-  function checkState(value: LocalState): LocalState {
-    let copy: unknown
-    try {
-      copy = JSON.parse(JSON.stringify(value))
-    } catch {
-      // Said below.
-    }
-    if (typeof copy !== 'object' || copy === null || Array.isArray(copy)) {
-      throw new SyncError('VALUE_INVALID', 'a state of presence is a JSON object, or null for none')
-    }
-    const { byteLength } = encodePresence([{ ...LARGEST, state: copy as LocalState }])
-    const { maxPresenceBytes } = options.limits
-    if (byteLength > maxPresenceBytes) {
-      throw new SyncError(
-        'VALUE_INVALID',
-        `this state takes ${byteLength} bytes, at most ${maxPresenceBytes} are allowed`,
-      )
-    }
-    return copy as LocalState
-  }
-
   return {
     get clientId() {
       return clientId
@@ -137,7 +116,7 @@ export function createVoice(options: VoiceOptions): Voice {
     owns: (id) => ownIds.has(id),
 
     set(value) {
-      const next = value === null ? null : checkState(value)
+      const next = value === null ? null : checkPresenceState(value, options.limits)
       if (JSON.stringify(next) === JSON.stringify(state)) return false
       state = next
       version++
@@ -178,4 +157,25 @@ export function createVoice(options: VoiceOptions): Voice {
       return true
     },
   }
+}
+
+/** A state as JSON has it. Throws `VALUE_INVALID` for what is no JSON object, or too large. */
+export function checkPresenceState(value: LocalState, { maxPresenceBytes }: Limits): LocalState {
+  let copy: unknown
+  try {
+    copy = JSON.parse(JSON.stringify(value))
+  } catch {
+    // Said below.
+  }
+  if (typeof copy !== 'object' || copy === null || Array.isArray(copy)) {
+    throw new SyncError('VALUE_INVALID', 'a state of presence is a JSON object, or null for none')
+  }
+  const { byteLength } = encodePresence([{ ...LARGEST, state: copy as LocalState }])
+  if (byteLength > maxPresenceBytes) {
+    throw new SyncError(
+      'VALUE_INVALID',
+      `this state takes ${byteLength} bytes, at most ${maxPresenceBytes} are allowed`,
+    )
+  }
+  return copy as LocalState
 }

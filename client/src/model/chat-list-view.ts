@@ -46,8 +46,9 @@ export function createChatListView(
         .map((row) => rowToSummary(row, local))
         .filter(isShown)
         .sort(byActivity),
-    listen(_refresh, set) {
+    listen(refresh, set) {
       const endings = [
+        feed.onReset(refresh),
         feed.onRows('chats', (rows) => set((before) => replace(before, rows))),
         local.onChange((address) =>
           set((before) => before.map((chat) => (chat.address === address ? withLocal(chat, local) : chat))),

@@ -165,6 +165,7 @@ export function createChats(options: ChatsOptions): Chats {
               listener()
             }),
             options.feed.onRows('chats', (rows) => rows.has(address) && isGone(address) && listener()),
+            options.feed.onReset(listener),
           ]
           return () => {
             for (const end of endings) end()

@@ -7,6 +7,8 @@ export interface LocalState {
   readCount(address: string): number | undefined
   /** What was being written here; empty where nothing was. */
   draft(address: string): string
+  /** Addresses of chats of which something is known. */
+  known(): readonly string[]
   /** Takes note that so many messages were read, with the journal's next batch. */
   setReadCount(address: string, count: number): void
   /** Keeps what is being written, with the journal's next batch. */
@@ -46,6 +48,7 @@ export function createLocalState(journal: Journal, meta: Readonly<Record<string,
       return value === undefined || value === '' ? undefined : Number(value)
     },
     draft: (address) => values.get(DRAFT + address) ?? '',
+    known: () => [...new Set([...values.keys()].map((key) => key.slice(key.indexOf(':') + 1)))],
     setReadCount: (address, count) => set(READ, address, String(count)),
     setDraft: (address, text) => set(DRAFT, address, text),
     async takeAllForRead(load) {

@@ -2,7 +2,7 @@ import { SyncError } from '@onyx-sync/shared'
 import type { QueryRow, RowReader } from '../ports/store.js'
 import type { Message, MessageRole, MessageStatus } from './message.js'
 import type { RowFeed } from './row-feed.js'
-import { createView, type View } from './view.js'
+import { createView, endAll, type View } from './view.js'
 
 /** A part of a chat, as a screen shows it. */
 export interface MessageWindow {
@@ -124,7 +124,7 @@ export function createMessagesView(
     read,
     listen(refresh) {
       refreshNow = refresh
-      return feed.onMessages(address, refresh)
+      return endAll(feed.onMessages(address, refresh), feed.onReset(refresh))
     },
   })
   return {

@@ -4,6 +4,10 @@ import type { QueryRow, QueryTable } from '../ports/store.js'
 /** Tells what commits did to the query tables, right after they are durable. */
 export interface RowFeed {
   publish(rows: CommittedRows): void
+  /** Commits may have been missed: everything is to be read anew. */
+  reset(): void
+  /** Calls back when commits may have been missed. @returns a function that ends it */
+  onReset(listener: () => void): () => void
   /** Calls back with the rows of a table that changed, by id; `null` where one is gone. @returns a function that ends it */
   onRows(table: QueryTable, listener: (rows: ReadonlyMap<string, QueryRow | null>) => void): () => void
   /** Calls back with everything that a commit did. @returns a function that ends it */
@@ -14,6 +18,7 @@ export interface RowFeed {
 
 export function createRowFeed(): RowFeed {
   const listeners = new Set<(rows: CommittedRows) => void>()
+  const resetListeners = new Set<() => void>()
 
   function listen(listener: (rows: CommittedRows) => void): () => void {
     listeners.add(listener)
@@ -23,6 +28,15 @@ export function createRowFeed(): RowFeed {
   return {
     publish(rows) {
       for (const listener of [...listeners]) listener(rows)
+    },
+    reset() {
+      for (const listener of [...resetListeners]) listener()
+    },
+    onReset(listener) {
+      // A function of its own for each, so that one listener may be given twice.
+      const entry = () => listener()
+      resetListeners.add(entry)
+      return () => resetListeners.delete(entry)
     },
     onCommit: listen,
     onRows: (table, listener) =>

@@ -6,7 +6,7 @@ import type { RowReader } from '../ports/store.js'
 import { isSameJson, type JsonValue, toJsonValue } from './json.js'
 import type { RowFeed } from './row-feed.js'
 import { checkNoSecret } from './secrets.js'
-import { createView, type View } from './view.js'
+import { createView, endAll, type View } from './view.js'
 
 /** Preferences as an app declares them: a value for each key. Interfaces, too, which have no index signature. */
 export type AnyPreferences = Record<string, JsonValue>
@@ -77,7 +77,11 @@ export function createSettings({ pubkey, documents, store, feed, random }: Setti
   const settings: Settings = {
     typed: <T extends object>() => settings as unknown as Settings<T>,
     read,
-    watch: () => createView({ read: readRows, listen: (refresh) => feed.onRows('settings', refresh) }),
+    watch: () =>
+      createView({
+        read: readRows,
+        listen: (refresh) => endAll(feed.onRows('settings', refresh), feed.onReset(refresh)),
+      }),
     get: async (key) => (await read()).preferences[key],
 
     async set(key, value) {

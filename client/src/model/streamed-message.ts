@@ -165,13 +165,15 @@ export function createStream(parts: StreamParts): StreamedMessage {
         map.set('status', status)
         for (const [key, value] of Object.entries(fields)) map.set(key, value)
       }
-      if (map !== undefined || status !== 'complete') {
-        hasEnded = true
-        live.delete(rowId)
-      }
+      if (map !== undefined || status !== 'complete') hasEnded = true
       return map && messageToJson(map)
     }
-    return documents.edit(address, change, STREAMED)
+    try {
+      return await documents.edit(address, change, STREAMED)
+    } finally {
+      // Not before its ending is where it is kept: until then it is one that is being written.
+      if (hasEnded) live.delete(rowId)
+    }
   }
 
   live.set(rowId, write)

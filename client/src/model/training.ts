@@ -11,7 +11,7 @@ import type { RowFeed } from './row-feed.js'
 import { looksSecret } from './secrets.js'
 import type { Settings } from './settings.js'
 import { type ContributionState, trainingId } from './training-rows.js'
-import { createView, type View } from './view.js'
+import { createView, endAll, type View } from './view.js'
 
 /** A message that this device's user contributed. */
 export interface Contribution {
@@ -205,7 +205,7 @@ export function createContributions(store: RowReader, feed: RowFeed): Pick<Train
     watch: () =>
       createView<readonly Contribution[]>({
         read: list,
-        listen: (refresh) => feed.onRows('training', refresh),
+        listen: (refresh) => endAll(feed.onRows('training', refresh), feed.onReset(refresh)),
       }),
   }
 }

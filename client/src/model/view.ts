@@ -101,3 +101,10 @@ export function createView<T>({ read, listen }: ViewParts<T>): View<T> {
     load: read,
   }
 }
+
+/** @returns a function that ends everything that the given ones end */
+export function endAll(...endings: readonly (() => void)[]): () => void {
+  return () => {
+    for (const end of endings) end()
+  }
+}

@@ -1,0 +1,429 @@
+import type { SyncStatus } from '@onyx-sync/client'
+import { createSeededRandom, type World } from '@onyx-sync/testing'
+import { describe, expect, it } from 'vitest'
+import * as Y from 'yjs'
+import { createBrowser, type SimulatedBrowser, type SimulatedTab } from '../support/tabs.js'
+import { clientOf, during, startWorld, storedDocument, textsOf } from '../support/worlds.js'
+
+interface Scene {
+  readonly world: World
+  readonly browser: SimulatedBrowser
+  /** In the order in which they were opened: the first one leads. */
+  readonly tabs: readonly SimulatedTab[]
+  /** Lets time pass until a call has ended. */
+  now<T>(call: Promise<T>): Promise<T>
+}
+
+/** Tabs of ann's browser, connected, with a chat; and ann's phone. */
+async function start(seed: string, count: number): Promise<Scene> {
+  const world = await startWorld(seed, { ann: ['phone'] })
+  const browser = createBrowser(world, createSeededRandom(seed), 'ann')
+  for (let at = 0; at < count; at++) await during(world, browser.open('abc'.charAt(at)))
+  const now = <T>(call: Promise<T>) => during(world, call)
+  const [first] = browser.tabs
+  first?.client.connect()
+  await now(first?.client.chats.create({ id: 'oslo', title: 'Oslo' }) as Promise<unknown>)
+  await now(first?.client.synced({ timeoutMs: 60_000 }) as Promise<unknown>)
+  await world.advance(100)
+  return { world, browser, tabs: browser.tabs, now }
+}
+
+const tabOf = ({ tabs }: Scene, at: number): SimulatedTab => tabs[at] as SimulatedTab
+const contents = (messages: readonly { readonly content: string }[]) => messages.map(({ content }) => content)
+
+async function onPhone({ world }: Scene): Promise<string[]> {
+  const { messages } = await during(world, clientOf(world, 'phone').chats.read('oslo'))
+  return contents(messages)
+}
+
+describe('several tabs', () => {
+  it('[TABS1][C10] one leads, the others work through it, and each has everything', async () => {
+    const scene = await start('one leads', 3)
+    const [a, b, c] = [tabOf(scene, 0), tabOf(scene, 1), tabOf(scene, 2)]
+    expect(scene.tabs.map(({ client }) => client.role)).toEqual(['leader', 'follower', 'follower'])
+    expect(new Set(scene.tabs.map(({ client }) => client.deviceId)).size).toBe(1)
+    const open = await scene.now(c.client.chats.open('oslo'))
+    await scene.now(b.client.chats.send('oslo', 'from b'))
+    await scene.now(open.send('from c'))
+    await scene.now(a.client.chats.send('oslo', 'from a'))
+    await scene.world.advance(100)
+    expect(contents(open.messages)).toEqual(['from b', 'from c', 'from a'])
+    await scene.now(b.client.settings.set('activeModel', 'opus'))
+    expect(await scene.now(c.client.settings.get('activeModel'))).toBe('opus')
+    const found = await scene.now(c.client.chats.search('from'))
+    expect(contents(found.messages.map(({ message }) => message)).sort()).toEqual([
+      'from a',
+      'from b',
+      'from c',
+    ])
+    await scene.now(b.client.chats.share('oslo', 'b'.repeat(64), { role: 'read' }))
+    await scene.world.advance(100)
+    expect(c.client.chats.members('oslo')).toEqual([{ pubkey: 'b'.repeat(64), role: 'read' }])
+    expect(await scene.now(c.client.saved({ timeoutMs: 60_000 }))).toBe(true)
+    expect(await scene.now(b.client.synced({ timeoutMs: 60_000 }))).toBe(true)
+    await scene.world.advance(5_000)
+    expect(await onPhone(scene)).toEqual(['from b', 'from c', 'from a'])
+    const history = await scene.now(b.client.chats.history('oslo'))
+    expect(contents(history.at(-1)?.messages ?? [])).toEqual(['from b', 'from c', 'from a'])
+    expect(await scene.now(b.client.rebuild())).toBeGreaterThan(0)
+    expect(scene.browser.faults).toEqual([])
+  })
+
+  it('[TABS1] each tab shows lists, windows and settings that follow what other tabs do', async () => {
+    const scene = await start('views', 2)
+    const [a, b] = [tabOf(scene, 0), tabOf(scene, 1)]
+    const list = b.client.chats.watch()
+    const window = b.client.chats.messages('oslo', { last: 2 })
+    const settings = b.client.settings.watch()
+    const training = b.client.training.watch()
+    let told = 0
+    for (const view of [list, window, settings, training]) view.subscribe(() => told++)
+    await scene.world.advance(100)
+    expect(list.getSnapshot()?.map(({ title }) => title)).toEqual(['Oslo'])
+    for (const text of ['one', 'two', 'three']) await scene.now(a.client.chats.send('oslo', text))
+    await scene.now(a.client.settings.set('activeModel', 'opus'))
+    await scene.now(a.client.training.setConsent(true))
+    const { messages } = await scene.now(a.client.chats.read('oslo'))
+    await scene.now(a.client.training.submit('oslo', messages[0]?.id ?? '', 4))
+    await scene.world.advance(100)
+    expect(list.getSnapshot()?.[0]?.messageCount).toBe(3)
+    expect(contents(window.getSnapshot()?.messages ?? [])).toEqual(['one', 'two', 'three'])
+    expect(settings.getSnapshot()?.preferences.activeModel).toBe('opus')
+    expect(training.getSnapshot()?.map(({ content }) => content)).toEqual(['one'])
+    expect(told).toBeGreaterThan(4)
+    // A message that stays as it was stays the same object.
+    const before = window.getSnapshot()?.messages[2]
+    await scene.now(b.client.chats.send('oslo', 'four'))
+    await scene.world.advance(100)
+    expect(window.getSnapshot()?.messages.find(({ content }) => content === 'three')).toBe(before)
+  })
+
+  it('[TABS2][C10] an edit whose leader is killed between commit and answer is there once', async () => {
+    const scene = await start('between', 2)
+    const [a, b] = [tabOf(scene, 0), tabOf(scene, 1)]
+    const address = b.client.chats.addressOf('oslo')
+    const sent = b.client.chats.send('oslo', 'once')
+    // Until it is on the disk, and the answer on its way at most.
+    for (let ms = 0; ms < 500; ms++) {
+      if (textsOf(await storedDocument(scene.browser.disk.contents, address)).includes('once')) break
+      await scene.world.advance(1)
+    }
+    a.kill()
+    await scene.now(sent)
+    await scene.now(b.client.saved({ timeoutMs: 60_000 }))
+    expect(b.client.role).toBe('leader')
+    expect(textsOf(await storedDocument(scene.browser.disk.contents, address))).toEqual(['once'])
+    await scene.world.advance(5_000)
+    expect(await onPhone(scene)).toEqual(['once'])
+  })
+
+  it('[TABS3] what a tab shows of another is on the disk', async () => {
+    const scene = await start('durable', 2)
+    const [a, b] = [tabOf(scene, 0), tabOf(scene, 1)]
+    const address = b.client.chats.addressOf('oslo')
+    const [here, there] = [
+      await scene.now(a.client.chats.open('oslo')),
+      await scene.now(b.client.chats.open('oslo')),
+    ]
+    scene.browser.disk.faults.refuse = 1
+    await expect(scene.now(here.send('not kept'))).rejects.toMatchObject({ code: 'STORE_FAILED' })
+    expect(contents(here.messages)).toEqual(['not kept'])
+    await scene.world.advance(3_000)
+    expect(contents(there.messages)).toEqual([])
+    expect(a.client.unsaved()?.documents).toContain(address)
+    scene.browser.disk.faults.refuse = 0
+    await scene.now(b.client.chats.rename('oslo', 'Oslo in May'))
+    await scene.world.advance(3_000)
+    expect(contents(there.messages)).toEqual(['not kept'])
+    expect(textsOf(await storedDocument(scene.browser.disk.contents, address))).toEqual(['not kept'])
+  })
+
+  it('[TABS4] nothing is called saved that no leader has, and each edit is counted', async () => {
+    const scene = await start('counted', 2)
+    const [a, b] = [tabOf(scene, 0), tabOf(scene, 1)]
+    await scene.now(b.client.saved({ timeoutMs: 60_000 }))
+    const address = b.client.chats.addressOf('oslo')
+    const chat = await scene.now(b.client.chats.open('oslo'))
+    a.kill()
+    const sent = chat.send('while nobody leads')
+    expect(b.client.status.unsent).toBe(1)
+    expect(b.client.stateOf(address)).toBe('local')
+    expect(b.client.unsaved()).toEqual({
+      edits: 1,
+      documents: [address],
+      message: '1 edit not saved yet',
+    })
+    const counts: number[] = []
+    b.client.onStatus((status: SyncStatus) => counts.push(status.unsent))
+    await scene.now(sent)
+    const edit = b.client.lastEdit(address)
+    expect(edit.seq).toBeGreaterThan(0)
+    expect(['local', 'sent']).toContain(b.client.stateOf(edit))
+    await scene.now(b.client.saved({ timeoutMs: 60_000 }))
+    expect(b.client.stateOf(edit)).toBe('saved')
+    expect(b.client.unsaved()).toBeUndefined()
+    expect(Math.max(...counts)).toBe(1)
+    expect(counts.at(-1)).toBe(0)
+  })
+
+  it('[TABS5] after a hand-over a tab shows the same, in the same objects, and goes on', async () => {
+    const scene = await start('goes on', 3)
+    const [a, b, c] = [tabOf(scene, 0), tabOf(scene, 1), tabOf(scene, 2)]
+    const chat = await scene.now(c.client.chats.open('oslo'))
+    const { doc } = chat
+    const view = c.client.chats.messages('oslo')
+    view.subscribe(() => {})
+    await scene.now(chat.send('before'))
+    await scene.now(b.client.chats.setDraft('oslo', 'half a thought'))
+    const stream = chat.stream({ id: 'reply' })
+    stream.push('The first half, ')
+    await scene.world.advance(200)
+    const [message] = chat.messages
+    expect(b.client.status.connection).toBe('live')
+    a.kill()
+    stream.push('and the second.')
+    await scene.world.advance(5_000)
+    expect([b.client.role, c.client.role].sort()).toEqual(['follower', 'leader'])
+    expect(chat.doc).toBe(doc)
+    expect(chat.messages[0]).toBe(message)
+    expect(chat.draft).toBe('half a thought')
+    expect(chat.messages[1]?.status).toBe('streaming')
+    expect(contents(view.getSnapshot()?.messages ?? [])).toEqual([
+      'before',
+      'The first half, and the second.',
+    ])
+    expect(c.client.status.connection).toBe('live')
+    await scene.now(stream.complete())
+    expect(await scene.now(chat.undo())).toBe(true)
+    await scene.now(c.client.saved({ timeoutMs: 60_000 }))
+    await scene.world.advance(5_000)
+    expect(await onPhone(scene)).toEqual(['The first half, and the second.'])
+  })
+
+  it('[TABS5] what a tab was writing that is gone is marked as interrupted, and what another writes is not', async () => {
+    const scene = await start('interrupted', 3)
+    const [a, b, c] = [tabOf(scene, 0), tabOf(scene, 1), tabOf(scene, 2)]
+    const streams = await Promise.all(
+      [a, b, c].map(async ({ client, name }) => scene.now(client.chats.stream('oslo', { id: name }))),
+    )
+    for (const stream of streams) stream.push('half')
+    await scene.world.advance(300)
+    const statuses = async (tab: SimulatedTab) => {
+      const { messages } = await scene.now(tab.client.chats.read('oslo'))
+      return messages.map(({ id, status }) => `${id} ${status}`)
+    }
+    b.kill()
+    await scene.world.advance(300)
+    expect((await statuses(c)).sort()).toEqual(['a streaming', 'b aborted', 'c streaming'])
+    a.kill()
+    await scene.world.advance(500)
+    expect((await statuses(c)).sort()).toEqual(['a aborted', 'b aborted', 'c streaming'])
+    await scene.now(streams[2]?.complete() as Promise<unknown>)
+    expect((await statuses(c)).sort()).toEqual(['a aborted', 'b aborted', 'c complete'])
+  })
+
+  it('[TABS6] a tab of another account is refused, and its signer never asked', async () => {
+    const scene = await start('another account', 1)
+    const bob = createBrowser(scene.world, createSeededRandom('bob'), 'bob')
+    const wrong = scene.browser.open('d', {
+      signer: {
+        getPublicKey: async () => 'b'.repeat(64),
+        signEvent: () => Promise.reject(new Error('asked')),
+      },
+    })
+    await expect(scene.now(wrong)).rejects.toMatchObject({ code: 'IDENTITY_MISMATCH' })
+    expect(bob.faults).toEqual([])
+    await scene.now(tabOf(scene, 0).client.chats.send('oslo', 'still fine'))
+  })
+
+  it('[TABS6] tabs of different versions of an app notice, on either side', async () => {
+    const scene = await start('versions', 1)
+    const heard: unknown[] = []
+    const other = scene.browser.ports('other')
+    const channel = other.join((message) => heard.push(message))
+    channel.post({ onyx: 99, from: 'other', to: null, type: 'hello' })
+    await scene.world.advance(100)
+    // A tab of a later version is told who leads, and by which version's rules.
+    expect(heard).toContainEqual(expect.objectContaining({ onyx: 1, type: 'lead' }))
+    // And one of this version that another one leads.
+    channel.post({ onyx: 99, from: 'other', to: null, type: 'lead', term: 'later', count: 9 })
+    await scene.world.advance(100)
+    expect(tabOf(scene, 0).client.status.problem).toMatchObject({ code: 'TAB_OUTDATED' })
+  })
+
+  it('[TABS6] what is no message of ours, or not of its shape, changes nothing', async () => {
+    const scene = await start('nonsense', 2)
+    const [a, b] = [tabOf(scene, 0), tabOf(scene, 1)]
+    const chat = await scene.now(b.client.chats.open('oslo'))
+    const heard: Record<string, unknown>[] = []
+    const other = scene.browser.ports('other')
+    await scene.now(other.lock('tab other'))
+    const channel = other.join((message) => heard.push(message as Record<string, unknown>))
+    channel.post({ onyx: 1, from: 'other', to: null, type: 'hello' })
+    await scene.world.advance(100)
+    const { term } = heard.find(({ type }) => type === 'lead') as { term: string }
+    const nonsense: unknown[] = [
+      null,
+      'text',
+      [],
+      { type: 'push' },
+      { onyx: 1, from: 'other', to: null, type: 'push', term, push: { status: { unsent: 'many' } } },
+      {
+        onyx: 1,
+        from: 'other',
+        to: null,
+        type: 'push',
+        term,
+        push: { updates: { address: 'x', list: [['', 'y']] } },
+      },
+      { onyx: 1, from: 'other', to: null, type: 'push', term, push: { rows: { chats: [['x']] } } },
+      { onyx: 1, from: 'other', to: null, type: 'answer', term, id: -1, value: 1, error: null },
+      {
+        onyx: 1,
+        from: 'other',
+        to: null,
+        type: 'answer',
+        term,
+        id: 1,
+        value: 1,
+        error: { code: 'NONE', message: '' },
+      },
+      { onyx: 1, from: 'other', to: null, type: 'call', term, id: 'x', method: 'edit', args: [] },
+      { onyx: 1, from: 'other', to: null, type: 'attach', term, pubkey: 7, connects: true, streams: [] },
+    ]
+    for (const message of nonsense) channel.post(message)
+    await scene.world.advance(100)
+    // One that joins has to ask in a known way.
+    channel.post({
+      ...{ onyx: 1, from: 'other', to: null, type: 'attach', term, pubkey: a.client.pubkey },
+      ...{ connects: false, streams: [] },
+    })
+    const calls: [string, unknown[]][] = [
+      ['edit', [chat.address, new Uint8Array([1, 2, 3])]],
+      ['edit', [chat.address, 'no bytes']],
+      ['edit', ['no address', Y.encodeStateAsUpdate(new Y.Doc())]],
+      ['rows', ['sync_meta', null]],
+      ['constructor', []],
+      ['nothing', []],
+      ['hold', [{ recent: -1 }]],
+    ]
+    for (const [at, [method, args]] of calls.entries())
+      channel.post({ onyx: 1, from: 'other', to: null, type: 'call', term, id: at + 1, method, args })
+    await scene.world.advance(500)
+    const errors = heard
+      .filter(({ type }) => type === 'answer')
+      .map(({ error }) => (error as { code: string }).code)
+    expect(errors.sort()).toEqual(['UPDATE_INVALID', ...calls.slice(1).map(() => 'VALUE_INVALID')])
+    await scene.now(chat.send('still fine'))
+    expect(contents(chat.messages)).toEqual(['still fine'])
+    expect(b.client.status.problem).toBeUndefined()
+  })
+
+  it('[TABS7] what would be more if it were done twice is done once, though it is asked for again', async () => {
+    const scene = await start('once', 2)
+    const [a, b] = [tabOf(scene, 0), tabOf(scene, 1)]
+    await scene.now(b.client.training.setConsent(true))
+    const { id } = await scene.now(b.client.chats.send('oslo', 'to be contributed'))
+    const { contents: disk } = scene.browser.disk
+    const submitted = b.client.training.submit('oslo', id, 5)
+    for (let ms = 0; ms < 500; ms++) {
+      if ((await disk.loadRows('training')).length > 0) break
+      await scene.world.advance(1)
+    }
+    const [row] = await disk.loadRows('training')
+    a.kill()
+    const contribution = await scene.now(submitted)
+    expect(contribution.id).toBe(row?.id)
+    expect(await disk.loadRows('training')).toHaveLength(1)
+
+    const c = await scene.now(scene.browser.open('c'))
+    const shared = c.client.chats.share('oslo', 'b'.repeat(64))
+    const seqBefore = await disk.lastSeq()
+    for (let ms = 0; ms < 500; ms++) {
+      if ((await disk.lastSeq()) > seqBefore) break
+      await scene.world.advance(1)
+    }
+    b.kill()
+    await scene.now(shared)
+    expect(c.client.chats.members('oslo')).toHaveLength(1)
+    const documents = await disk.loadDocuments()
+    expect(documents.find(({ address }) => address === c.client.chats.addressOf('oslo'))?.members).toContain(
+      'b'.repeat(64),
+    )
+    await scene.now(c.client.training.revoke(contribution.id))
+    expect(await scene.now(c.client.training.list())).toEqual([])
+  })
+
+  it('[TABS8] a tab that is closed leaves the rest to the others, and logging out closes all', async () => {
+    const scene = await start('closed', 3)
+    const [a, b, c] = [tabOf(scene, 0), tabOf(scene, 1), tabOf(scene, 2)]
+    const roles: string[] = []
+    b.client.onRole((role) => roles.push(role))
+    const last = a.client.chats.send('oslo', 'the last of a')
+    await scene.now(a.client.close())
+    await last
+    await expect(a.client.chats.send('oslo', 'too late')).rejects.toMatchObject({ code: 'CLIENT_CLOSED' })
+    await scene.world.advance(500)
+    expect(roles).toEqual(['leader'])
+    expect(contents((await scene.now(c.client.chats.read('oslo'))).messages)).toEqual(['the last of a'])
+
+    scene.world.network.setOnline('tab b', false)
+    await scene.now(c.client.chats.send('oslo', 'unsent'))
+    await expect(scene.now(c.client.logOut())).rejects.toMatchObject({ code: 'UNSAVED_EDITS' })
+    await scene.now(b.client.chats.send('oslo', 'still open'))
+    await scene.now(c.client.logOut({ discard: true }))
+    await scene.world.advance(500)
+    await expect(b.client.chats.send('oslo', 'too late')).rejects.toMatchObject({ code: 'CLIENT_CLOSED' })
+    expect(b.client.status.problem?.code).toBe('CLIENT_CLOSED')
+    // Nobody has it open: whoever comes next leads.
+    const d = await scene.now(scene.browser.open('d'))
+    expect(d.client.role).toBe('leader')
+    expect(scene.browser.faults).toEqual([])
+  })
+
+  it('[TABS9] a tab holds the documents that it uses, and the leader lets go of them with it', async () => {
+    const scene = await start('held', 2)
+    const [a, b] = [tabOf(scene, 0), tabOf(scene, 1)]
+    await scene.now(a.client.hold({ recent: 100 }))
+    await scene.now(a.client.saved({ timeoutMs: 60_000 }))
+    await scene.world.advance(5_000)
+    const chat = await scene.now(b.client.chats.open('oslo'))
+    await expect(scene.now(a.client.chats.evict('oslo'))).rejects.toMatchObject({ code: 'DOCUMENT_IN_USE' })
+    chat.release()
+    await scene.world.advance(3_000)
+    await scene.now(a.client.chats.evict('oslo'))
+    const again = await scene.now(b.client.chats.open('oslo'))
+    expect(again.title).toBe('Oslo')
+    b.kill()
+    await scene.world.advance(200)
+    await scene.now(a.client.chats.evict('oslo'))
+  })
+
+  it('[TABS10] all tabs are one in a document: what the last of them said and still says', async () => {
+    const scene = await start('presence', 3)
+    const [a, b, c] = [tabOf(scene, 0), tabOf(scene, 1), tabOf(scene, 2)]
+    await scene.now(a.client.saved({ timeoutMs: 60_000 }))
+    await scene.world.advance(5_000)
+    const address = a.client.chats.addressOf('oslo')
+    const seen = clientOf(scene.world, 'phone').presence(address)
+    const states = () => seen.states().map(({ state }) => state)
+    const [inB, inC] = [b.client.presence(address), c.client.presence(address)]
+    inB.setLocal({ typing: 'b' })
+    await scene.world.advance(5_000)
+    inC.setLocal({ typing: 'c' })
+    await scene.world.advance(5_000)
+    expect(states()).toEqual([{ typing: 'c' }])
+    expect(inB.states()).toEqual(inC.states())
+    expect(inB.states()[0]).toMatchObject({ isLocal: true, state: { typing: 'c' } })
+    expect(() => inB.setLocal([] as never)).toThrow(/JSON object/)
+    a.kill()
+    await scene.world.advance(30_000)
+    expect(states().at(-1)).toBeDefined()
+    c.kill()
+    await scene.world.advance(60_000)
+    expect(states()).toEqual([{ typing: 'b' }])
+    inB.leave()
+    await scene.world.advance(60_000)
+    expect(states()).toEqual([])
+  })
+})

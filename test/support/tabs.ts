@@ -1,0 +1,191 @@
+import type { SyncStore } from '@onyx-sync/client'
+import { SyncError } from '@onyx-sync/shared'
+import type { SeededRandom, VirtualClock, World } from '@onyx-sync/testing'
+import type { TabPorts } from '../../client/src/ports/tabs.js'
+import { createSharedClient } from '../../client/src/shared-client.js'
+import type { SharedClient, SharedClientOptions } from '../../client/src/shared-client-api.js'
+import { createDeviceDisk, type DeviceDisk } from '../../testing/src/disks.js'
+import { createQuickKey, quickVerifier } from '../../testing/src/quick-keys.js'
+import { createOwnedClock } from '../../testing/src/virtual-clock.js'
+
+/** Longest time that a message between tabs takes, and that a lock takes to be handed over. Milliseconds. */
+const MAX_MESSAGE_MS = 12
+const MAX_HAND_OVER_MS = 40
+
+/** One tab of the simulated browser. */
+export interface SimulatedTab {
+  readonly name: string
+  readonly client: SharedClient
+  readonly isAlive: boolean
+  /** Ends in the middle of whatever it does: nothing more comes from it. */
+  kill(): void
+}
+
+/** A browser profile: one disk, and tabs that find each other on it. */
+export interface SimulatedBrowser {
+  readonly disk: DeviceDisk
+  readonly tabs: readonly SimulatedTab[]
+  /** Openings of the database while another tab had it open: there must be none. */
+  readonly faults: readonly string[]
+  /** What is posted between tabs, as it is delivered. */
+  onPosted: ((from: string, message: unknown) => void) | undefined
+  open(name: string, options?: Partial<SharedClientOptions>): Promise<SimulatedTab>
+  /** Ports of something that is no tab of ours, to post what it likes. */
+  ports(name: string): TabPorts
+}
+
+interface Waiting {
+  readonly tab: string
+  grant(): void
+}
+
+export function createBrowser(
+  world: Pick<World, 'clock' | 'network'>,
+  random: SeededRandom,
+  account: string,
+  options: Partial<SharedClientOptions> = {},
+): SimulatedBrowser {
+  const { clock, network } = world
+  const disk = createDeviceDisk(clock, random.fork('disk'))
+  const alive = new Set<string>()
+  const channels = new Map<string, (message: unknown) => void>()
+  const locks = new Map<string, { holder: string | undefined; readonly queue: Waiting[] }>()
+  const delays = random.fork('delays')
+  const arrivals = new Map<string, number>()
+  const tabs: SimulatedTab[] = []
+  const faults: string[] = []
+  let openIn: string | undefined
+
+  function deliver(from: string, to: string, message: unknown): void {
+    // In order between two tabs, each with a delay of its own.
+    const key = `${from} ${to}`
+    const atMs = Math.max(arrivals.get(key) ?? 0, clock.now() + delays.below(MAX_MESSAGE_MS + 1))
+    arrivals.set(key, atMs)
+    clock.setTimeout(() => {
+      // What a tab has handed over arrives, though it is gone.
+      if (alive.has(to)) channels.get(to)?.(message)
+    }, atMs - clock.now())
+  }
+
+  function next(name: string): void {
+    const lock = locks.get(name)
+    if (lock === undefined || lock.holder !== undefined) return
+    const waiting = lock.queue.shift()
+    if (waiting === undefined) return
+    lock.holder = waiting.tab
+    waiting.grant()
+  }
+
+  function release(name: string, tab: string): void {
+    const lock = locks.get(name)
+    if (lock?.holder !== tab) return
+    lock.holder = undefined
+    clock.setTimeout(() => next(name), delays.below(MAX_HAND_OVER_MS + 1))
+  }
+
+  function ports(tab: string): TabPorts {
+    alive.add(tab)
+    return {
+      join(onMessage) {
+        channels.set(tab, onMessage)
+        return {
+          post(message) {
+            if (!alive.has(tab)) return
+            browser.onPosted?.(tab, message)
+            for (const other of channels.keys())
+              if (other !== tab) deliver(tab, other, structuredClone(message))
+          },
+          close: () => channels.delete(tab),
+        }
+      },
+      lock: (name, signal) =>
+        new Promise((resolve, reject) => {
+          const lock = locks.get(name) ?? { holder: undefined, queue: [] }
+          locks.set(name, lock)
+          const waiting: Waiting = {
+            tab,
+            grant: () => resolve(() => alive.has(tab) && release(name, tab)),
+          }
+          lock.queue.push(waiting)
+          signal?.addEventListener('abort', () => {
+            const at = lock.queue.indexOf(waiting)
+            if (at < 0) return
+            lock.queue.splice(at, 1)
+            reject(new Error('aborted'))
+          })
+          next(name)
+        }),
+      held: async () => [...locks].filter(([, { holder }]) => holder !== undefined).map(([name]) => name),
+    }
+  }
+
+  async function openStore(tab: string): Promise<SyncStore> {
+    if (openIn !== undefined) {
+      faults.push(`${tab} opens the database while ${openIn} has it`)
+      throw new SyncError('DATABASE_LOCKED', 'the database is open already')
+    }
+    openIn = tab
+    const store = disk.open()
+    return {
+      ...store,
+      async close() {
+        await store.close()
+        if (openIn === tab) openIn = undefined
+      },
+    }
+  }
+
+  function kill(name: string): void {
+    if (!alive.delete(name)) return
+    channels.delete(name)
+    if (openIn === name) {
+      openIn = undefined
+      disk.crash()
+    }
+    network.deviceGone(`tab ${name}`)
+    for (const [lockName, lock] of locks) {
+      const queue = lock.queue.splice(0).filter(({ tab }) => tab !== name)
+      lock.queue.push(...queue)
+      release(lockName, name)
+    }
+  }
+
+  const browser: SimulatedBrowser = {
+    disk,
+    tabs,
+    faults,
+    onPosted: undefined,
+    ports,
+    async open(name, more = {}) {
+      const isAlive = () => alive.has(name)
+      const tabPorts = ports(name)
+      const client = await createSharedClient({
+        url: 'ws://server.test/sync',
+        allowInsecure: true,
+        signer: createQuickKey(account).signer,
+        verifier: quickVerifier,
+        transport: network.transportOf(`tab ${name}`),
+        clock: createOwnedClock(clock, () => 0, isAlive),
+        random: random.fork(`tab ${name}`),
+        ...options,
+        ...more,
+        tabs: tabPorts,
+        openStore: () => openStore(name),
+      })
+      const tab: SimulatedTab = {
+        name,
+        client,
+        get isAlive() {
+          return isAlive()
+        },
+        kill: () => kill(name),
+      }
+      tabs.push(tab)
+      return tab
+    },
+  }
+  return browser
+}
+
+/** A clock and a network alone, for tabs without a server. */
+export type TabWorld = { readonly clock: VirtualClock }
