@@ -41,10 +41,10 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
 }
 
 const page: BenchPage = {
-  async open() {
+  async open(storage) {
     return timed(async () => {
       client = await createSyncClient({
-        store: await openBrowserStore({ name: 'bench' }),
+        store: await openBrowserStore({ name: 'bench', storage }),
         signer: new PlainKeySigner(secretKey),
       })
       await client.chats.list()

@@ -84,6 +84,11 @@ export async function openOpfsFolder(path: readonly string[]): Promise<OpfsFolde
   }
 }
 
+/** Whether the browser has the API at all, which doesn't mean that it works. */
+export function hasSyncFiles(): boolean {
+  return 'createSyncAccessHandle' in (globalThis.FileSystemFileHandle?.prototype ?? {})
+}
+
 /** Does what the VFS will have to do: a browser may have all of the API and still refuse. @returns the folder */
 async function testOpfs(path: readonly string[]): Promise<FileSystemDirectoryHandle> {
   try {

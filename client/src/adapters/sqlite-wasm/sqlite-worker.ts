@@ -5,7 +5,7 @@
 import sqlite3InitModule, { type SAHPoolUtil, type Sqlite3Static } from '@sqlite.org/sqlite-wasm'
 import { type Connection, createConnection } from './connection.js'
 import { createDriver, type Driver } from './driver.js'
-import { DATABASE_PATH, type OpfsFolder, openOpfsFolder } from './opfs-pool.js'
+import { DATABASE_PATH, hasSyncFiles, type OpfsFolder, openOpfsFolder } from './opfs-pool.js'
 import {
   errorText,
   type FileState,
@@ -41,9 +41,12 @@ const sqliteConfig = {
 }
 
 async function open(directory: readonly string[]): Promise<FileState> {
-  const folder = await openOpfsFolder(directory)
   Object.assign(globalThis, { sqlite3ApiConfig: sqliteConfig })
-  const sqlite3 = await sqlite3InitModule()
+  // Loaded meanwhile, unless it is of no use.
+  const loading = hasSyncFiles() ? sqlite3InitModule() : undefined
+  loading?.catch(() => {})
+  const folder = await openOpfsFolder(directory)
+  const sqlite3 = await (loading ?? sqlite3InitModule())
   const pool = await folder.installPool(sqlite3)
   const connection = createConnection(sqlite3, new pool.OpfsSAHPoolDb(DATABASE_PATH))
   opened = { sqlite3, folder, pool, connection, driver: createDriver(connection) }
