@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import type { Model, Database as WatermelonDatabase } from '@nozbe/watermelondb'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { openSqlite } from '../../client/src/adapters/node/better-sqlite.js'
-import { type ChatRow, onyxModels } from '../../client/src/adapters/watermelon/models.js'
+import { onyxModels } from '../../client/src/adapters/watermelon/models.js'
 import {
   ONYX_SCHEMA_VERSION,
   onyxMigrations,
@@ -16,12 +16,12 @@ import { watermelonStore } from '../../client/src/adapters/watermelon/store.js'
 import { appSchema, Database, Q } from '../../client/src/adapters/watermelon/watermelon.js'
 import { openNodeDatabase } from '../../client/src/node-database.js'
 import type { SyncStore } from '../../client/src/ports/store.js'
-import { chatRow, messageRow, outboxEntry } from './store-contract.js'
+import { messageRow, outboxEntry } from './store-contract.js'
+import { describeWatermelonContract } from './watermelon-contract.js'
 
 const require = createRequire(import.meta.url)
 const { default: LokiJSAdapter } = require('@nozbe/watermelondb/adapters/lokijs')
 const { default: bridge } = require('@nozbe/watermelondb/adapters/sqlite/sqlite-node/DatabaseBridge')
-const { hasUnsyncedChanges } = require('@nozbe/watermelondb/sync')
 require('@nozbe/watermelondb/utils/common/logger').default.silence()
 
 const CHAT = `30001:${'a'.repeat(64)}:chat-1`
@@ -70,14 +70,6 @@ function cacheSize(database: WatermelonDatabase, table: string): number {
   return (database.get(table)._cache as unknown as { map: Map<string, Model> }).map.size
 }
 
-/** The ids that the adapter takes to be in the collection's cache. */
-function adapterCache(database: WatermelonDatabase, table: string): Set<string> | undefined {
-  const adapter = database.adapter.underlyingAdapter as unknown as {
-    _driver?: { cachedRecords: Map<string, Set<string>> }
-  }
-  return adapter._driver?.cachedRecords.get(table) ?? driverOf(database).cachedRecords[table]
-}
-
 /** Every emission of the messages of the chat, as `position content`. */
 function watchMessages(database: WatermelonDatabase, columns = ['position', 'content']): string[][] {
   const emissions: string[][] = []
@@ -98,120 +90,48 @@ afterEach(async () => {
   for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp()
 })
 
-for (const [name, open] of [
+describeWatermelonContract('SQLite', async () => {
+  const { database, store } = await openDevice()
+  return {
+    database,
+    store,
+    adapterCache: (table) => driverOf(database).cachedRecords[table],
+    cleanUp: async () => {},
+  }
+})
+
+describeWatermelonContract('LokiJS', async () => {
+  const { database, store } = openLoki()
+  const adapter = database.adapter.underlyingAdapter as unknown as {
+    _driver: { cachedRecords: Map<string, Set<string>> }
+  }
+  const adapterCache = (table: string) => adapter._driver.cachedRecords.get(table)
+  return { database, store, adapterCache, cleanUp: async () => {} }
+})
+
+const DEVICES = [
   ['SQLite', () => openDevice()],
   ['LokiJS', async () => openLoki()],
-] as const) {
-  describe(`watermelonStore on ${name}`, () => {
-    it('[STO17] observers hear of a commit once, with what it made of the rows', async () => {
-      const { database, store } = await open()
-      const chats: string[][] = []
-      const subscription = database
-        .get<ChatRow>('chats')
-        .query()
-        .observeWithColumns(['title'])
-        .subscribe((records) => chats.push(records.map(({ title }) => title)))
-      const messages = watchMessages(database)
-      await vi.waitFor(() => expect([chats.length, messages.length]).toEqual([1, 1]))
-      await store.commit({
-        outboxPut: [outboxEntry()],
-        rows: [
-          { table: 'chats', put: [chatRow(CHAT)], delete: [] },
-          { table: 'messages', put: [messageRow('m1'), messageRow('m2', { position: 1 })], delete: [] },
-        ],
-      })
-      await store.commit({
-        rows: [
-          { table: 'messages', put: [messageRow('m2', { position: 0 })], delete: [messageRow('m1').id] },
-          { table: 'messages', put: [messageRow('m3', { position: 1, content: 'new' })], delete: [] },
-          { table: 'chats', put: [chatRow(CHAT, { title: 'renamed' })], delete: [] },
-        ],
-      })
-      await store.commit({ meta: { cursor: 'x' } })
-      expect(chats).toEqual([[], ['A chat'], ['renamed']])
-      expect(messages).toEqual([[], ['0 hello', '1 hello'], ['0 hello', '1 new']])
-      const deleted = vi.fn()
-      const [record] = await database.get('messages').query(Q.where('message_id', 'm3')).fetch()
-      record?.observe().subscribe({ complete: deleted })
-      await store.commit({
-        rows: [{ table: 'messages', put: [], delete: [messageRow('m3').id, messageRow('m2').id] }],
-      })
-      expect(messages.at(-1)).toEqual([])
-      expect(messages).toHaveLength(4)
-      expect(deleted).toHaveBeenCalledOnce()
-      subscription.unsubscribe()
-    })
+] as const
 
-    it('[STO17] counts are told too, and rows that come back after a deletion', async () => {
-      const { database, store } = await open()
-      const counts: number[] = []
-      const subscription = database
-        .get('messages')
-        .query()
-        .observeCount(false)
-        .subscribe((count) => counts.push(count))
-      await store.commit(putMessages(messageRow('m1')))
-      expect(await database.get('messages').query().fetch()).toHaveLength(1)
-      await store.commit({ rows: [{ table: 'messages', put: [], delete: [messageRow('m1').id] }] })
-      await store.commit(putMessages(messageRow('m1', { content: 'again' })))
-      const [record] = await database.get('messages').query().fetch()
-      expect(record?._getRaw('content')).toBe('again')
-      expect(counts).toEqual([0, 1, 0, 1])
-      subscription.unsubscribe()
-      // What the adapter answers with a bare id is what the collection has, or queries would throw.
-      watchMessages(database)
-      await store.commit(putMessages(messageRow('m1'), messageRow('m2'), messageRow('m3')))
-      await store.commit({ rows: [{ table: 'messages', put: [], delete: [messageRow('m2').id] }] })
-      expect(adapterCache(database, 'messages')).toEqual(new Set([messageRow('m1').id, messageRow('m3').id]))
-      expect(cacheSize(database, 'messages')).toBe(2)
+describe('watermelonStore', () => {
+  it.each(DEVICES)('[STO20] on %s an observer that throws takes nothing from the commit', async (_, open) => {
+    const { database, store } = await open()
+    const timers = vi.spyOn(globalThis, 'setTimeout')
+    const stop = database.get('messages').experimentalSubscribe(() => {
+      throw new Error('observer')
     })
-
-    it('[STO18] nothing of the log or the outbox stays in the record caches', async () => {
-      const { database, store } = await open()
-      for (let seq = 1; seq <= 20; seq++) {
-        await store.commit({
-          updates: [{ seq, address: CHAT, update: new Uint8Array(1_000) }],
-          outboxPut: [outboxEntry({ id: `e${seq}`, seq, throughSeq: seq })],
-          meta: { cursor: String(seq) },
-        })
-      }
-      await Promise.all([
-        store.loadUpdates(CHAT),
-        store.loadOutbox(),
-        store.loadMeta(),
-        store.loadDocuments(),
-      ])
-      for (const table of ['sync_updates', 'sync_outbox', 'sync_documents', 'sync_meta']) {
-        expect(cacheSize(database, table)).toBe(0)
-      }
-      if (name === 'SQLite') expect(Object.keys(driverOf(database).cachedRecords)).toEqual([])
-    })
-
-    it("[STO19] rows don't count as unsynced for WatermelonDB's own sync", async () => {
-      const { database, store } = await open()
-      await store.commit({ ...putMessages(messageRow('m1')), meta: { a: 'b' } })
-      await store.commit(putMessages(messageRow('m1', { content: 'changed' })))
-      expect(await hasUnsyncedChanges({ database })).toBe(false)
-    })
-
-    it('[STO20] an observer that throws takes nothing from the commit', async () => {
-      const { database, store } = await open()
-      const timers = vi.spyOn(globalThis, 'setTimeout')
-      const stop = database.get('messages').experimentalSubscribe(() => {
-        throw new Error('observer')
-      })
-      // Kept from going off, where it would end the test run as an uncaught error.
-      timers.mockImplementation((() => 0) as never)
-      await store.commit({ ...putMessages(messageRow('m1')), meta: { cursor: '1' } })
-      const [thrower] = timers.mock.calls.map(([callback]) => callback as () => void)
-      timers.mockRestore()
-      stop()
-      expect(thrower).toThrow('observer')
-      expect(await store.loadMeta()).toEqual({ cursor: '1' })
-      await store.commit({ meta: { cursor: '2' } })
-    })
+    // Kept from going off, where it would end the test run as an uncaught error.
+    timers.mockImplementation((() => 0) as never)
+    await store.commit({ ...putMessages(messageRow('m1')), meta: { cursor: '1' } })
+    const [thrower] = timers.mock.calls.map(([callback]) => callback as () => void)
+    timers.mockRestore()
+    stop()
+    expect(thrower).toThrow('observer')
+    expect(await store.loadMeta()).toEqual({ cursor: '1' })
+    await store.commit({ meta: { cursor: '2' } })
   })
-}
+})
 
 describe('watermelonStore on SQLite', () => {
   it('[STO21] rows no query has loaded are changed on disk, and made records only for observers', async () => {
