@@ -26,6 +26,7 @@ import {
   rangeOf,
   seqOfId,
   seqOfKey,
+  textAt,
   vanishedOfEntry,
 } from './keys.js'
 import { lookUp, writeCommit } from './level-commit.js'
@@ -35,6 +36,7 @@ import { type Meta, readMeta, renewMeta } from './level-meta.js'
 import { createLevelOperations, type Place, readPlace } from './level-snapshot.js'
 import { paged } from './paging.js'
 import { parseRecord } from './records.js'
+import { smallValues } from './small-values.js'
 
 /** What LevelDB keeps in memory until it writes a table of it: with twice its default it sorts half as often. */
 const WRITE_BUFFER_BYTES = 8 * 1024 * 1024
@@ -197,14 +199,14 @@ export function createLevelLog(db: Database, meta: Meta, initial: Place, logger:
     },
     async has(ids) {
       await heal()
-      return (await db.getMany(ids.map(keyOf.id))).map((value) => value !== undefined)
+      return (await smallValues(db, ids.map(keyOf.id))).map((value) => value !== undefined)
     },
     async areDeleted(events) {
       const keys = events.map(({ pubkey, id }) => keyOf.deletedId(pubkey, id))
-      return (await db.getMany(keys)).map((value) => value !== undefined)
+      return (await smallValues(db, keys)).map((value) => value !== undefined)
     },
     async vanishedUntil(pubkeys) {
-      const values = await db.getMany(pubkeys.map(keyOf.vanished))
+      const values = await smallValues(db, pubkeys.map(keyOf.vanished))
       return values.map((value, index) =>
         value === undefined
           ? undefined
@@ -212,10 +214,8 @@ export function createLevelLog(db: Database, meta: Meta, initial: Place, logger:
       )
     },
     async documents(addresses) {
-      const values = await db.getMany<Uint8Array, string>(addresses.map(keyOf.record), {
-        valueEncoding: 'utf8',
-      })
-      return values.map((json) => (json === undefined ? undefined : parseRecord(json)))
+      const values = await smallValues(db, addresses.map(keyOf.record))
+      return values.map((json) => (json === undefined ? undefined : parseRecord(textAt(json, 0))))
     },
     commit(commit) {
       if (isClosed) return Promise.reject(new SyncError('STORE_FAILED', 'the event log is closed'))
@@ -229,7 +229,7 @@ export function createLevelLog(db: Database, meta: Meta, initial: Place, logger:
     },
     async writers(clients) {
       const keys = clients.map(({ address, clientId }) => keyOf.writer(address, clientId))
-      const values = await db.getMany(keys)
+      const values = await smallValues(db, keys)
       return values.map((value) => (value === undefined ? undefined : decodeHex(value)))
     },
     async *writersOf(address) {
@@ -252,7 +252,7 @@ export function createLevelLog(db: Database, meta: Meta, initial: Place, logger:
     },
     load: (seqs) => db.getMany<Uint8Array, string>(seqs.map(keyOf.event), { valueEncoding: 'utf8' }),
     async locate(ids) {
-      return (await db.getMany(ids.map(keyOf.id))).map((value) =>
+      return (await smallValues(db, ids.map(keyOf.id))).map((value) =>
         value === undefined ? undefined : seqOfId(value),
       )
     },
@@ -305,8 +305,8 @@ export function createLevelLog(db: Database, meta: Meta, initial: Place, logger:
     },
     async coordinates(names) {
       const [current, deleted] = await Promise.all([
-        db.getMany(names.map(keyOf.coordinate)),
-        db.getMany(names.map(keyOf.deletedCoordinate)),
+        smallValues(db, names.map(keyOf.coordinate)),
+        smallValues(db, names.map(keyOf.deletedCoordinate)),
       ])
       return names.map((name, index) => {
         const [place, gone] = [current[index], deleted[index]]
