@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { createMemoryLog, createSyncServer, VERSION } from '@onyx-sync/server'
+import { type Clock, systemClock } from '@onyx-sync/shared'
 import { describe, expect, it, vi } from 'vitest'
 import { chatEvent, testKey } from '../support/events.js'
 import { connectClient } from '../support/relay-client.js'
@@ -231,4 +232,31 @@ describe('embedding', () => {
       expect((await other.publish(chatEvent(alice))).accepted).toBe(true)
     })
   }
+
+  it('[SRV5][S7] a peer that reads on after all is told to come back later', async () => {
+    // Time enough to read, however busy the machine is.
+    const setTimeout: Clock['setTimeout'] = (callback, ms) => systemClock.setTimeout(callback, ms * 100)
+    const server = await runServer({
+      clock: { ...systemClock, setTimeout },
+      limits: { maxQueuedBytes: 200_000, maxRequestsPerMinute: 10 ** 9 },
+    })
+    const deaf = await connect(server, alice)
+    deaf.socket.pause()
+    const closed = new Promise<number>((resolve) => deaf.socket.once('close', resolve))
+    const flood = setInterval(() => {
+      const isWorthwhile = () => deaf.socket.readyState === 1 && deaf.socket.bufferedAmount < 1_000_000
+      for (let index = 0; index < 500 && isWorthwhile(); index++) deaf.send('COUNT', 'x'.repeat(64))
+    }, 5)
+    afterThisTest(() => clearInterval(flood))
+    await vi.waitFor(
+      async () => {
+        const response = await fetch(server.url.replace(/^ws/, 'http').replace('/sync', '/metrics'))
+        expect(await response.text()).toMatch(/^onyx_sync_slow_readers_dropped_total [1-9]/m)
+      },
+      { timeout: 25_000, interval: 50 },
+    )
+    clearInterval(flood)
+    deaf.socket.resume()
+    expect(await closed).toBe(1013)
+  })
 })
