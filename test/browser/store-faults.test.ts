@@ -102,6 +102,40 @@ describe.skipIf(!hasChromium)('a database in Chromium', () => {
     }
   }, 120_000)
 
+  it('[STO51] [C1] killed while it is opened and closed, nothing that was answered is missing', async () => {
+    const profile = join(site.folder, 'cycles')
+    let last = 0
+    for (let round = 0; round < 6; round++) {
+      const doomed = await startBrowserProcess(profile)
+      try {
+        const page = await doomed.open(site.url)
+        const saved = new Promise<void>((resolve) => {
+          let left = 2 + round
+          page.on('console', (message) => {
+            const seq = Number(/^saved (\d+)$/.exec(message.text())?.[1])
+            if (!(seq > 0)) return
+            last = seq
+            left--
+            if (left === 0) resolve()
+          })
+        })
+        expect(await open(page, 'cycles')).toBe('opfs')
+        const { seqs } = (await read(page)) as { seqs: number[] }
+        // One more may be there than was answered.
+        const there = Array.from({ length: Math.max(last, seqs.length) }, (_, index) => index + 1)
+        expect(seqs).toEqual(there)
+        expect(seqs.length).toBeLessThanOrEqual(last + 1)
+        await close(page)
+        void page.evaluate((first) => stores.cycle('cycles', first), seqs.length + 1).catch(() => {})
+        await saved
+        // At another moment of closing and opening each time.
+        await new Promise((resolve) => setTimeout(resolve, round * 15))
+      } finally {
+        await doomed.kill()
+      }
+    }
+  }, 120_000)
+
   it.each(KINDS)(
     '[STO52] [C15] %s: without room a commit fails as a whole, and with room again they go on',
     async (storage) => {
@@ -208,6 +242,19 @@ describe.skipIf(!hasChromium)('a database in Chromium', () => {
       await page.close()
     },
   )
+
+  it('[STO55] damage that only shows when it is read is reported with the way out', async () => {
+    const page = await chromium.open(site.url)
+    await open(page, 'damaged-inside')
+    for (let seq = 1; seq <= 5; seq++) await commit(page, seq, 20_000)
+    await close(page)
+    // All pages but the first, which has the list of tables.
+    await page.evaluate(() => stores.damageFile('damaged-inside', 2 * 4_096, 2_000_000))
+    const opened = await open(page, 'damaged-inside')
+    const failed = opened === 'opfs' ? await read(page) : opened
+    expect(failed).toMatchObject({ message: expect.stringContaining('deleteBrowserDatabase()') })
+    await page.close()
+  })
 
   it('[STO55] files that are gone are not replaced by new ones', async () => {
     const page = await chromium.open(site.url)

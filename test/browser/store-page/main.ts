@@ -110,6 +110,14 @@ const page = {
     }
     next(1)
   },
+  /** Opens, commits and closes on and on, from this `seq`, and says on the console what is saved. */
+  async cycle(name: string, first: number): Promise<void> {
+    for (let seq = first; ; seq++) {
+      await page.open(name)
+      if ((await page.commit(seq, 20_000)) === 'saved') console.log(`saved ${seq}`)
+      await page.close()
+    }
+  },
   /** Adds an update of a megabyte after the other, from this one on, until one is refused. */
   async fill(first: number): Promise<{ readonly saved: number[]; readonly refused?: Failure }> {
     const saved: number[] = []

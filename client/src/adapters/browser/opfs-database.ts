@@ -77,8 +77,7 @@ function sqlFor(
 const WAYS_OUT: Readonly<Record<WorkerFaultKind, string>> = {
   unavailable: '',
   locked: '; go on in the page or tab that has it open, or close that one',
-  damaged:
-    '; to start anew, deleteBrowserDatabase() removes it: what the server has comes back with the next sync, what was never sent is lost',
+  damaged: '',
   failed: '; it is left as it is, reload the page to try again',
 }
 

@@ -59,12 +59,16 @@ export type WorkerAnswer =
   | { readonly id: number; readonly value: unknown }
   | { readonly id: number; readonly fault: { readonly kind: WorkerFaultKind; readonly message: string } }
 
-/** A request that failed. */
+/** What to do about a database that is damaged, wherever it shows. */
+const WAY_OUT =
+  '; to start anew, deleteBrowserDatabase() removes it: what the server has comes back with the next sync, what was never sent is lost'
+
+/** A request that failed. The message of one for damage says what to do. */
 export class WorkerFault extends Error {
   readonly kind: WorkerFaultKind
 
   constructor(kind: WorkerFaultKind, message: string, options?: { readonly cause?: unknown }) {
-    super(message)
+    super(kind === 'damaged' && !message.endsWith(WAY_OUT) ? message + WAY_OUT : message)
     if (options !== undefined) Object.defineProperty(this, 'cause', { value: options.cause })
     this.name = 'WorkerFault'
     this.kind = kind

@@ -81,13 +81,15 @@ function run(method: WorkerMethod, args: readonly unknown[]): unknown {
   return (current().driver[method] as (...given: readonly unknown[]) => unknown)(...args)
 }
 
-/** SQLite's codes for a file that isn't what it wrote. */
+/** What SQLite calls a file that isn't what it wrote: `SQLITE_CORRUPT`, `SQLITE_NOTADB`. */
+const DAMAGED: readonly number[] = [11, 26]
+
 function toFault(error: unknown): { readonly kind: WorkerFaultKind; readonly message: string } {
   if (error instanceof WorkerFault) return { kind: error.kind, message: error.message }
+  // The lower byte of an extended code is the code that it is one of.
   const code = Number((error as { resultCode?: number }).resultCode) & 0xff
-  const isDamaged = code === 11 || code === 26
   const why = reason === undefined || reason === error ? '' : ` (${errorText(reason)})`
-  return { kind: isDamaged ? 'damaged' : 'failed', message: errorText(error) + why }
+  return { kind: DAMAGED.includes(code) ? 'damaged' : 'failed', message: errorText(error) + why }
 }
 
 async function answer({ id, method, args }: WorkerRequest): Promise<void> {
