@@ -19,6 +19,7 @@ import { longChat } from './long-chat.js'
 import { loop } from './loop.js'
 import { newDevice } from './new-device.js'
 import { reconnect } from './reconnect.js'
+import { relays } from './relays.js'
 import { stream } from './stream.js'
 
 const BENCHES: readonly Bench[] = [
@@ -30,6 +31,7 @@ const BENCHES: readonly Bench[] = [
   stream,
   ingest,
   fanOut,
+  relays,
   latency,
   catchUp,
   closedLoop,
