@@ -119,13 +119,15 @@ export async function createSharedClient(options: SharedClientOptions): Promise<
       const count = await countTerm(device)
       // Whoever ends this tab waits for it to be open, and closes it.
       if (isClosed) return
-      host = createTabHost({
-        ...{ device, bus, ports: tabs, term: createId(random), count },
-        onOver: () => letGoOfLead?.(),
-      })
+      host = createTabHost({ device, bus, ports: tabs, term: createId(random), count })
       setRole('leader')
     } catch (thrown) {
       // Another tab may have more luck.
+      if (device !== undefined && !isClosed)
+        await createClientOf(device)
+          .close()
+          .catch(() => {})
+      device = isClosed ? device : undefined
       letGoOfLead()
       letGoOfLead = undefined
       if (isClosed) return
@@ -139,7 +141,7 @@ export async function createSharedClient(options: SharedClientOptions): Promise<
     isClosed = true
     waiting.abort()
     link.close()
-    host?.stop()
+    await host?.stop()
     documents.stop()
     await leading
     try {

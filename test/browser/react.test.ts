@@ -89,16 +89,37 @@ it.skipIf(!hasChromium)(
 )
 
 it.skipIf(!hasChromium)(
-  '[STO49] a database is open in one tab at a time, and free once that has gone',
+  '[TABS1][RCT14] the example shows the same in all tabs, and goes on in the others when the one that leads is closed',
   async () => {
-    const device = await openDevice('ws://127.0.0.1:1/sync')
-    await device.page.getByRole('button', { name: 'New chat' }).click()
-    await device.page.getByRole('button', { name: 'Untitled (0)' }).waitFor()
-    const second = await openTab(device)
-    await second.getByText(/"chats" is open already, in this page or another tab/).waitFor()
+    const server = await runServer()
+    const [device, laptop] = [await openDevice(server.url), await openDevice(server.url)]
+    const [second, third] = [await openTab(device), await openTab(device)]
+    for (const page of [device.page, second, third]) await page.getByText('live, all saved').waitFor()
+    await second.getByRole('button', { name: 'New chat' }).click()
+    await say(second, 'From the second tab')
+    for (const page of [device.page, second, third]) {
+      await page.getByRole('button', { name: 'From the second tab (2)' }).click()
+      await page.getByText('assistant: You said: From the second tab').waitFor()
+    }
+    await say(third, 'From the third')
+    await device.page.getByText('user: From the third').waitFor()
     await device.page.close()
-    await second.reload()
-    await second.getByRole('button', { name: 'Untitled (0)' }).waitFor()
+    await say(second, 'The first has gone')
+    await third.getByText('assistant: You said: The first has gone').waitFor()
+    await third.close()
+    await say(second, 'The last one')
+    await second.getByText('assistant: You said: The last one').waitFor()
+    await second.getByText('live, all saved').waitFor()
+
+    await laptop.page.getByRole('button', { name: 'From the second tab (8)' }).click()
+    await laptop.page.getByText('assistant: You said: The last one').waitFor()
+    const users = await laptop.page.getByText(/^user: /).allTextContents()
+    expect(users).toEqual([
+      'user: From the second tab',
+      'user: From the third',
+      'user: The first has gone',
+      'user: The last one',
+    ])
   },
   60_000,
 )

@@ -371,8 +371,10 @@ describe('several tabs', () => {
     await scene.now(c.client.chats.send('oslo', 'unsent'))
     await expect(scene.now(c.client.logOut())).rejects.toMatchObject({ code: 'UNSAVED_EDITS' })
     await scene.now(b.client.chats.send('oslo', 'still open'))
+    const { openings } = scene.browser
     await scene.now(c.client.logOut({ discard: true }))
-    await scene.world.advance(500)
+    await scene.world.advance(5_000)
+    expect(scene.browser.openings).toBe(openings)
     await expect(b.client.chats.send('oslo', 'too late')).rejects.toMatchObject({ code: 'CLIENT_CLOSED' })
     expect(b.client.status.problem?.code).toBe('CLIENT_CLOSED')
     // Nobody has it open: whoever comes next leads.

@@ -25,6 +25,8 @@ export interface SimulatedTab {
 export interface SimulatedBrowser {
   readonly disk: DeviceDisk
   readonly tabs: readonly SimulatedTab[]
+  /** How many times the database was opened. */
+  readonly openings: number
   /** Openings of the database while another tab had it open: there must be none. */
   readonly faults: readonly string[]
   /** What is posted between tabs, as it is delivered. */
@@ -55,6 +57,7 @@ export function createBrowser(
   const tabs: SimulatedTab[] = []
   const faults: string[] = []
   let openIn: string | undefined
+  let openings = 0
 
   function deliver(from: string, to: string, message: unknown): void {
     // In order between two tabs, each with a delay of its own.
@@ -125,6 +128,7 @@ export function createBrowser(
       throw new SyncError('DATABASE_LOCKED', 'the database is open already')
     }
     openIn = tab
+    openings++
     const store = disk.open()
     return {
       ...store,
@@ -155,6 +159,9 @@ export function createBrowser(
     tabs,
     faults,
     onPosted: undefined,
+    get openings() {
+      return openings
+    },
     ports,
     async open(name, more = {}) {
       const isAlive = () => alive.has(name)

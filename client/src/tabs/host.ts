@@ -14,8 +14,11 @@ const META_TERM = 'tabTerm'
 
 /** What serves all tabs from the one that has the database. */
 export interface TabHost {
-  /** Answers nobody any more. The device is closed by whoever opened it. */
-  stop(): void
+  /**
+   * Answers nobody any more. The device is closed by whoever opened it. Resolves when another tab may lead: after the
+   * account was logged out not before the others know that they have nothing to lead, or two seconds are over.
+   */
+  stop(): Promise<void>
 }
 
 export interface TabHostParts {
@@ -26,9 +29,10 @@ export interface TabHostParts {
   readonly term: string
   /** Which leading of the database it is. */
   readonly count: number
-  /** The account is logged out: the device is closed, and all tabs have been told. */
-  onOver(): void
 }
+
+/** How long tabs may take to hear that the account was logged out. Milliseconds. */
+const OVER_MS = 2_000
 
 /** Counts this leading, durably. Resolves also where the disk refuses that. */
 export async function countTerm({ meta, documents, noteProblem }: Device): Promise<number> {
@@ -39,10 +43,12 @@ export async function countTerm({ meta, documents, noteProblem }: Device): Promi
 }
 
 /** Begins to serve: all tabs, this one included, are told, and join. */
-export function createTabHost({ device, bus, ports, term, count, onOver }: TabHostParts): TabHost {
+export function createTabHost({ device, bus, ports, term, count }: TabHostParts): TabHost {
   const tabs = new Map<string, JoinedTab>()
   let connects = false
   let isStopped = false
+  /** Ends when the others are gone, once the account was logged out. */
+  let ending: { readonly ended: Promise<void>; look(): void } | undefined
 
   const state = createHostState({
     device,
@@ -69,10 +75,27 @@ export function createTabHost({ device, bus, ports, term, count, onOver }: TabHo
     onStreams: () => void sweep(),
     over() {
       bus.post({ type: 'over', term })
-      stop()
-      onOver()
+      halt()
+      ending = waitForOthers()
     },
   })
+
+  function waitForOthers(): NonNullable<typeof ending> {
+    let end = () => {}
+    const timer = device.clock.setTimeout(() => end(), OVER_MS)
+    const ended = new Promise<void>((resolve) => {
+      end = () => {
+        device.clock.clearTimeout(timer)
+        stopListening()
+        resolve()
+      }
+    })
+    const look = () => {
+      if ([...tabs.keys()].every((id) => id === bus.me)) end()
+    }
+    look()
+    return { ended, look }
+  }
 
   function attach({ from, pubkey, connects: wants, streams }: Envelope<ToHost & { type: 'attach' }>): void {
     if (pubkey !== device.pubkey) {
@@ -105,9 +128,11 @@ export function createTabHost({ device, bus, ports, term, count, onOver }: TabHo
 
   function forget(id: string): void {
     const tab = tabs.get(id)
-    if (tab === undefined || isStopped) return
+    if (tab === undefined) return
     tab.waiting.abort()
     tabs.delete(id)
+    ending?.look()
+    if (isStopped) return
     documents.forget(id)
     presence.forget(id)
     void sweep()
@@ -139,11 +164,10 @@ export function createTabHost({ device, bus, ports, term, count, onOver }: TabHo
     if (calls.isKept(method)) noteAnswer(tab, id, error?.code)
   }
 
-  function stop(): void {
+  /** Begins to serve nobody any more. */
+  function halt(): void {
     if (isStopped) return
     isStopped = true
-    stopListening()
-    for (const { waiting } of tabs.values()) waiting.abort()
     state.stop()
     presence.stop()
     documents.stop()
@@ -152,14 +176,22 @@ export function createTabHost({ device, bus, ports, term, count, onOver }: TabHo
   const stopListening = bus.listen((raw) => {
     const message = readForHost(raw)
     if (message === undefined) return
-    if (message === 'other version') bus.post({ type: 'lead', term, count })
+    if (message !== 'other version' && message.type === 'bye') forget(message.from)
+    else if (isStopped) return
+    else if (message === 'other version') bus.post({ type: 'lead', term, count })
     else if (message.type === 'hello') bus.post({ type: 'lead', term, count }, message.from)
-    else if (message.type === 'bye') forget(message.from)
     else if (message.term !== term) return
     else if (message.type === 'attach') attach(message)
     else void answer(message)
   })
 
   bus.post({ type: 'lead', term, count })
-  return { stop }
+  return {
+    async stop() {
+      halt()
+      if (ending === undefined) stopListening()
+      else await ending.ended
+      for (const { waiting } of tabs.values()) waiting.abort()
+    },
+  }
 }
