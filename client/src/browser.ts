@@ -141,7 +141,8 @@ export function openSharedClient(options: SharedBrowserOptions): Promise<SharedC
 export async function deleteBrowserDatabase(name: string): Promise<void> {
   const unlock = await lockForThisPage(name)
   try {
-    await removeOpfsDatabase(name)
+    // Where the browser gives no OPFS, and never did, there is nothing to remove from it.
+    if ((await hasOpfsDatabase(name)) !== undefined || (await hasTrace(name))) await removeOpfsDatabase(name)
     if (globalThis.indexedDB === undefined) return
     await removeIndexedDb(name)
     await removeIndexedDb(traceOf(name))

@@ -169,8 +169,11 @@ describe.skipIf(!hasChromium)('a database in Chromium', () => {
     const [first, second] = [await chromium.open(site.url), await chromium.open(site.url)]
     expect(await open(first, 'tabs')).toBe('opfs')
     expect(await open(second, 'tabs')).toMatchObject({ code: 'DATABASE_LOCKED' })
-    expect(await open(second, 'another')).toBe('opfs')
+    // Of others each has its own, also where file systems take capitals for small letters.
+    expect(await open(second, 'Tabs/é.')).toBe('opfs')
+    expect(await read(second)).toMatchObject({ seqs: [] })
     await close(second)
+    expect(await second.evaluate(() => stores.hasFolder('%54abs%2f%c3%a9.'))).toBe(true)
     await commit(first, 1)
     await first.close()
     expect(await open(second, 'tabs')).toBe('opfs')
@@ -294,7 +297,12 @@ describe.skipIf(!hasChromium)('a database in Chromium', () => {
     expect(await open(page, 'new-browser', { worker: 'noOpfs' })).toMatchObject({
       code: 'DATABASE_UNREADABLE',
     })
+    expect(await page.evaluate(() => stores.remove('new-browser'))).toMatchObject({
+      code: 'DATABASE_UNREADABLE',
+    })
     expect(await open(page, 'yet-another', { worker: 'noOpfs' })).toBe('indexeddb')
+    await close(page)
+    expect(await page.evaluate(() => stores.remove('yet-another'))).toBeUndefined()
     await page.close()
   })
 

@@ -9,32 +9,35 @@ const REMOVING = 'removing'
 const HELD_FOR_MS = 5_000
 const RETRY_MS = 50
 
-/** Folders, from the root on, of the database with this name; one of its own for each. */
+/**
+ * Folders, from the root on, of the database with this name; one of its own for each. Capitals are encoded as well: there
+ * are file systems that take `A` and `a` for the same.
+ */
 export function opfsPath(name: string): readonly string[] {
-  return [ROOT, `${encodeURIComponent(name)}.sqlite`]
+  const encoded = encodeURIComponent(name)
+    .replace(/%../g, (code) => code.toLowerCase())
+    .replace(/[A-Z]/g, (letter) => `%${letter.charCodeAt(0).toString(16)}`)
+  return [ROOT, `${encoded}.sqlite`]
 }
 
 /**
  * Whether OPFS has a database of this name whose tables have been committed once; `undefined` where the browser doesn't
- * let one look. Ends a removal that was broken off.
+ * let one look. Ends a removal that was broken off, and rejects where that can't be done.
  */
 export async function hasOpfsDatabase(name: string): Promise<boolean | undefined> {
   try {
     const folder = await findFolder(name)
     if (folder === undefined) return false
-    if (await hasFile(folder, REMOVING)) {
-      await removeOpfsDatabase(name)
-      return false
-    }
-    return await hasFile(folder, READY)
+    if (!(await hasFile(folder, REMOVING))) return await hasFile(folder, READY)
   } catch {
     return undefined
   }
+  await removeOpfsDatabase(name)
+  return false
 }
 
-/** Removes a database with all its files. Nothing happens where there is none, nor where there is no OPFS. */
+/** Removes a database with all its files. Nothing happens where there is none. */
 export async function removeOpfsDatabase(name: string): Promise<void> {
-  if (navigator.storage?.getDirectory === undefined) return
   const folder = await findFolder(name)
   // What is left of a removal that is broken off must not be taken for a database.
   await folder?.getFileHandle(REMOVING, { create: true })
