@@ -1,8 +1,9 @@
 import { hasPending, KIND, parseAddress } from '@onyx-sync/shared'
-import * as Y from 'yjs'
+import type * as Y from 'yjs'
 import type { RowChange } from '../core/journal.js'
 import type { CreateProjection, Projection } from '../core/loaded-documents.js'
 import type { QueryRow, QueryTable, SyncStore } from '../ports/store.js'
+import { emptyTail, itemsFrom, longerTail, type Tail } from './list-tail.js'
 import { messageId, messageToJson, readMessages } from './message.js'
 import { fitRow, toJsonText } from './message-row.js'
 
@@ -85,8 +86,8 @@ function createChatProjection(address: string, doc: Y.Doc, stale: boolean): Proj
   let known = new Map<string, number>()
   if (!stale) for (const id of readMessages(messages).keys()) known.set(rowId(id), known.size)
 
-  /** Items put at the end since the last take; undefined when the list changed in any other way. */
-  let appended: unknown[] | undefined = []
+  /** What came near the end of the list since the last take; undefined when it changed in any other way. */
+  let tail: Tail | undefined = emptyTail()
   let arrayLength = messages.length
   /** Time of the newest message; undefined until the list is looked through. */
   let latestAt: number | undefined
@@ -97,9 +98,7 @@ function createChatProjection(address: string, doc: Y.Doc, stale: boolean): Proj
     for (const event of transaction.changedParentTypes.get(asParent(messages)) ?? []) {
       if ((event.target as unknown) === messages) {
         isListChanged = true
-        const added = itemsAppended(transaction, messages, arrayLength)
-        if (added === undefined) appended = undefined
-        else appended?.push(...added)
+        tail = longerTail(tail, transaction, messages, arrayLength)
         arrayLength = messages.length
       } else {
         changed.add(messageOf(event.target))
@@ -107,7 +106,7 @@ function createChatProjection(address: string, doc: Y.Doc, stale: boolean): Proj
         const { keysChanged } = event as Partial<Y.YMapEvent<unknown>>
         if (keysChanged?.has('id') || keysChanged?.has('createdAt')) {
           isListChanged = true
-          appended = undefined
+          tail = undefined
         }
       }
     }
@@ -125,7 +124,7 @@ function createChatProjection(address: string, doc: Y.Doc, stale: boolean): Proj
 
   function takeMessages(): RowChange {
     const put: QueryRow[] = []
-    if (!isListChanged || takeAppended(put)) {
+    if (!isListChanged || takeTail(put)) {
       for (const map of changed) {
         const id = messageId(map)
         const position = id === undefined ? undefined : known.get(rowId(id))
@@ -149,17 +148,23 @@ function createChatProjection(address: string, doc: Y.Doc, stale: boolean): Proj
   }
 
   /**
-   * The common case, at a cost that doesn't grow with the chat: messages came at the end. @returns whether it
-   * was that; foreign and doubled items need the whole list.
+   * The common case, at a cost that doesn't grow with the chat: messages came at the end, or between those that several
+   * people wrote there at once. @returns whether it was that; foreign and doubled items need the whole list.
    */
-  function takeAppended(put: QueryRow[]): boolean {
-    if (appended === undefined || latestAt === undefined) return false
-    const ids = appended.map(messageId)
-    if (ids.some((id) => id === undefined || known.has(rowId(id))) || new Set(ids).size < ids.length)
-      return false
-    for (const [index, map] of (appended as Y.Map<unknown>[]).entries()) {
-      put.push(messageRow(address, map, known.size))
-      known.set(rowId(ids[index] as string), known.size)
+  function takeTail(put: QueryRow[]): boolean {
+    if (tail === undefined || latestAt === undefined) return false
+    const { added } = tail
+    const items = itemsFrom(messages, tail.from)
+    const ids = items.map(messageId)
+    if (ids.some((id) => id === undefined) || new Set(ids).size < ids.length) return false
+    const rows = ids.map((id) => rowId(id as string))
+    if (rows.some((row, index) => known.has(row) === added.has(items[index]))) return false
+    let position = known.size - rows.filter((row) => known.has(row)).length
+    for (const [index, map] of (items as Y.Map<unknown>[]).entries()) {
+      const row = rows[index] as string
+      if (known.get(row) !== position || changed.has(map)) put.push(messageRow(address, map, position))
+      changed.delete(map)
+      known.set(row, position++)
       noteTime(map)
     }
     return true
@@ -183,8 +188,8 @@ function createChatProjection(address: string, doc: Y.Doc, stale: boolean): Proj
       isStale = false
       isListChanged = true
       isChatChanged = true
-      // Whatever was appended, all of it is compared.
-      appended = undefined
+      // Whatever came, all of it is compared.
+      tail = undefined
     },
     take() {
       if (isStale || hasPending(doc)) return []
@@ -198,7 +203,7 @@ function createChatProjection(address: string, doc: Y.Doc, stale: boolean): Proj
       }
       isListChanged = false
       isChatChanged = false
-      appended = []
+      tail = emptyTail()
       changed.clear()
       return messageChange.put.length + messageChange.delete.length === 0
         ? [chatChange]
@@ -224,32 +229,6 @@ function messageRow(address: string, map: Y.Map<unknown>, position: number): Que
     data: fitted.data,
     partial: fitted.isPartial,
   }
-}
-
-/**
- * What a transaction put at the end of a list that had `length` items; undefined when it may have done anything else. At
- * a cost that doesn't grow with the list.
- */
-function itemsAppended(
-  transaction: Y.Transaction,
-  list: Y.Array<unknown>,
-  length: number,
-): unknown[] | undefined {
-  // Something was deleted: perhaps from the list, with something else put in its place.
-  if (transaction.deleteSet.clients.size > 0) return undefined
-  const items: unknown[] = []
-  for (let index = list.length - 1; index >= length; index--) {
-    const item = list.get(index)
-    const id = isType(item) ? item._item?.id : undefined
-    // What is no message, and what was there before and has only moved to the end.
-    if (id === undefined || id.clock < (transaction.beforeState.get(id.client) ?? 0)) return undefined
-    items.push(item)
-  }
-  return items.reverse()
-}
-
-function isType(value: unknown): value is Y.AbstractType<unknown> {
-  return value instanceof Y.AbstractType
 }
 
 /** The map of parents is typed for any type of events. */
