@@ -74,6 +74,13 @@ function createSettingsProjection(address: string, doc: Y.Doc, stale: boolean): 
   }
 }
 
+/** A row of a message that is on disk. */
+interface KnownMessage {
+  /** The item that it shows: of several with one id the first. Undefined where it is to be written whatever it holds. */
+  readonly map: Y.Map<unknown> | undefined
+  readonly position: number
+}
+
 function createChatProjection(address: string, doc: Y.Doc, stale: boolean): Projection {
   const messages = doc.getArray<unknown>('messages')
   const metadata = doc.getMap<unknown>('metadata')
@@ -82,9 +89,10 @@ function createChatProjection(address: string, doc: Y.Doc, stale: boolean): Proj
   let isChatChanged = stale
   const changed = new Set<Y.Map<unknown>>()
   const rowId = (id: string) => `${address}/${id}`
-  /** Position of each message row on disk, by row id; -1 where the row must be written whatever it holds. */
-  let known = new Map<string, number>()
-  if (!stale) for (const id of readMessages(messages).keys()) known.set(rowId(id), known.size)
+  /** The message rows on disk, by row id. */
+  let known = new Map<string, KnownMessage>()
+  if (!stale)
+    for (const [id, map] of readMessages(messages)) known.set(rowId(id), { map, position: known.size })
 
   /** What came near the end of the list since the last take; undefined when it changed in any other way. */
   let tail: Tail | undefined = emptyTail()
@@ -127,19 +135,20 @@ function createChatProjection(address: string, doc: Y.Doc, stale: boolean): Proj
     if (!isListChanged || takeTail(put)) {
       for (const map of changed) {
         const id = messageId(map)
-        const position = id === undefined ? undefined : known.get(rowId(id))
-        if (id === undefined || position === undefined) continue
-        put.push(messageRow(address, map, position))
+        const row = id === undefined ? undefined : known.get(rowId(id))
+        // The second of one id has no row.
+        if (row?.map !== map) continue
+        put.push(messageRow(address, map, row.position))
         noteTime(map)
       }
       return { table: 'messages', put, delete: [] }
     }
-    const next = new Map<string, number>()
+    const next = new Map<string, KnownMessage>()
     latestAt = 0
     for (const [id, map] of readMessages(messages)) {
       const position = next.size
-      if (known.get(rowId(id)) !== position || changed.has(map)) put.push(messageRow(address, map, position))
-      next.set(rowId(id), position)
+      if (!isAsKnown(rowId(id), map, position)) put.push(messageRow(address, map, position))
+      next.set(rowId(id), { map, position })
       noteTime(map)
     }
     const deleted = [...known.keys()].filter((id) => !next.has(id))
@@ -158,16 +167,23 @@ function createChatProjection(address: string, doc: Y.Doc, stale: boolean): Proj
     const ids = items.map(messageId)
     if (ids.some((id) => id === undefined) || new Set(ids).size < ids.length) return false
     const rows = ids.map((id) => rowId(id as string))
-    if (rows.some((row, index) => known.has(row) === added.has(items[index]))) return false
+    const isRight = (row: string, item: unknown) =>
+      added.has(item) ? !known.has(row) : known.get(row)?.map === item
+    if (!rows.every((row, index) => isRight(row, items[index]))) return false
     let position = known.size - rows.filter((row) => known.has(row)).length
     for (const [index, map] of (items as Y.Map<unknown>[]).entries()) {
       const row = rows[index] as string
-      if (known.get(row) !== position || changed.has(map)) put.push(messageRow(address, map, position))
+      if (!isAsKnown(row, map, position)) put.push(messageRow(address, map, position))
       changed.delete(map)
-      known.set(row, position++)
+      known.set(row, { map, position: position++ })
       noteTime(map)
     }
     return true
+  }
+
+  function isAsKnown(row: string, map: Y.Map<unknown>, position: number): boolean {
+    const before = known.get(row)
+    return before?.map === map && before.position === position && !changed.has(map)
   }
 
   function noteTime(map: Y.Map<unknown>): void {
@@ -184,7 +200,8 @@ function createChatProjection(address: string, doc: Y.Doc, stale: boolean): Proj
       isStale = true
     },
     async reset(load) {
-      known = new Map([...(await loadKnown(load, 'messages', address)).keys()].map((id) => [id, -1]))
+      const ids = (await loadKnown(load, 'messages', address)).keys()
+      known = new Map([...ids].map((id) => [id, { map: undefined, position: -1 }]))
       isStale = false
       isListChanged = true
       isChatChanged = true
