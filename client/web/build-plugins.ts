@@ -39,10 +39,11 @@ export function serviceWorker(source: string): Plugin {
         const code = readFileSync(source)
         const version = hash.update(code).digest('hex').slice(0, 12)
         const paths = files.map((file) => file.replace(/^\/index\.html$/, '/').replace(/\.html$/, ''))
-        const script = code
-          .toString()
-          .replace("'__VERSION__'", JSON.stringify(version))
-          .replace('[/* __FILES__ */]', JSON.stringify(paths))
+        const values = { __VERSION__: version, __FILES__: paths }
+        const script = Object.entries(values).reduce((text, [name, value]) => {
+          if (!text.includes(`'${name}'`)) throw new Error(`${source} has no '${name}'`)
+          return text.replace(`'${name}'`, JSON.stringify(value))
+        }, code.toString())
         writeFileSync(join(directory, 'sw.js'), script)
       },
     },

@@ -35,6 +35,8 @@ function hashOfSources() {
 const hash = hashOfSources()
 const isSame = existsSync(stamp) && readFileSync(stamp, 'utf8') === hash
 if (!isSame || process.argv.includes('--force')) {
-  await build({ configFile: join(here, 'vite.config.ts'), logLevel: 'warn' })
+  // Also where another program, such as a test runner, has set something else.
+  process.env.NODE_ENV = 'production'
+  await build({ mode: 'production', configFile: join(here, 'vite.config.ts'), logLevel: 'warn' })
   writeFileSync(stamp, hash)
 }

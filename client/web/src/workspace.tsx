@@ -33,17 +33,19 @@ export function Workspace({ givenKey }: { readonly givenKey: string | undefined 
 
   return (
     <div className="app" data-view={route.view} data-frame={slot.isFrame}>
-      <a className="skip" href="#main">
+      <a className="skip" href="#chat">
         Skip to the chat
       </a>
       <SyncBar onDetails={() => setOpen('sync')} />
-      <ChatList route={route} onSettings={() => setOpen('settings')} />
-      <main id="main" tabIndex={-1}>
-        {route.view === 'chat' && route.chat !== undefined ? (
-          <ChatView key={`${route.chat} ${route.around ?? ''}`} id={route.chat} around={route.around} />
-        ) : (
-          <NewChat />
-        )}
+      <main>
+        <ChatList route={route} onSettings={() => setOpen('settings')} />
+        <div className="pane" id="chat" tabIndex={-1}>
+          {route.view === 'chat' && route.chat !== undefined ? (
+            <ChatView key={`${route.chat} ${route.around ?? ''}`} id={route.chat} around={route.around} />
+          ) : (
+            <NewChat />
+          )}
+        </div>
       </main>
       <Suspense>
         {open === 'settings' && <SettingsDialog onClose={() => setOpen(undefined)} />}

@@ -28,6 +28,7 @@ export function ChatList({ route, onSettings }: { readonly route: Route; readonl
 
   return (
     <nav className="sidebar" aria-label="Chats">
+      <h1 className="visually-hidden">Your chats</h1>
       <div className="sidebar-head">
         <Logo />
         <a className="icon-button" href="#/new" aria-label="New chat" title="New chat">

@@ -4,7 +4,7 @@ import { Icon, type IconName } from '../parts/icon.js'
 import { useStore } from '../parts/use-store.js'
 
 const WORDS: Readonly<
-  Record<EditState, { readonly icon: IconName; readonly text: string; readonly title: string }>
+  Record<EditState | 'received', { readonly icon: IconName; readonly text: string; readonly title: string }>
 > = {
   local: {
     icon: 'device',
@@ -13,14 +13,19 @@ const WORDS: Readonly<
   },
   sent: { icon: 'up', text: 'Sent', title: 'Sent to the server, which hasn’t saved it yet' },
   saved: { icon: 'checks', text: 'Saved', title: 'On the server’s disk' },
+  received: {
+    icon: 'cloud',
+    text: 'Received',
+    title: 'Written on another device; the server brought it here',
+  },
   refused: { icon: 'warning', text: 'Refused', title: 'The server refused it; the bar above says why' },
 }
 
-/** How far a message of this device is, in words and a picture. */
+/** How far a message of this device is, or that it came from another, in words and a picture. */
 export function Mark({ address, message }: { readonly address: string; readonly message: Message }) {
   const { marks } = useDevice()
-  const state = useStore(marks, () => marks.stateOf(address, message))
-  if (state === undefined || message.status === 'streaming') return null
+  const state = useStore(marks, () => marks.stateOf(address, message)) ?? 'received'
+  if (message.status === 'streaming') return null
   const { icon, text, title } = WORDS[state]
   return (
     <span className="mark" data-state={state} title={title}>

@@ -33,6 +33,7 @@ export const MessageRow = memo(
   }) => {
     const { client, marks } = useDevice()
     const [open, setOpen] = useState<'edit' | 'rate'>()
+    const [hasActions, setActions] = useState(false)
     const message = useWhole(address, row)
     const { id, role, content, status, reasoning, tools, editedAt } = message
 
@@ -93,7 +94,16 @@ export const MessageRow = memo(
           </time>
           {editedAt !== undefined && <span>edited</span>}
           <Mark address={address} message={row} />
-          <span className="actions">
+          <button
+            type="button"
+            className="icon-button small reveal"
+            aria-label="Message actions"
+            aria-expanded={hasActions}
+            onClick={() => setActions(!hasActions)}
+          >
+            <Icon name="more" size={16} />
+          </button>
+          <span className="actions" data-open={hasActions}>
             <CopyButton text={content} label="Copy message" />
             <button
               type="button"

@@ -1,4 +1,4 @@
-import { usePresence } from '@onyx-sync/client/react'
+import { usePresence, useSyncStatus } from '@onyx-sync/client/react'
 import { useEffect, useState } from 'react'
 import { useDevice } from '../device/device-context.js'
 import { deviceName } from '../device/device-name.js'
@@ -11,7 +11,10 @@ export function Others({ address, isTyping }: { readonly address: string; readon
   const { account, slot } = useDevice()
   const isActive = usePausing(isTyping)
   const said = account.kind === 'key' ? { name: deviceName(slot), typing: isActive } : undefined
-  const { others } = usePresence(address === '' ? undefined : address, said)
+  const isLive = useSyncStatus(({ connection }) => connection === 'live')
+  const { others: last } = usePresence(address === '' ? undefined : address, said)
+  // Who was there when the connection went may have gone since.
+  const others = isLive ? last : []
   const typing = others.filter(({ state }) => state.typing === true)
   const names = (list: typeof others) =>
     list.map(({ state }) => String(state.name ?? 'Somebody').slice(0, 40)).join(', ')

@@ -25,13 +25,15 @@ export function SyncBar({ onDetails }: { readonly onDetails: () => void }) {
     <header className="sync-bar" data-tone={tone}>
       <button type="button" className="sync-state" onClick={onDetails} title="Show details">
         <Icon name={icon} size={18} />
-        <span role="status" className="sync-words">
-          {/* A count-down that is read out each second would drown everything else. */}
-          <span aria-hidden={status.connection === 'waiting'}>{text}</span>
-          {status.connection === 'waiting' && <span className="visually-hidden">Offline, reconnecting</span>}
+        <span className="sync-words">
+          <span>{text}</span>
           {more !== '' && <span className="sync-more">{more}</span>}
         </span>
       </button>
+      <span className="visually-hidden" role="status">
+        {/* A count-down that is read out each second would drown everything else. */}
+        {status.connection === 'waiting' && isOn ? 'Offline, reconnecting' : text}
+      </span>
       {status.connection === 'waiting' && isOn && (
         <button type="button" className="link" onClick={() => client?.wake()}>
           Try now

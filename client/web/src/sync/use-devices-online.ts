@@ -1,3 +1,4 @@
+import { useSyncStatus } from '@onyx-sync/client/react'
 import { useEffect, useState } from 'react'
 import { useDevice } from '../device/device-context.js'
 import { deviceName } from '../device/device-name.js'
@@ -10,6 +11,7 @@ const NOBODY: readonly string[] = []
  */
 export function useDevicesOnline(): readonly string[] {
   const { client, account, slot } = useDevice()
+  const isLive = useSyncStatus(({ connection }) => connection === 'live')
   const [names, setNames] = useState(NOBODY)
   useEffect(() => {
     const presence = client.presence(`10001:${account.pubkey}:`)
@@ -28,5 +30,6 @@ export function useDevicesOnline(): readonly string[] {
       presence.leave()
     }
   }, [client, account, slot])
-  return names
+  // Who was there when the connection went may have gone since.
+  return isLive ? names : NOBODY
 }

@@ -25,7 +25,7 @@ export function TwoDevices() {
   }
 
   return (
-    <div className="two">
+    <main className="two">
       <header className="two-head">
         <Logo />
         <h1>Two devices, one account</h1>
@@ -46,7 +46,7 @@ export function TwoDevices() {
         <Frame name="left" title="Phone" round={round} />
         <Frame name="right" title="Laptop" round={round} />
       </div>
-    </div>
+    </main>
   )
 }
 

@@ -1,0 +1,191 @@
+import type { Browser } from 'playwright-core'
+import { afterAll, beforeAll, expect, it, vi } from 'vitest'
+import { hasChromium, startChromium } from '../support/browser.js'
+import {
+  bringKeyIn,
+  buildWebClient,
+  edit,
+  openWebDevice,
+  serveWebClient,
+  startChatting,
+  switchNetwork,
+  takeKeyOut,
+  takePicture,
+  textsOf,
+  write,
+} from '../support/web-client.js'
+
+let browser: Browser
+
+beforeAll(async () => {
+  if (!hasChromium) return
+  buildWebClient()
+  browser = await startChromium()
+}, 120_000)
+
+afterAll(async () => {
+  await browser?.close()
+})
+
+const SAVED = 'Everything is saved on the server'
+const wait = { timeout: 20_000, interval: 50 }
+
+it.skipIf(!hasChromium)(
+  '[WEB5] an account in one click, a message that is answered, and a second device by the key: edits made offline on both come to the same',
+  async () => {
+    const { url } = await serveWebClient()
+    const phone = await openWebDevice(browser, url)
+    await startChatting(phone.page)
+    await write(phone.page, 'What should I pack for Oslo?')
+    await phone.page.getByText('You said:').waitFor()
+    await vi.waitFor(
+      async () => expect(await phone.page.getByText('Saved', { exact: true }).count()).toBe(2),
+      wait,
+    )
+    await phone.page.getByRole('button', { name: SAVED }).waitFor()
+
+    const laptop = await openWebDevice(browser, url)
+    await bringKeyIn(laptop.page, await takeKeyOut(phone.page))
+    await laptop.page.getByRole('link', { name: /What should I pack for Oslo/ }).click()
+    await laptop.page.getByText('You said:').waitFor()
+    expect(await laptop.page.getByText('Received', { exact: true }).count()).toBe(2)
+
+    await switchNetwork(phone.page)
+    await switchNetwork(laptop.page)
+    for (const { page } of [phone, laptop])
+      await page.getByRole('button', { name: 'Offline, by your switch' }).waitFor()
+    await edit(phone.page, 'What should I pack', 'What should I pack for Oslo? It is May.')
+    await edit(laptop.page, 'What should I pack', 'Please: What should I pack for Oslo?')
+    await write(laptop.page, 'And for Bergen?')
+    await phone.page.getByRole('button', { name: 'Rename the chat' }).click()
+    await phone.page.getByLabel('Title of the chat').fill('Norway in May')
+    await phone.page.keyboard.press('Enter')
+    await laptop.page.locator('blockquote', { hasText: 'And for Bergen?' }).waitFor()
+    for (const { page } of [phone, laptop]) {
+      await page.getByText(/edits? kept on this device, not saved yet/).waitFor()
+      await page.getByText('On this device', { exact: true }).first().waitFor()
+    }
+
+    await switchNetwork(phone.page)
+    await switchNetwork(laptop.page)
+    for (const { page } of [phone, laptop]) {
+      await page.getByText('Please: What should I pack for Oslo? It is May.').waitFor()
+      await page.getByRole('heading', { name: 'Norway in May' }).waitFor()
+      await page.getByRole('button', { name: SAVED }).waitFor()
+      expect(await page.getByText('On this device', { exact: true }).count()).toBe(0)
+    }
+    await vi.waitFor(async () => expect(await textsOf(phone.page)).toEqual(await textsOf(laptop.page)), wait)
+    expect(await textsOf(phone.page)).toHaveLength(4)
+    expect([...phone.faults, ...laptop.faults]).toEqual([])
+  },
+  90_000,
+)
+
+it.skipIf(!hasChromium)(
+  '[WEB6] says "saved" of what the server has on its disk only, also after a reload, and says when it comes back',
+  async () => {
+    const { server, url } = await serveWebClient()
+    const { page } = await openWebDevice(browser, url)
+    await startChatting(page)
+    await write(page, 'Before')
+    await vi.waitFor(async () => expect(await page.getByText('Saved', { exact: true }).count()).toBe(2), wait)
+    // It opens without the server from here on.
+    await page.evaluate(() => navigator.serviceWorker.ready)
+    await server.close()
+    await page.getByRole('button', { name: /Offline, reconnecting in \d+ s/ }).waitFor()
+    await write(page, 'After')
+    await vi.waitFor(
+      async () => expect(await page.getByText('On this device', { exact: true }).count()).toBe(2),
+      wait,
+    )
+    await page.reload()
+    await vi.waitFor(async () => expect(await textsOf(page)).toHaveLength(4), wait)
+    expect(await page.getByText('On this device', { exact: true }).count()).toBe(2)
+    expect(await page.getByText('Saved', { exact: true }).count()).toBe(2)
+    await page.getByText(/kept on this device, not saved yet/).waitFor()
+    expect(await page.getByRole('button', { name: SAVED }).count()).toBe(0)
+  },
+  60_000,
+)
+
+it.skipIf(!hasChromium)(
+  '[WEB7] two devices on one page: each with its own database and switch, of an account made for them',
+  async () => {
+    const { url } = await serveWebClient()
+    const { page, faults } = await openWebDevice(browser, `${url}two`, {
+      viewport: { width: 1280, height: 800 },
+    })
+    const [phone, laptop] = [
+      page.frameLocator('iframe[title=Phone]'),
+      page.frameLocator('iframe[title=Laptop]'),
+    ]
+    for (const frame of [phone, laptop]) await frame.getByRole('button', { name: SAVED }).waitFor()
+    await phone.getByRole('link', { name: 'New chat' }).click()
+    await write(phone, 'What should I pack for Oslo?')
+    await laptop.getByRole('link', { name: /What should I pack/ }).click()
+    await laptop.getByText('Settings → Model').waitFor()
+    await switchNetwork(phone)
+    await laptop.getByRole('button', { name: SAVED }).waitFor()
+    await switchNetwork(laptop)
+    await edit(phone, 'What should I pack', 'What should I pack for Oslo? It is May.')
+    await edit(laptop, 'What should I pack', 'Hello! What should I pack for Oslo?')
+    await phone.getByText('What should I pack for Oslo? It is May.').waitFor()
+    await laptop.getByText('Hello! What should I pack for Oslo?').waitFor()
+    await takePicture(page, 'two-devices')
+    await switchNetwork(phone)
+    await switchNetwork(laptop)
+    for (const frame of [phone, laptop]) {
+      await frame.getByText('Hello! What should I pack for Oslo? It is May.').waitFor()
+      await frame.getByRole('button', { name: SAVED }).waitFor()
+    }
+    // The browser's own account is none of theirs.
+    const own = await page.context().newPage()
+    await own.goto(url)
+    await own.getByRole('button', { name: 'Start chatting' }).waitFor()
+    await own.close()
+
+    await page.getByRole('button', { name: 'Start over' }).click()
+    for (const frame of [phone, laptop]) {
+      await frame.getByText('No chats yet. Write the first message.').waitFor()
+      await frame.getByRole('button', { name: SAVED }).waitFor()
+    }
+    expect(faults).toEqual([])
+  },
+  90_000,
+)
+
+it.skipIf(!hasChromium)(
+  '[WEB8] says what is in the way: storage that is denied, and a database that another tab has',
+  async () => {
+    const { url } = await serveWebClient()
+    const { page, context } = await openWebDevice(browser, url)
+    await startChatting(page)
+    const tab = await context.newPage()
+    await tab.goto(url)
+    await tab.getByRole('heading', { name: 'Your chats are open in another tab' }).waitFor()
+    await page.close()
+    await tab.getByRole('button', { name: 'Try again' }).click()
+    await tab.getByRole('button', { name: SAVED }).waitFor()
+
+    const denials = ['localStorage', 'indexedDB']
+    for (const name of denials) {
+      const denied = await browser.newContext()
+      await denied.addInitScript((property) => {
+        const deny = () => {
+          throw new DOMException('denied', 'SecurityError')
+        }
+        Object.defineProperty(
+          window,
+          property,
+          property === 'indexedDB' ? { value: undefined } : { get: deny },
+        )
+      }, name)
+      const closed = await denied.newPage()
+      await closed.goto(url)
+      if (name === 'indexedDB') await closed.getByRole('button', { name: 'Start chatting' }).click()
+      await closed.getByRole('heading', { name: 'This browser keeps nothing for this page' }).waitFor()
+      await denied.close()
+    }
+  },
+  60_000,
+)

@@ -1,0 +1,90 @@
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { syncWords } from '../../client/web/src/sync/sync-words.js'
+import { buildWebClient, WEB_DIRECTORY } from '../support/web-client.js'
+
+const MAX_SCRIPT_BYTES = 250_000
+
+/** What a browser is sent of a file: brotli where the build has it. Bytes. */
+function sentBytes(path: string): number {
+  const file = join(WEB_DIRECTORY, path)
+  return statSync(existsSync(`${file}.br`) ? `${file}.br` : file).size
+}
+
+describe('the built web client', () => {
+  beforeAll(buildWebClient, 120_000)
+
+  it.each(['index.html', 'two.html'])(
+    '[WEB16] %s loads less than 250 KB of compressed script at first',
+    (name) => {
+      const html = readFileSync(join(WEB_DIRECTORY, name), 'utf8')
+      const scripts = [...html.matchAll(/(?:src|rel="modulepreload"[^>]*href)="([^"]+\.js)"/g)].map(
+        ([, path]) => path as string,
+      )
+      expect(scripts.length).toBeGreaterThan(2)
+      const bytes = scripts.map(sentBytes).reduce((sum, size) => sum + size, 0)
+      expect(bytes).toBeGreaterThan(50_000)
+      expect(bytes).toBeLessThan(MAX_SCRIPT_BYTES)
+      // Rare things come when they are asked for.
+      const later = readdirSync(join(WEB_DIRECTORY, 'assets')).filter((file) =>
+        /^(settings-dialog|qr-code|key-in|chat-dialog)-.*\.js$/.test(file),
+      )
+      expect(later).toHaveLength(4)
+      for (const file of later) expect(scripts).not.toContain(`/assets/${file}`)
+    },
+  )
+
+  it('[WEB4] has nothing inline, and names no other place to load from', () => {
+    for (const name of ['index.html', 'two.html']) {
+      const html = readFileSync(join(WEB_DIRECTORY, name), 'utf8')
+      expect(html).not.toMatch(/<script(?![^>]* src=)[^>]*>|<style|\son\w+=|\sstyle=/)
+      for (const [, url] of html.matchAll(/(?:src|href)="([^"]*)"/g)) expect(url).toMatch(/^\/[^/]/)
+    }
+  })
+})
+
+describe('the words of the bar', () => {
+  const live = {
+    connection: 'live',
+    unsent: 0,
+    refused: 0,
+    isCaughtUp: true,
+    problem: undefined,
+    retryAtMs: undefined,
+    mode: 'sync',
+    cursor: '',
+    documents: 3,
+    progress: undefined,
+    setAside: 0,
+  } as const
+  const KEPT = '2 edits kept on this device, not saved yet'
+  const cases = [
+    [{}, true, 'good', 'Everything is saved on the server', ''],
+    [{ unsent: 2 }, true, 'busy', 'Saving 2 edits', ''],
+    [{ connection: 'connecting', unsent: 2 }, true, 'busy', 'Connecting', KEPT],
+    [{ connection: 'offline', unsent: 2 }, false, 'away', 'Offline, by your switch', KEPT],
+    [{ connection: 'waiting', retryAtMs: 4_200 }, true, 'away', 'Offline, reconnecting in 4 s', ''],
+    [{ connection: 'waiting', retryAtMs: 900 }, true, 'away', 'Offline, reconnecting in 1 s', ''],
+    [
+      { connection: 'catching-up', progress: { done: 3, total: 9 } },
+      true,
+      'busy',
+      'Catching up: 3 of 9 chats',
+      '',
+    ],
+    [{ refused: 1, unsent: 2 }, true, 'bad', '1 edit refused by the server', KEPT],
+    [{ connection: 'stopped', problem: { code: 'KEY_BLOCKED', message: 'no' } }, true, 'bad', 'no', ''],
+    [{ problem: { code: 'STORE_FAILED', message: 'the disk is full' } }, true, 'bad', 'the disk is full', ''],
+  ] as const
+
+  it.each(cases)('[WEB6] %j, network %s: %s, "%s"', (change, isOn, tone, text, more) => {
+    expect(syncWords({ ...live, ...change }, isOn, 400)).toMatchObject({ tone, text, more })
+  })
+
+  it('[WEB6] says "saved" only where everything is, on a connection that is live', () => {
+    for (const [change, isOn, tone, text] of cases) {
+      if (tone !== 'good') expect(`${text} ${JSON.stringify(change)} ${isOn}`).not.toMatch(/is saved/)
+    }
+  })
+})
