@@ -6,6 +6,8 @@ import type { Plugin, ResolvedConfig } from 'vite'
 
 /** What a compressor makes smaller. */
 const TEXT = /\.(html|js|css|svg|json|webmanifest|wasm|txt)$/
+/** Ways into SQLite that no page of ours takes; the bundler puts them out because the library names them. */
+const UNUSED = /\/sqlite3-(worker1|opfs-async-proxy)-/
 /** Below this a packet is a packet. Bytes. */
 const MIN_BYTES = 1_024
 
@@ -33,7 +35,7 @@ export function serviceWorker(source: string): Plugin {
       order: 'pre',
       sequential: true,
       handler() {
-        const files = filesOf(directory)
+        const files = filesOf(directory).filter((file) => !UNUSED.test(file))
         const hash = createHash('sha256')
         for (const file of files) hash.update(file).update(readFileSync(directory + file))
         const code = readFileSync(source)

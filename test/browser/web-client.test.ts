@@ -155,36 +155,56 @@ it.skipIf(!hasChromium)(
 )
 
 it.skipIf(!hasChromium)(
-  '[WEB8] says what is in the way: storage that is denied, and a database that another tab has',
+  '[WEB8] all tabs are one device, also when the first is closed; where storage is denied nothing is opened and the page says so',
   async () => {
     const { url } = await serveWebClient()
-    const { page, context } = await openWebDevice(browser, url)
+    const { page, context, faults } = await openWebDevice(browser, url)
     await startChatting(page)
+    await write(page, 'From the first tab')
+    await page.getByText('Settings → Model').waitFor()
     const tab = await context.newPage()
-    await tab.goto(url)
-    await tab.getByRole('heading', { name: 'Your chats are open in another tab' }).waitFor()
+    await tab.goto(page.url())
+    await tab.getByText('Settings → Model').waitFor()
+    await switchNetwork(tab)
+    await page.getByRole('button', { name: 'Offline, by your switch' }).waitFor()
+    await write(tab, 'From the second')
+    await page.locator('blockquote', { hasText: 'From the second' }).waitFor()
+    await page.getByText('On this device', { exact: true }).nth(1).waitFor()
     await page.close()
-    await tab.getByRole('button', { name: 'Try again' }).click()
+    await write(tab, 'And alone')
+    await tab.locator('blockquote', { hasText: 'And alone' }).waitFor()
+    await vi.waitFor(
+      async () => expect(await tab.getByText('On this device', { exact: true }).count()).toBe(4),
+      wait,
+    )
+    await switchNetwork(tab)
     await tab.getByRole('button', { name: SAVED }).waitFor()
+    await vi.waitFor(async () => expect(await tab.getByText('Saved', { exact: true }).count()).toBe(6), wait)
+    expect(faults).toEqual([])
 
-    const denials = ['localStorage', 'indexedDB']
-    for (const name of denials) {
-      const denied = await browser.newContext()
-      await denied.addInitScript((property) => {
-        const deny = () => {
+    const refusal = `navigator.storage.getDirectory = async () => {
+      throw new DOMException('denied', 'SecurityError')
+    };`
+    for (const denied of ['settings', 'database'] as const) {
+      const other = await browser.newContext({ serviceWorkers: 'block' })
+      await other.addInitScript((what) => {
+        const get = () => {
           throw new DOMException('denied', 'SecurityError')
         }
-        Object.defineProperty(
-          window,
-          property,
-          property === 'indexedDB' ? { value: undefined } : { get: deny },
-        )
-      }, name)
-      const closed = await denied.newPage()
+        if (what === 'settings') Object.defineProperty(window, 'localStorage', { get })
+        Object.defineProperty(window, 'indexedDB', { value: undefined })
+      }, denied)
+      await other.addInitScript(refusal)
+      // The same in the worker, where the script of the page isn't.
+      await other.route(/sqlite-worker/, async (route) => {
+        const response = await route.fetch()
+        await route.fulfill({ response, body: refusal + (await response.text()) })
+      })
+      const closed = await other.newPage()
       await closed.goto(url)
-      if (name === 'indexedDB') await closed.getByRole('button', { name: 'Start chatting' }).click()
+      if (denied === 'database') await closed.getByRole('button', { name: 'Start chatting' }).click()
       await closed.getByRole('heading', { name: 'This browser keeps nothing for this page' }).waitFor()
-      await denied.close()
+      await other.close()
     }
   },
   60_000,

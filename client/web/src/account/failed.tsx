@@ -3,7 +3,7 @@ import type { SyncError } from '@onyx-sync/client'
 const ADVICE: Partial<Record<SyncError['code'], { readonly title: string; readonly text: string }>> = {
   DATABASE_LOCKED: {
     title: 'Your chats are open in another tab',
-    text: 'One tab at a time works with this device’s database. Go on there, or close that tab and try again.',
+    text: 'This browser, or a page without TLS, lets one tab at a time work with the database. Go on there, or close that tab and try again.',
   },
   DATABASE_UNREADABLE: {
     title: 'This browser keeps nothing for this page',
@@ -12,6 +12,10 @@ const ADVICE: Partial<Record<SyncError['code'], { readonly title: string; readon
   STORE_FAILED: {
     title: 'This browser keeps nothing for this page',
     text: 'Storage is switched off for this site, or full. Nothing was opened, so that nothing seems to be kept that isn’t. Allow storage for this site, or make room, and try again.',
+  },
+  TAB_OUTDATED: {
+    title: 'Another tab has another version of this page',
+    text: 'Tabs share one database, and have to be of one version. Reload all of them; nothing was changed.',
   },
   DATABASE_NEWER: {
     title: 'A newer version has been here',

@@ -55,6 +55,9 @@ export function createKeychain(slot: Slot) {
   }
 
   return {
+    /** Under which name of the storage the account is, for those who listen to other tabs. */
+    accountName,
+
     /** The account of this device; undefined where there is none yet. */
     account(): Account | undefined {
       const text = storage().getItem(accountName)

@@ -16,12 +16,17 @@ export interface Marks {
 /** How often it is looked at what is under way. The client tells of what is saved, not of each thing that it sends. */
 const LOOK_EVERY_MS = 250
 
-/** By chat, by message: the place of its newest edit in the device's log, 0 where that isn't known yet. */
-type Pending = Record<string, Record<string, number>>
+/** The place of a message's newest edit in the device's log, 0 where that isn't known yet; and since when. */
+type Place = readonly [seq: number, sinceMs: number]
+/** By chat, by message. */
+type Pending = Record<string, Record<string, Place>>
+
+/** How long another tab may take from beginning an edit to having it in the log. Milliseconds. */
+const BEGIN_MS = 60_000
 
 /**
- * Follows messages that are not saved yet. They are kept in local storage, so that after a restart none seems to be saved
- * that isn't: a message of this device that isn't among them is.
+ * Follows messages that are not saved yet. They are kept in local storage, which all tabs of the device share, so that
+ * after a restart none seems to be saved that isn't: a message of this device that isn't among them is.
  */
 export function createMarks(client: SyncClient, slot: Slot): Marks {
   const name = `onyx-sync.marks${slot.suffix}`
@@ -31,6 +36,7 @@ export function createMarks(client: SyncClient, slot: Slot): Marks {
   const begun = new Set<string>()
   let timer: ReturnType<typeof setInterval> | undefined
   client.onStatus(look)
+  addEventListener('storage', ({ key }) => key === name && look())
   look()
 
   function read(): Pending {
@@ -41,32 +47,39 @@ export function createMarks(client: SyncClient, slot: Slot): Marks {
     }
   }
 
-  function write(): void {
-    localStorage.setItem(name, JSON.stringify(pending))
-  }
-
   function put(address: string, messageId: string, seq: number): void {
-    pending = { ...pending, [address]: { ...pending[address], [messageId]: seq } }
-    write()
+    const others = read()
+    pending = { ...others, [address]: { ...others[address], [messageId]: [seq, Date.now()] } }
+    localStorage.setItem(name, JSON.stringify(pending))
     look()
   }
 
-  function stateAt(address: string, seq: number): EditState {
+  function stateAt(address: string, [seq]: Place): EditState {
     return client.stateOf(seq === 0 ? address : { address, seq })
   }
 
+  function isOpen(address: string, messageId: string, place: Place): boolean {
+    const [seq, sinceMs] = place
+    if (begun.has(address + messageId)) return true
+    // Perhaps another tab is about to make the edit.
+    if (seq === 0 && Math.abs(Date.now() - sinceMs) < BEGIN_MS) return true
+    return stateAt(address, place) !== 'saved'
+  }
+
   function look(): void {
-    const before = JSON.stringify(pending)
-    for (const [address, messages] of Object.entries(pending)) {
-      const open = Object.entries(messages).filter(
-        ([id, seq]) => begun.has(address + id) || stateAt(address, seq) !== 'saved',
-      )
-      const { [address]: _, ...others } = pending
-      pending = open.length === 0 ? others : { ...others, [address]: Object.fromEntries(open) }
-    }
-    if (JSON.stringify(pending) !== before) write()
-    const isAny = Object.keys(pending).length > 0
-    if (isAny) timer ??= setInterval(look, LOOK_EVERY_MS)
+    const before = read()
+    const entries = Object.entries(before).map(
+      ([address, messages]) =>
+        [address, Object.entries(messages).filter(([id, place]) => isOpen(address, id, place))] as const,
+    )
+    pending = Object.fromEntries(
+      entries
+        .filter(([, open]) => open.length > 0)
+        .map(([address, open]) => [address, Object.fromEntries(open)]),
+    )
+    const text = JSON.stringify(pending)
+    if (text !== JSON.stringify(before)) localStorage.setItem(name, text)
+    if (entries.length > 0) timer ??= setInterval(look, LOOK_EVERY_MS)
     else {
       clearInterval(timer)
       timer = undefined
@@ -84,8 +97,8 @@ export function createMarks(client: SyncClient, slot: Slot): Marks {
       put(address, messageId, client.lastEdit(address).seq)
     },
     stateOf(address, message) {
-      const seq = pending[address]?.[message.id]
-      if (seq !== undefined) return stateAt(address, seq)
+      const place = pending[address]?.[message.id]
+      if (place !== undefined) return stateAt(address, place)
       // What was imported has no device, and isn't followed one by one.
       if (message.device === undefined) return client.stateOf(address)
       return message.device === client.deviceId ? 'saved' : undefined

@@ -8,27 +8,34 @@ export interface NetworkSwitch {
   subscribe(listener: () => void): () => void
 }
 
-/** Connects at once, unless it was switched off in this tab before: a reload doesn't switch it on again. */
+/**
+ * Connects at once, unless it was switched off before: neither a reload nor another tab switches it on again. All tabs of
+ * the device have one switch.
+ */
 export function createNetworkSwitch(client: SyncClient, slot: Slot): NetworkSwitch {
   const name = `onyx-sync.offline${slot.suffix}`
   const listeners = new Set<() => void>()
-  let isOn = sessionStorage.getItem(name) === null
+  const isKeptOn = () => localStorage.getItem(name) === null
+  let isOn = isKeptOn()
   if (isOn) client.connect()
+
+  function show(next: boolean): void {
+    if (next === isOn) return
+    isOn = next
+    for (const listener of [...listeners]) listener()
+  }
+
+  addEventListener('storage', ({ key }) => key === name && show(isKeptOn()))
   return {
     get isOn() {
       return isOn
     },
     set(next) {
-      if (next === isOn) return
-      isOn = next
-      if (isOn) {
-        sessionStorage.removeItem(name)
-        client.connect()
-      } else {
-        sessionStorage.setItem(name, 'yes')
-        client.disconnect()
-      }
-      for (const listener of [...listeners]) listener()
+      if (next) localStorage.removeItem(name)
+      else localStorage.setItem(name, 'yes')
+      if (next) client.connect()
+      else client.disconnect()
+      show(next)
     },
     subscribe(listener) {
       listeners.add(listener)

@@ -1,10 +1,5 @@
-import {
-  accountDatabaseName,
-  createSyncClient,
-  type SyncClient,
-  wakeOnPlatformEvents,
-} from '@onyx-sync/client'
-import { deleteBrowserDatabase, openBrowserStore } from '@onyx-sync/client/browser'
+import { accountDatabaseName, wakeOnPlatformEvents } from '@onyx-sync/client'
+import { deleteBrowserDatabase, openSharedClient, type SharedClient } from '@onyx-sync/client/browser'
 import type { Account, Keychain } from './keychain.js'
 import { createMarks, type Marks } from './marks.js'
 import { createNetworkSwitch, type NetworkSwitch } from './network-switch.js'
@@ -14,7 +9,7 @@ import type { Slot } from './slot.js'
 export interface Device {
   readonly slot: Slot
   readonly account: Account
-  readonly client: SyncClient
+  readonly client: SharedClient
   readonly network: NetworkSwitch
   readonly marks: Marks
   /** The server's address, which is that of the page. */
@@ -32,30 +27,27 @@ function databaseName({ pubkey }: Account, slot: Slot): string {
 }
 
 /**
- * Opens the device's database and its client, and connects unless its user has switched the network off. This is the one
- * place that knows what the database is. Rejects with `DATABASE_LOCKED` where another tab has it, `DATABASE_UNREADABLE`
- * where the browser gives none, `KEY_INVALID` and `STORE_FAILED`.
+ * Opens the device, which all tabs of the browser share, and connects unless its user has switched the network off. This is
+ * the one place that knows what the database is. Rejects with `DATABASE_LOCKED` where tabs can't share it and another has
+ * it, `DATABASE_UNREADABLE` where the browser gives none, `TAB_OUTDATED`, `KEY_INVALID` and `STORE_FAILED`.
  */
 export async function openDevice(account: Account, keychain: Keychain, slot: Slot): Promise<Device> {
   const url = syncUrl()
-  const store = await openBrowserStore({ name: databaseName(account, slot) })
-  try {
-    const signer = await keychain.signer(account)
-    const isSecure = location.protocol === 'https:'
+  const client = await openSharedClient({
+    name: databaseName(account, slot),
+    signer: await keychain.signer(account),
+    url,
     // A page that came without encryption has shown that its network is trusted as it is.
-    const client = await createSyncClient({ store, signer, url, allowInsecure: !isSecure })
-    const network = createNetworkSwitch(client, slot)
-    wakeOnPlatformEvents(() => network.isOn && client.wake())
-    return { slot, account, client, network, marks: createMarks(client, slot), url }
-  } catch (error) {
-    await store.close()
-    throw error
-  }
+    allowInsecure: location.protocol !== 'https:',
+  })
+  const network = createNetworkSwitch(client, slot)
+  wakeOnPlatformEvents(() => network.isOn && client.wake())
+  return { slot, account, client, network, marks: createMarks(client, slot), url }
 }
 
 /**
- * Leaves an account: closes its database, forgets its key, and deletes what is here. Rejects with `UNSAVED_EDITS`, and
- * changes nothing, while something is on this device only, unless `discard` says that it may be lost.
+ * Leaves an account: closes its database in all tabs, forgets its key, and deletes what is here. Rejects with
+ * `UNSAVED_EDITS`, and changes nothing, while something is on this device only, unless `discard` says that it may be lost.
  */
 export async function leaveDevice(device: Device, keychain: Keychain, discard: boolean): Promise<void> {
   await device.client.logOut({ discard })
@@ -64,7 +56,7 @@ export async function leaveDevice(device: Device, keychain: Keychain, discard: b
   await deleteDatabase(device.account, device.slot)
 }
 
-/** Takes a device's database away. Rejects with `DATABASE_LOCKED` while it is open. */
+/** Takes a device's database away. It must not be open. Rejects as `deleteBrowserDatabase` does. */
 export function deleteDatabase(account: Account, slot: Slot): Promise<void> {
   return deleteBrowserDatabase(databaseName(account, slot))
 }

@@ -42,6 +42,9 @@ export function createSession(slot: Slot): Session {
     }
   }
 
+  // Another tab has left the account, or begun with one: what this page shows is no more.
+  addEventListener('storage', ({ key }) => key === keychain.accountName && location.reload())
+
   function fail(error: unknown): void {
     const known = error instanceof SyncError
     show({ phase: 'failed', error: known ? error : new SyncError('INTERNAL', String(error)) })

@@ -22,7 +22,7 @@ export async function forgetPair(): Promise<void> {
     const keychain = createKeychain(slot)
     const account = keychain.account()
     keychain.forget()
-    sessionStorage.removeItem(`onyx-sync.offline${slot.suffix}`)
+    localStorage.removeItem(`onyx-sync.offline${slot.suffix}`)
     localStorage.removeItem(`onyx-sync.marks${slot.suffix}`)
     if (account !== undefined) await deleteDatabase(account, slot)
   }
