@@ -6,6 +6,8 @@ import type { Plugin, ResolvedConfig } from 'vite'
 
 /** What a compressor makes smaller. */
 const TEXT = /\.(html|js|css|svg|json|webmanifest|wasm|txt)$/
+/** What the build makes of files, and is no file of its own. */
+const DERIVED = /\.(br|gz)$|^\/sw\.js$/
 /** Ways into SQLite that no page of ours takes; the bundler puts them out because the library names them. */
 const UNUSED = /\/sqlite3-(worker1|opfs-async-proxy)-/
 /** Below this a packet is a packet. Bytes. */
@@ -35,7 +37,7 @@ export function serviceWorker(source: string): Plugin {
       order: 'pre',
       sequential: true,
       handler() {
-        const files = filesOf(directory).filter((file) => !UNUSED.test(file))
+        const files = filesOf(directory).filter((file) => !UNUSED.test(file) && !DERIVED.test(file))
         const hash = createHash('sha256')
         for (const file of files) hash.update(file).update(readFileSync(directory + file))
         const code = readFileSync(source)

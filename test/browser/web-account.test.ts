@@ -195,7 +195,7 @@ it.skipIf(!hasChromium)(
       wait,
     )
     await second.page.getByRole('button', { name: 'Close' }).click()
-    expect(await second.page.getByText('Not saved', { exact: true }).count()).toBeGreaterThan(0)
+    await second.page.locator('.bubble', { hasText: 'Not saved' }).first().waitFor()
     await second.page.evaluate(() => navigator.serviceWorker.ready)
     second.page.once('dialog', (dialog) => void dialog.accept())
     await second.page.getByRole('button', { name: 'Settings' }).click()
