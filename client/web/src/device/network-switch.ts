@@ -5,6 +5,8 @@ import type { Slot } from './slot.js'
 export interface NetworkSwitch {
   readonly isOn: boolean
   set(isOn: boolean): void
+  /** Forgets how it was, for the next account. */
+  forget(): void
   subscribe(listener: () => void): () => void
 }
 
@@ -37,6 +39,7 @@ export function createNetworkSwitch(client: SyncClient, slot: Slot): NetworkSwit
       else client.disconnect()
       show(next)
     },
+    forget: () => localStorage.removeItem(name),
     subscribe(listener) {
       listeners.add(listener)
       return () => listeners.delete(listener)

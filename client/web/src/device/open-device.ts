@@ -52,6 +52,7 @@ export async function openDevice(account: Account, keychain: Keychain, slot: Slo
 export async function leaveDevice(device: Device, keychain: Keychain, discard: boolean): Promise<void> {
   await device.client.logOut({ discard })
   device.marks.forget()
+  device.network.forget()
   keychain.forget()
   await deleteDatabase(device.account, device.slot)
 }
