@@ -10,6 +10,8 @@ import type { OperableLog } from './ports/operable-log.js'
 export interface ServerMetrics {
   /** All metrics as they are now. */
   collect(): Promise<readonly Metric[]>
+  /** What operators see of a running server at a glance: see `stats` in SPEC MAN5. Counts are those since the start. */
+  stats(): Promise<Readonly<Record<string, number>>>
   /** One more peer was cut off because it read too slowly. */
   slowReader(): void
   /** The thread that merges had to begin anew. */
@@ -29,10 +31,15 @@ export function createServerMetrics(relay: Relay, log: EventLog, verifier: Event
   let slowReaders = 0
   let mergersLost = 0
 
+  /** Undefined for a log that isn't on a disk, and where its files can't be looked at. */
+  async function diskBytes(): Promise<number | undefined> {
+    if (!('diskUse' in log)) return undefined
+    return (await (log as OperableLog).diskUse().catch(() => undefined))?.bytes
+  }
+
   async function diskMetrics(): Promise<Metric[]> {
-    if (!('diskUse' in log)) return []
-    const use = await (log as OperableLog).diskUse().catch(() => undefined)
-    return use === undefined ? [] : [gauge('disk_bytes', 'Bytes of the database files.', use.bytes)]
+    const bytes = await diskBytes()
+    return bytes === undefined ? [] : [gauge('disk_bytes', 'Bytes of the database files.', bytes)]
   }
 
   return {
@@ -43,6 +50,24 @@ export function createServerMetrics(relay: Relay, log: EventLog, verifier: Event
       mergersLost++
     },
     close: () => loop.disable(),
+    async stats() {
+      const bytes = await diskBytes()
+      return {
+        connections: counters.connections,
+        subscriptions: counters.subscriptions,
+        logins: measures.logins,
+        log_head: log.head,
+        events_stored: counters.eventsStored,
+        events_duplicate: counters.eventsDuplicate,
+        events_refused: counters.eventsRefused,
+        events_queued: measures.queuedEvents,
+        messages_sent: measures.sentMessages,
+        characters_sent: measures.sentLength,
+        slow_readers_dropped: slowReaders,
+        ...(bytes === undefined ? {} : { disk_bytes: bytes }),
+        resident_memory_bytes: process.memoryUsage.rss(),
+      }
+    },
     async collect() {
       const { refusedByCode, storedByKind } = measures
       const memory = process.memoryUsage()

@@ -34,7 +34,7 @@ import { createHttpAuth } from './core/http-auth.js'
 import { createLocalMerger } from './core/local-merger.js'
 import { createManagement } from './core/management.js'
 import { createModeration, type Moderation } from './core/moderation.js'
-import { createRelay, type Relay } from './core/relay.js'
+import { createRelay } from './core/relay.js'
 import { openDataDirectory } from './data-directory.js'
 import { createServerMetrics } from './metrics.js'
 import type { EventLog } from './ports/event-log.js'
@@ -337,7 +337,10 @@ function assemble(
     }),
     call: createManagement({
       ...{ moderation, logger, limits, normalizeIp: networkOf },
-      stats: () => toStats(relay, log, clock.now() - startedAtMs),
+      stats: async () => ({
+        uptime_seconds: Math.floor((clock.now() - startedAtMs) / 1000),
+        ...(await metrics.stats()),
+      }),
     }),
   })
   const detach = attachToHttpServer(httpServer, {
@@ -415,15 +418,4 @@ function closeHttpServer(server: HttpServer): Promise<void> {
 function networkOf(text: string): string | undefined {
   const ip = normalizeIp(text)
   return ip === undefined ? undefined : toLimited(ip)
-}
-
-function toStats({ counters }: Relay, log: EventLog, uptimeMs: number): Record<string, number> {
-  return {
-    uptime_seconds: Math.floor(uptimeMs / 1000),
-    connections: counters.connections,
-    subscriptions: counters.subscriptions,
-    log_head: log.head,
-    events_stored: counters.eventsStored,
-    events_refused: counters.eventsRefused,
-  }
 }

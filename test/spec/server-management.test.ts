@@ -250,4 +250,47 @@ describe('managing a running server (NIP-86)', () => {
     })
     expect(await call(server, 'limits')).toMatchObject({ result: { maxFilters: 3 } })
   })
+
+  it('[MAN5] stats follow what happens: connections, logins, what was stored, repeated, refused and sent, and the disk', async () => {
+    const server = await runServer({ operators })
+    const stats = async (time: string) => (await call(server, 'stats', time)).result as Record<string, number>
+    const [before, a] = [await stats('before'), await connect(server, alice)]
+    const event = chatEvent(alice)
+    await a.publish(event)
+    await a.publish(event)
+    expect((await a.publish({ ...event, content: '' })).accepted).toBe(false)
+    const after = await stats('after')
+    const change = Object.fromEntries(
+      Object.keys(after).map((name) => [name, (after[name] as number) - (before[name] as number)]),
+    )
+    expect(change).toMatchObject({
+      connections: 1,
+      subscriptions: 0,
+      logins: 1,
+      log_head: 1,
+      events_stored: 1,
+      events_duplicate: 1,
+      events_refused: 1,
+      events_queued: 0,
+      slow_readers_dropped: 0,
+      // A challenge, and an answer to the login and to each event.
+      messages_sent: 5,
+    })
+    expect(change.characters_sent).toBeGreaterThan(5 * 64)
+    expect(change.disk_bytes).toBeGreaterThan(JSON.stringify(event).length)
+    expect(after.resident_memory_bytes).toBeGreaterThan(1_000_000)
+  })
+
+  it('[MAN5] what changes the server is logged, who only watches is not in the way of that', async () => {
+    const lines: string[] = []
+    const level = (name: string) => (message: string, fields?: Record<string, unknown>) =>
+      lines.push(`${name} ${message} ${fields?.method ?? ''}`)
+    const logger = { debug: level('debug'), info: level('info'), warn: level('warn'), error: level('error') }
+    const server = await runServer({ operators, logger })
+    for (const method of ['stats', 'limits', 'listblockedips']) await call(server, method)
+    await call(server, 'changerelayname', 'Ada’s server')
+    const told = lines.filter((line) => line.includes('operator'))
+    expect(told.map((line) => line.split(' ')[0])).toEqual(['debug', 'debug', 'debug', 'info'])
+    expect(told[3]).toMatch(/changerelayname$/)
+  })
 })

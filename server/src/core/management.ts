@@ -19,13 +19,15 @@ export interface ManagementOptions {
   /** An IP address as the server compares it; undefined for what is none. */
   normalizeIp(text: string): string | undefined
   /** Numbers about the running server. */
-  stats(): Readonly<Record<string, number>>
+  stats(): Promise<Readonly<Record<string, number>>>
 }
 
 type Method = (params: readonly unknown[]) => unknown
 
 /** Longest name, description or reason, characters. */
 const MAX_TEXT = 1_000
+/** Methods that change nothing. */
+const READS = /^(list\w+|supportedmethods|stats|limits)$/
 
 /** What operators may do with a running server. Source: NIP-86, SPEC MAN2–MAN5. */
 export function createManagement(options: ManagementOptions) {
@@ -97,8 +99,8 @@ export function createManagement(options: ManagementOptions) {
     listblockedips: () => listed('blocked-ip', 'ip'),
     changerelayname: (params) => set('name', params),
     changerelaydescription: (params) => set('description', params),
-    stats: () => ({
-      ...options.stats(),
+    stats: async () => ({
+      ...(await options.stats()),
       banned_pubkeys: moderation.list('banned').length,
       allowed_pubkeys: moderation.list('allowed').length,
       blocked_ips: moderation.list('blocked-ip').length,
@@ -113,7 +115,9 @@ export function createManagement(options: ManagementOptions) {
       if (run === undefined) throw invalid('there is no such method; ask supportedmethods')
       if (!Array.isArray(params)) throw invalid('params is an array')
       const result = await run(params)
-      logger.info('an operator managed this server', { operator, method })
+      // Somebody who watches asks every few seconds.
+      if (READS.test(method as string)) logger.debug('an operator asked this server', { operator, method })
+      else logger.info('an operator managed this server', { operator, method })
       return { result }
     } catch (error) {
       const failure = toSyncError(error)
