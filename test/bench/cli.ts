@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -18,6 +18,7 @@ import { latency } from './latency.js'
 import { longChat } from './long-chat.js'
 import { loop } from './loop.js'
 import { newDevice } from './new-device.js'
+import { plot } from './plot.js'
 import { reconnect } from './reconnect.js'
 import { relays } from './relays.js'
 import { stream } from './stream.js'
@@ -44,18 +45,20 @@ const BENCHES: readonly Bench[] = [
 
 const HELP = `Measures onyx-sync. Nothing here is a test: figures depend on the machine.
 
-Usage: npm run bench -- [name]… [--quick] [--json] [--check]
+Usage: npm run bench -- [name]… [--quick] [--json] [--plot DIR] [--check]
 
 ${BENCHES.map(({ name, summary }) => `  ${name.padEnd(12)} ${summary}`).join('\n')}
 
-  --quick   a tenth of the size, to see that it runs
-  --json    one JSON object on standard output
-  --check   compare ratios with those of test/bench/expected.json; exit 1 when one is far worse
-  --help    show this
+  --quick     a tenth of the size, to see that it runs
+  --json      one JSON object on standard output
+  --plot DIR  draw what was measured side by side: an SVG for each bench
+  --check     compare ratios with those of test/bench/expected.json; exit 1 when one is far worse
+  --help      show this
 
 Examples:
   npm run bench
   npm run bench -- new-device --json
+  npm run bench -- latency relays --plot docs/images
   npm ci --prefix test/bench/peers && npm run bench -- latency --check
 `
 
@@ -91,6 +94,15 @@ function format(value: number): string {
   return Number.isInteger(value) ? value.toLocaleString('en') : value.toFixed(value < 10 ? 2 : 1)
 }
 
+function draw(directory: string, { name, summary }: Bench, figures: readonly Figure[]): void {
+  const svg = plot(`${name}: ${summary}`, figures)
+  if (svg === undefined) return
+  mkdirSync(directory, { recursive: true })
+  const file = join(directory, `bench-${name}.svg`)
+  writeFileSync(file, svg)
+  process.stderr.write(`${file}\n`)
+}
+
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
@@ -98,6 +110,7 @@ async function main(): Promise<number> {
       quick: { type: 'boolean' },
       json: { type: 'boolean' },
       check: { type: 'boolean' },
+      plot: { type: 'string' },
       node: { type: 'string', multiple: true },
       help: { type: 'boolean', short: 'h' },
     },
@@ -119,6 +132,7 @@ async function main(): Promise<number> {
     const figures = await runBench(bench, values.quick === true, serverOptions)
     results[bench.name] = figures
     if (values.json !== true) figures.forEach(print)
+    if (values.plot !== undefined) draw(values.plot, bench, figures)
   }
   if (values.json === true) {
     const machine = { node: process.version, cpus: cpus().length, model: cpus()[0]?.model }
