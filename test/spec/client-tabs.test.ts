@@ -102,8 +102,9 @@ describe('several tabs', () => {
     const scene = await start('between', 2)
     const [a, b] = [tabOf(scene, 0), tabOf(scene, 1)]
     const address = b.client.chats.addressOf('oslo')
+    scene.browser.muted.add('a')
     const sent = b.client.chats.send('oslo', 'once')
-    // Until it is on the disk, and the answer on its way at most.
+    // Until it is on the disk, and b knows nothing of that.
     for (let ms = 0; ms < 500; ms++) {
       if (textsOf(await storedDocument(scene.browser.disk.contents, address)).includes('once')) break
       await scene.world.advance(1)
@@ -325,6 +326,7 @@ describe('several tabs', () => {
     await scene.now(b.client.training.setConsent(true))
     const { id } = await scene.now(b.client.chats.send('oslo', 'to be contributed'))
     const { contents: disk } = scene.browser.disk
+    scene.browser.muted.add('a')
     const submitted = b.client.training.submit('oslo', id, 5)
     for (let ms = 0; ms < 500; ms++) {
       if ((await disk.loadRows('training')).length > 0) break
@@ -337,14 +339,18 @@ describe('several tabs', () => {
     expect(await disk.loadRows('training')).toHaveLength(1)
 
     const c = await scene.now(scene.browser.open('c'))
+    scene.browser.muted.add('b')
     const shared = c.client.chats.share('oslo', 'b'.repeat(64))
     const seqBefore = await disk.lastSeq()
     for (let ms = 0; ms < 500; ms++) {
       if ((await disk.lastSeq()) > seqBefore) break
       await scene.world.advance(1)
     }
+    const seqAfter = await disk.lastSeq()
     b.kill()
     await scene.now(shared)
+    // No second decision, which would have a time of its own.
+    expect(await disk.lastSeq()).toBe(seqAfter)
     expect(c.client.chats.members('oslo')).toHaveLength(1)
     const documents = await disk.loadDocuments()
     expect(documents.find(({ address }) => address === c.client.chats.addressOf('oslo'))?.members).toContain(
@@ -427,5 +433,107 @@ describe('several tabs', () => {
     inB.leave()
     await scene.world.advance(60_000)
     expect(states()).toEqual([])
+  })
+})
+
+describe('several tabs, with other accounts', () => {
+  it('[TABS1] whichever tab writes to a chat of somebody else, it is its account that did', async () => {
+    const world = await startWorld('shared', { bob: ['desk'] })
+    const browser = createBrowser(world, createSeededRandom('shared'), 'ann')
+    const now = <T>(call: Promise<T>) => during(world, call)
+    for (const name of ['a', 'b']) await now(browser.open(name))
+    const [a, b] = browser.tabs as [SimulatedTab, SimulatedTab]
+    a.client.connect()
+    const desk = clientOf(world, 'desk')
+    await now(desk.chats.create({ id: 'plans' }))
+    await now(desk.chats.send('plans', 'from bob'))
+    await now(desk.chats.share('plans', b.client.pubkey))
+    const address = desk.chats.addressOf('plans')
+    await world.advance(20_000)
+    const chat = await now(b.client.chats.open(address))
+    const { id } = await now(chat.send('from ann'))
+    await now(b.client.saved({ timeoutMs: 60_000 }))
+    a.kill()
+    await now(chat.send('and again'))
+    expect(await now(b.client.saved({ timeoutMs: 60_000 }))).toBe(true)
+    await world.advance(20_000)
+    expect(b.client.refused()).toEqual([])
+    expect(contents((await now(desk.chats.read('plans'))).messages)).toEqual([
+      'from bob',
+      'from ann',
+      'and again',
+    ])
+    expect(await now(b.client.chats.authorOf(address, id))).toBe(b.client.pubkey)
+    expect(await now(desk.chats.authorOf('plans', id))).toBe(b.client.pubkey)
+    const documents = await browser.disk.contents.loadDocuments()
+    const own = JSON.parse(documents.find((document) => document.address === address)?.ownWriters ?? '[]')
+    const ids = new Set([...chat.doc.store.clients.keys()])
+    // Under the client ids of the tab's own copies, which nobody else could send.
+    expect(own.length).toBeGreaterThan(0)
+    for (const clientId of own as number[]) expect(ids).toContain(clientId)
+
+    await now(desk.chats.share('plans', b.client.pubkey, { role: 'read' }))
+    await world.advance(20_000)
+    await expect(now(chat.send('not any more'))).rejects.toMatchObject({ code: 'WRITE_RESTRICTED' })
+  })
+
+  it('[TABS4] many edits that wait for a network are told in few words', async () => {
+    const scene = await start('many', 2)
+    const [, b] = [tabOf(scene, 0), tabOf(scene, 1)]
+    await scene.now(b.client.saved({ timeoutMs: 60_000 }))
+    scene.world.network.setOnline('tab a', false)
+    await scene.world.advance(1_000)
+    let ranges = 0
+    scene.browser.onPosted = (_from, message) => {
+      const { push } = message as { push?: { lanes?: { ranges: unknown[] }[] } }
+      for (const lane of push?.lanes ?? []) ranges = Math.max(ranges, lane.ranges.length)
+    }
+    const chat = await scene.now(b.client.chats.open('oslo'))
+    const address = chat.address
+    const before = b.client.lastEdit(address)
+    for (let number = 0; number < 50; number++) await scene.now(chat.send(`message ${number}`))
+    const edit = b.client.lastEdit(address)
+    expect(edit.seq).toBeGreaterThan(before.seq)
+    expect(b.client.stateOf(before)).toBe('saved')
+    expect(b.client.stateOf(edit)).toBe('local')
+    expect(b.client.status.unsent).toBe(50)
+    expect(ranges).toBeGreaterThan(0)
+    expect(ranges).toBeLessThan(4)
+    scene.world.network.setOnline('tab a', true)
+    expect(await scene.now(b.client.saved({ timeoutMs: 120_000 }))).toBe(true)
+    expect(b.client.stateOf(edit)).toBe('saved')
+  })
+
+  it('[TABS4] what the server refuses is listed in every tab, and can be tried again from any', async () => {
+    const world = await startWorld('refused', { bob: ['desk'] })
+    const browser = createBrowser(world, createSeededRandom('refused'), 'ann')
+    const now = <T>(call: Promise<T>) => during(world, call)
+    for (const name of ['a', 'b']) await now(browser.open(name))
+    const [a, b] = browser.tabs as [SimulatedTab, SimulatedTab]
+    a.client.connect()
+    const desk = clientOf(world, 'desk')
+    await now(desk.chats.create({ id: 'plans' }))
+    await now(desk.chats.share('plans', b.client.pubkey))
+    const address = desk.chats.addressOf('plans')
+    await world.advance(20_000)
+    const chat = await now(b.client.chats.open(address))
+    world.network.setOnline('tab a', false)
+    await now(desk.chats.unshare('plans', b.client.pubkey))
+    await world.advance(5_000)
+    await now(chat.send('too late'))
+    world.network.setOnline('tab a', true)
+    await world.advance(60_000)
+    for (const { client } of [a, b]) {
+      expect(client.refused()).toMatchObject([{ lane: address, edits: 1 }])
+      expect(client.exportRefused()).toHaveLength(1)
+      expect(client.status.refused).toBe(1)
+      expect(client.stateOf(address)).toBe('refused')
+    }
+    await now(desk.chats.share('plans', b.client.pubkey))
+    await world.advance(5_000)
+    b.client.retryRefused()
+    await world.advance(60_000)
+    for (const { client } of [a, b]) expect(client.refused()).toEqual([])
+    expect(contents((await now(desk.chats.read('plans'))).messages)).toEqual(['too late'])
   })
 })

@@ -29,6 +29,8 @@ export interface SimulatedBrowser {
   readonly openings: number
   /** Openings of the database while another tab had it open: there must be none. */
   readonly faults: readonly string[]
+  /** Tabs of which nothing reaches any other: as if they were gone before they said it. */
+  readonly muted: Set<string>
   /** What is posted between tabs, as it is delivered. */
   onPosted: ((from: string, message: unknown) => void) | undefined
   open(name: string, options?: Partial<SharedClientOptions>): Promise<SimulatedTab>
@@ -56,6 +58,7 @@ export function createBrowser(
   const arrivals = new Map<string, number>()
   const tabs: SimulatedTab[] = []
   const faults: string[] = []
+  const muted = new Set<string>()
   let openIn: string | undefined
   let openings = 0
 
@@ -93,7 +96,7 @@ export function createBrowser(
         channels.set(tab, onMessage)
         return {
           post(message) {
-            if (!alive.has(tab)) return
+            if (!alive.has(tab) || muted.has(tab)) return
             browser.onPosted?.(tab, message)
             for (const other of channels.keys())
               if (other !== tab) deliver(tab, other, structuredClone(message))
@@ -158,6 +161,7 @@ export function createBrowser(
     disk,
     tabs,
     faults,
+    muted,
     onPosted: undefined,
     get openings() {
       return openings

@@ -91,6 +91,8 @@ export interface Journal {
   unwrittenEdits(): number
   /** Lanes of the outbox, such as a document's address, that those edits belong to. */
   unwrittenLanes(): readonly string[]
+  /** Whether anything of a document's log, whoever made it, is not on this device's disk yet. */
+  hasUnwritten(address: string): boolean
   /** Position of the oldest of those edits in one lane; undefined if it has none. */
   firstUnwritten(lane: string): number | undefined
   /** Resolves when everything added so far is durable. Rejects with `STORE_FAILED`; call again to retry. */
@@ -154,6 +156,9 @@ export function createJournal(store: SyncStore, lastSeq: number, hooks: JournalH
     unwrittenLanes: () => unwritten().map(({ lane }) => lane),
 
     unwrittenEdits: () => unwritten().reduce((sum, { edits }) => sum + edits, 0),
+
+    hasUnwritten: (address) =>
+      [writing, pending].some((changes) => changes?.updates.some((update) => update.address === address)),
 
     firstUnwritten(lane) {
       const seqs = unwritten().flatMap((entry) => (entry.lane === lane ? [entry.seq] : []))

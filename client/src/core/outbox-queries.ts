@@ -38,9 +38,12 @@ export interface UnsettledLane {
   readonly lane: string
   /** As {@link OutboxQueries.lastEdit}. */
   readonly lastEdit: number
-  /** First and last position of each entry. */
-  readonly entries: readonly { readonly seq: number; readonly throughSeq: number }[]
+  /** In order. Edits that were never signed, of which there may be many, are one. */
+  readonly ranges: readonly PositionRange[]
 }
+
+/** First and last position, and how far what is there is. */
+export type PositionRange = readonly [number, number, EditState]
 
 /** What can be asked of the outbox. */
 export interface OutboxQueries {
@@ -97,12 +100,10 @@ export function createOutboxQueries(lanes: Lanes): OutboxQueries {
     unsettled: () =>
       [...lanes.all()]
         .filter(({ name }) => lanes.lastSeq(name) > 0)
-        .map(({ name, entries }) => ({
+        .map(({ name, entries, inFlight }) => ({
           lane: name,
           lastEdit: lanes.lastSeq(name),
-          entries: entries
-            .filter(({ state }) => !isSettled(state))
-            .map(({ seq, throughSeq }) => ({ seq, throughSeq })),
+          ranges: toRanges(entries, inFlight),
         })),
 
     unsavedPositions() {
@@ -139,4 +140,20 @@ function isSettled(state: OutboxEntry['state']): boolean {
 
 function isOnServer(state: OutboxEntry['state']): boolean {
   return state === 'saved' || state === 'confirmed'
+}
+
+function toRanges(entries: readonly OutboxEntry[], inFlight: ReadonlySet<string>): PositionRange[] {
+  const ranges: PositionRange[] = []
+  let isLastPending = false
+  for (const { id, seq, throughSeq, state } of entries) {
+    if (isSettled(state)) continue
+    const far: EditState = state === 'refused' ? 'refused' : inFlight.has(id) ? 'sent' : 'local'
+    const last = ranges[ranges.length - 1]
+    // Nothing between two of these can be on the server: a lane is first in, first out. Of others it can.
+    if (state === 'pending' && isLastPending && last !== undefined)
+      ranges[ranges.length - 1] = [last[0], throughSeq, last[2]]
+    else ranges.push([seq, throughSeq, far])
+    isLastPending = state === 'pending'
+  }
+  return ranges
 }

@@ -2,7 +2,7 @@ import type { OutboxEntry } from '../ports/store.js'
 import type { Journal } from './journal.js'
 import type { Lanes } from './outbox-lanes.js'
 import type { OutboxProgress } from './outbox-progress.js'
-import type { OutboxQueries } from './outbox-queries.js'
+import type { OutboxQueries, PositionRange } from './outbox-queries.js'
 
 /**
  * The lanes of documents as a plain relay empties them: there a document is published as a whole, whatever its
@@ -91,6 +91,11 @@ export function createWholeLanes(
         if (state === 'saved' || state === 'refused') return state
         return refusedIn(lane).some((entry) => entry.seq <= seq) ? 'refused' : state
       },
+      unsettled: () =>
+        queries.unsettled().map((lane) => {
+          const through = refusals.get(lane.lane)?.throughSeq ?? -1
+          return { ...lane, ranges: lane.ranges.flatMap((range) => refuseUpTo(range, through)) }
+        }),
       refused: () => [
         ...queries.refused(),
         ...[...refusals].map(([lane, { reason }]) => ({
@@ -106,4 +111,14 @@ export function createWholeLanes(
       ],
     }),
   }
+}
+
+/** A range of positions of which those up to one are refused. */
+function refuseUpTo([first, last, state]: PositionRange, through: number): PositionRange[] {
+  if (through < first) return [[first, last, state]]
+  if (through >= last) return [[first, last, 'refused']]
+  return [
+    [first, through, 'refused'],
+    [through + 1, last, state],
+  ]
 }

@@ -7,8 +7,8 @@ import type { Push } from './protocol.js'
 /** The documents that tabs have open, where the database is. */
 export interface HostDocuments {
   /**
-   * Has a tab hear of a document from now on. @returns what the tab lacks, given what it has; durable, unless the disk
-   * refuses everything
+   * Has a tab hear of a document from now on. @returns what the tab lacks, given what it has; all of it durable. Rejects
+   * with `STORE_FAILED` while the disk refuses something of it
    */
   open(tab: string, address: string, stateVector: Uint8Array | null): Promise<Uint8Array>
   /**
@@ -139,8 +139,12 @@ export function createHostDocuments(
       const { doc } = await entry.opening
       // Whatever changes from this tick on the tab is told of.
       const update = Y.encodeStateAsUpdate(doc, stateVector ?? undefined)
-      // Where the disk refuses it, a tab still shows what there is: the status says that it isn't kept.
-      await documents.journal.flush().catch(() => {})
+      try {
+        await documents.journal.flush()
+      } catch (error) {
+        // What isn't on the disk can be lost with this tab, and with it whatever the other one adds to it.
+        if (documents.journal.hasUnwritten(address)) throw error
+      }
       return update
     },
 

@@ -25,6 +25,8 @@ export function createHostState({ device, connects, seen, post }: HostStateParts
   const { status, outbox, documents, local, feed } = device
   /** What was told last, by part and, for lanes, by name: as JSON. */
   const told = new Map<string, string>()
+  /** Lanes of which it was told that nothing is left in them, with their last edit then. */
+  const toldEmpty = new Map<string, number>()
   let isDue = false
 
   function toKnown(address: string): KnownDocument[] {
@@ -33,12 +35,20 @@ export function createHostState({ device, connects, seen, post }: HostStateParts
   }
 
   function lanes(): LaneState[] {
-    return outbox.unsettled().map(({ lane, lastEdit, entries }) => ({
-      lane,
-      lastEdit,
-      state: outbox.stateOf(lane),
-      entries: entries.map(({ seq, throughSeq }) => [seq, throughSeq, outbox.stateOf(lane, seq)] as const),
-    }))
+    return outbox.unsettled().map((lane) => ({ ...lane, state: outbox.stateOf(lane.lane) }))
+  }
+
+  /** Most lanes have nothing to send, now as before: they are not looked at any closer. */
+  function changedLanes(): LaneState[] {
+    return outbox
+      .unsettled()
+      .filter(({ lane, lastEdit, ranges }) => ranges.length > 0 || toldEmpty.get(lane) !== lastEdit)
+      .map((lane) => ({ ...lane, state: outbox.stateOf(lane.lane) }))
+      .filter((lane) => {
+        if (lane.ranges.length === 0) toldEmpty.set(lane.lane, lane.lastEdit)
+        else toldEmpty.delete(lane.lane)
+        return isNews(`lane ${lane.lane}`, lane)
+      })
   }
 
   function toLocal(address: string): readonly [string, number | null, string] {
@@ -66,7 +76,7 @@ export function createHostState({ device, connects, seen, post }: HostStateParts
 
   function changes(): Push {
     const changed = Object.entries(now()).filter(([part, value]) => isNews(part, value))
-    const changedLanes = lanes().filter((lane) => isNews(`lane ${lane.lane}`, lane))
+    const news = changedLanes()
     const push = Object.fromEntries(changed) as Push
     return {
       ...push,
@@ -74,7 +84,7 @@ export function createHostState({ device, connects, seen, post }: HostStateParts
       ...(push.refused === undefined
         ? {}
         : { exported: push.refused.length > 0 ? outbox.exportRefused() : [] }),
-      ...(changedLanes.length === 0 ? {} : { lanes: changedLanes }),
+      ...(news.length === 0 ? {} : { lanes: news }),
     }
   }
 

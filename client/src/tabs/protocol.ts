@@ -1,7 +1,7 @@
 import { ERROR_CODES, SyncError, type SyncErrorCode, toSyncError } from '@onyx-sync/shared'
 import type { SyncStatus } from '../client-api.js'
 import type { KnownDocument } from '../core/model-documents.js'
-import type { EditState, RefusedEntry, RefusedExport } from '../core/outbox-queries.js'
+import type { EditState, PositionRange, RefusedEntry, RefusedExport } from '../core/outbox-queries.js'
 import type { PresenceState } from '../core/presence-room.js'
 import type { QueryRow } from '../ports/store.js'
 import {
@@ -93,8 +93,7 @@ export interface LaneState {
   readonly lane: string
   readonly lastEdit: number
   readonly state: EditState
-  /** First and last position, and how far it is. */
-  readonly entries: readonly (readonly [number, number, EditState])[]
+  readonly ranges: readonly PositionRange[]
 }
 
 /** What a commit did to the query tables, as far as views want to know. */
@@ -190,7 +189,7 @@ const isPush: Check<Push> = isShape<Required<Push>>({
         lane: isText,
         lastEdit: isCount,
         state: isEditState,
-        entries: isListOf(isTuple<[number, number, EditState]>(isCount, isCount, isEditState)),
+        ranges: isListOf(isTuple<[number, number, EditState]>(isCount, isCount, isEditState)),
       }),
     ),
   ) as Check<readonly LaneState[]>,

@@ -93,7 +93,7 @@ export function createRemoteState(
         const state = lane?.state ?? 'saved'
         return state !== 'refused' && isUnwritten(address) ? 'local' : state
       }
-      const states = (lane?.entries ?? [])
+      const states = (lane?.ranges ?? [])
         .filter(([first, last]) => first <= seq && seq <= last)
         .map(([, , state]) => state)
       const order: readonly EditState[] = ['refused', 'local', 'sent']
@@ -101,9 +101,7 @@ export function createRemoteState(
     },
     lastEdit: (address) => lanes.get(address)?.lastEdit ?? 0,
     unsaved() {
-      const unsettled = [...lanes.values()]
-        .filter(({ entries }) => entries.length > 0)
-        .map(({ lane }) => lane)
+      const unsettled = [...lanes.values()].filter(({ ranges }) => ranges.length > 0).map(({ lane }) => lane)
       return [...new Set([...unsettled, ...unwritten, ...own().map(({ args }) => String(args[0]))])]
     },
 
