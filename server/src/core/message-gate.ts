@@ -2,7 +2,7 @@ import { encodeRelay, type SyncError } from '@onyx-sync/shared'
 import type { Peer } from '../ports/peer.js'
 import type { Brake } from './brake.js'
 import type { Counters } from './counters.js'
-import { peekMessage } from './peek.js'
+import { peekId, peekType } from './peek.js'
 import type { ConnectionMeter } from './rate-limits.js'
 
 /** Refuses what is too much before anything is parsed of it. Source: SPEC RATE1–RATE4. */
@@ -52,7 +52,7 @@ export function createMessageGate(options: MessageGateOptions): MessageGate {
 
   return {
     admits(text, bytes) {
-      const { type, id } = peekMessage(text)
+      const type = peekType(text)
       const error = whyTooMuch(type, bytes)
       if (error === undefined) {
         brake.accepted()
@@ -60,7 +60,7 @@ export function createMessageGate(options: MessageGateOptions): MessageGate {
       }
       brake.refused()
       options.refused(error)
-      refuse(type, id, error)
+      refuse(type, peekId(type, text), error)
       return false
     },
   }
