@@ -25,6 +25,24 @@ export default defineConfig({
     maxWorkers: Math.max(2, availableParallelism() - 1),
     projects: [
       { extends: true, test: { name: 'node', include: ['test/**/*.test.ts'] } },
+      // What holds for a device holds in each of its tabs: the same tests in one that hasn't the database.
+      {
+        extends: true,
+        test: {
+          name: 'tabs',
+          include: ['test/spec/client-{history,import,model,status,tables}.test.ts'],
+          setupFiles: ['test/support/in-a-tab.ts'],
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'react-in-tabs',
+          include: ['test/react/*.test.tsx'],
+          environment: source('./test/support/jsdom.ts'),
+          setupFiles: ['test/support/in-a-tab.ts'],
+        },
+      },
       {
         extends: true,
         test: {

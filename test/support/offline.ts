@@ -1,7 +1,8 @@
-import { createMemoryStore, createSyncClient, type SyncClient, type SyncStore } from '@onyx-sync/client'
+import { createMemoryStore, type SyncClient, type SyncStore } from '@onyx-sync/client'
 import { createSeededRandom, createVirtualClock } from '@onyx-sync/testing'
 import { PlainKeySigner } from 'nostr-tools/signer'
 import { testKey } from './events.js'
+import { openDevice } from './tab-client.js'
 
 /** A device without a network, on a clock and a store that the test holds. */
 export async function openOffline(
@@ -9,7 +10,7 @@ export async function openOffline(
 ) {
   const store = options.store ?? createMemoryStore()
   const clock = createVirtualClock(Date.UTC(2026, 0, 1))
-  const client = await createSyncClient({
+  const client = await openDevice({
     store,
     signer: new PlainKeySigner(options.secretKey ?? testKey(1).secretKey),
     clock,

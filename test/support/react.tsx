@@ -1,9 +1,4 @@
-import {
-  createMemoryStore,
-  createSyncClient,
-  type SyncClient,
-  type SyncClientOptions,
-} from '@onyx-sync/client'
+import { createMemoryStore, type SyncClient, type SyncClientOptions } from '@onyx-sync/client'
 import { createNodeTransport } from '@onyx-sync/client/node'
 import { SyncProvider, type SyncProviderProps } from '@onyx-sync/client/react'
 import { cleanup, configure, render, renderHook } from '@testing-library/react'
@@ -12,6 +7,7 @@ import { type ReactNode, StrictMode } from 'react'
 import { afterEach } from 'vitest'
 import { testKey } from './events.js'
 import { afterThisTest } from './servers.js'
+import { openDevice } from './tab-client.js'
 
 // Waiting ends when what is waited for is there; how long that takes is up to the machine.
 configure({ asyncUtilTimeout: 20_000 })
@@ -22,7 +18,7 @@ export async function openClient(
   options: Partial<SyncClientOptions> & { readonly key?: number } = {},
 ): Promise<SyncClient> {
   const { key = 1, ...rest } = options
-  const client = await createSyncClient({
+  const client = await openDevice({
     store: createMemoryStore(),
     signer: new PlainKeySigner(testKey(key).secretKey),
     transport: createNodeTransport(),

@@ -1,4 +1,4 @@
-import { parseAddress, SyncError } from '@onyx-sync/shared'
+import { parseAddress, SyncError, toSyncError } from '@onyx-sync/shared'
 import { createClientOf } from '../client.js'
 import { checkHoldChoice } from '../core/hold-choice.js'
 import type { JournalChange } from '../core/journal.js'
@@ -143,19 +143,21 @@ export function createHostCalls(parts: HostCallsParts): HostCalls {
 
     rows: call<[QueryTable, { column: string; equals: string } | null]>(
       [isTable, isNullOr(isShape({ column: isText, equals: isText }))],
-      (_, __, table, where) => store.loadRows(table, maybe(where)),
+      (_, __, table, where) => reading(store.loadRows(table, maybe(where))),
     ),
     messages: call<[string, number, number]>([isText, isCount, isCount], (_, __, address, from, through) =>
-      store.loadMessages(address, { from, through }),
+      reading(store.loadMessages(address, { from, through })),
     ),
     search: call<['chats' | 'messages', string, number, string | null, readonly string[]]>(
       [isOneOf('chats', 'messages'), isText, isCount, isNullOr(isText), isListOf(isText)],
       (_, __, table, query, limit, address, exclude) =>
-        store.searchRows(table, query, {
-          limit,
-          exclude: new Set(exclude),
-          ...(address === null ? {} : { address }),
-        }),
+        reading(
+          store.searchRows(table, query, {
+            limit,
+            exclude: new Set(exclude),
+            ...(address === null ? {} : { address }),
+          }),
+        ),
     ),
 
     decide: change<[string, readonly { pubkey: string; role: 'read' | 'write' | 'none' }[]]>(
@@ -236,6 +238,13 @@ export function createHostCalls(parts: HostCallsParts): HostCalls {
       return run(tab, id, args)
     },
   }
+}
+
+/** Whatever keeps a store from reading is its failure. */
+function reading<T>(read: Promise<T>): Promise<T> {
+  return read.catch((error) => {
+    throw toSyncError(error, 'STORE_FAILED')
+  })
 }
 
 function isRecordOrText(value: unknown): value is unknown {

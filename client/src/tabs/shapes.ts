@@ -3,7 +3,9 @@ export type Check<T> = (value: unknown) => value is T
 
 export const isText: Check<string> = (value): value is string => typeof value === 'string'
 export const isFlag: Check<boolean> = (value): value is boolean => typeof value === 'boolean'
-export const isBytes: Check<Uint8Array> = (value): value is Uint8Array => value instanceof Uint8Array
+/** Of whatever realm: a clone may come from another one. */
+export const isBytes: Check<Uint8Array> = (value): value is Uint8Array =>
+  Object.prototype.toString.call(value) === '[object Uint8Array]'
 export const isNumber: Check<number> = (value): value is number => typeof value === 'number'
 
 /** A whole number from 0. */
