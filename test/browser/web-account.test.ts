@@ -2,6 +2,7 @@ import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { finalizeEvent } from 'nostr-tools/pure'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, expect, it, vi } from 'vitest'
@@ -11,6 +12,7 @@ import { afterThisTest, connect, temporaryDataDirectory } from '../support/serve
 import {
   bringKeyIn,
   buildWebClient,
+  edit,
   openWebDevice,
   serveWebClient,
   startChatting,
@@ -232,6 +234,44 @@ it.skipIf(!hasChromium)(
     await owner.page.getByLabel('Message', { exact: true }).fill('One mom')
     await member.page.getByText(/is typing…/).waitFor()
     expect([...owner.faults, ...member.faults]).toEqual([])
+  },
+  60_000,
+)
+
+it.skipIf(!hasChromium)(
+  '[WEB17] brings chats in from a file, twice as once, gives them out again, and shows a chat as it was',
+  async () => {
+    const { url } = await serveWebClient()
+    const { page, faults } = await openWebDevice(browser, url)
+    await startChatting(page)
+    const file = fileURLToPath(new URL('../vectors/chatgpt-conversations.json', import.meta.url))
+    await page.getByRole('button', { name: 'Settings' }).click()
+    for (const outcome of [
+      /new chats?, [1-9]\d* new messages?/,
+      /0 new chats, 0 new messages, \d+ messages? were here/,
+    ]) {
+      await page.getByLabel(/Import chats/).setInputFiles(file)
+      await page.getByText(outcome).waitFor()
+    }
+    const download = page.waitForEvent('download')
+    await page.getByRole('button', { name: 'Save all chats as a file' }).click()
+    const saved = JSON.parse(readFileSync(await (await download).path(), 'utf8')) as { chats: unknown[] }
+    expect(saved.chats.length).toBeGreaterThan(0)
+    await page.getByRole('button', { name: 'Close' }).click()
+
+    await page.getByRole('link', { name: 'New chat' }).click()
+    await write(page, 'As it was')
+    await page.getByText('Settings → Model').waitFor()
+    await edit(page, 'As it was', 'As it is')
+    await page.getByRole('button', { name: SAVED }).waitFor()
+    await page.getByRole('button', { name: 'Share and more' }).click()
+    await page.getByRole('button', { name: 'History' }).click()
+    const dialog = page.getByRole('dialog')
+    await dialog.getByText('Changed: “As it was” → “As it is”').waitFor()
+    await dialog.getByRole('slider').press('ArrowLeft')
+    await dialog.getByRole('article').first().getByText('As it was').waitFor()
+    await dialog.getByText('You', { exact: true }).waitFor()
+    expect(faults).toEqual([])
   },
   60_000,
 )

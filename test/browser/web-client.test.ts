@@ -109,7 +109,7 @@ it.skipIf(!hasChromium)(
 )
 
 it.skipIf(!hasChromium)(
-  '[WEB7] two devices on one page: each with its own database and switch, of an account made for them',
+  '[WEB7] two devices on one page, by hand and shown by themselves: each with its own database and switch, of an account made for them',
   async () => {
     const { url } = await serveWebClient()
     const { page, faults } = await openWebDevice(browser, `${url}two`, {
@@ -138,6 +138,15 @@ it.skipIf(!hasChromium)(
       await frame.getByText('Hello! What should I pack for Oslo? It is May.').waitFor()
       await frame.getByRole('button', { name: SAVED }).waitFor()
     }
+    await page.getByRole('button', { name: 'Show me a conflict' }).click()
+    await page.getByText('Both have come to the same').waitFor()
+    for (const frame of [phone, laptop]) {
+      await frame.getByRole('heading', { name: 'Oslo in May' }).waitFor()
+      await frame.getByText('And for Bergen?').waitFor()
+      await frame.getByRole('button', { name: SAVED }).waitFor()
+      expect((await textsOf(frame))[0]).toBe('Hello! What should I pack for Oslo? It is May.')
+    }
+    expect(await textsOf(phone)).toEqual(await textsOf(laptop))
     // The browser's own account is none of theirs.
     const own = await page.context().newPage()
     await own.goto(url)

@@ -17,7 +17,7 @@ const SyncDialog = lazy(() =>
 
 /** Everything that is shown of a device: its list, a chat, and above both how it stands with the server. */
 export function Workspace({ givenKey }: { readonly givenKey: string | undefined }) {
-  const { account, slot } = useDevice()
+  const { account, slot, client, network, marks } = useDevice()
   const route = useRoute()
   const [open, setOpen] = useState<'settings' | 'sync'>()
 
@@ -30,6 +30,19 @@ export function Workspace({ givenKey }: { readonly givenKey: string | undefined 
         : 'This browser has another account. Leave it in Settings first, then open the code again.',
     })
   }, [givenKey, account])
+
+  useEffect(() => {
+    if (!slot.isFrame) return undefined
+    let end = () => {}
+    let isOver = false
+    void import('./two/demo.js').then(({ answerDemo }) => {
+      if (!isOver) end = answerDemo({ client, network, marks })
+    })
+    return () => {
+      isOver = true
+      end()
+    }
+  }, [slot, client, network, marks])
 
   return (
     <div className="app" data-view={route.view} data-frame={slot.isFrame}>

@@ -1,5 +1,6 @@
 import type { Chat, Message, StreamedMessage, SyncClient } from '@onyx-sync/client'
 import type { Marks } from '../device/marks.js'
+import { newId } from '../parts/new-id.js'
 import type { Model } from './model.js'
 
 /** Replies that this device is writing, whatever is shown meanwhile. */
@@ -25,7 +26,7 @@ export function createReplies(client: SyncClient, marks: Marks): Replies {
 
   async function write(address: string, messages: readonly Message[], model: Model): Promise<void> {
     const controller = new AbortController()
-    const id = crypto.randomUUID().replaceAll('-', '').slice(0, 16)
+    const id = newId()
     writing.set(address, controller)
     tell()
     marks.begin(address, id)

@@ -14,10 +14,12 @@ import { shortKey } from '../parts/words.js'
 export function ChatDialog({
   chat,
   opened,
+  onHistory,
   onClose,
 }: {
   readonly chat: Chat
   readonly opened: ChatResult
+  readonly onHistory: () => void
   readonly onClose: () => void
 }) {
   const { client, account } = useDevice()
@@ -60,6 +62,9 @@ export function ChatDialog({
       )}
       <h3>This chat</h3>
       <div className="choices">
+        <button type="button" className="button" onClick={onHistory}>
+          <Icon name="history" size={18} /> History
+        </button>
         <button
           type="button"
           className="button"

@@ -13,6 +13,10 @@ import { useSending } from './use-sending.js'
 
 const ChatDialog = lazy(() => import('./chat-dialog.js').then(({ ChatDialog }) => ({ default: ChatDialog })))
 
+const HistoryDialog = lazy(() =>
+  import('./history-dialog.js').then(({ HistoryDialog }) => ({ default: HistoryDialog })),
+)
+
 /** How many messages are shown at first, and how many more each time. */
 const WINDOW = 50
 
@@ -25,7 +29,7 @@ export function ChatView({ id, around }: { readonly id: string; readonly around:
     last: WINDOW,
     ...(around !== undefined && { around }),
   })
-  const [isOpen, setOpen] = useState(false)
+  const [open, setOpen] = useState<'chat' | 'history'>()
   const [isTyping, setTyping] = useState(false)
   const send = useSending()
   const address = chat?.address ?? ''
@@ -54,7 +58,7 @@ export function ChatView({ id, around }: { readonly id: string; readonly around:
           aria-label="Share and more"
           title="Share and more"
           disabled={chat === undefined}
-          onClick={() => setOpen(true)}
+          onClick={() => setOpen('chat')}
         >
           <Icon name="more" />
         </button>
@@ -118,7 +122,15 @@ export function ChatView({ id, around }: { readonly id: string; readonly around:
         )}
       </div>
       <Suspense>
-        {isOpen && chat && <ChatDialog chat={chat} opened={opened} onClose={() => setOpen(false)} />}
+        {open === 'chat' && chat && (
+          <ChatDialog
+            chat={chat}
+            opened={opened}
+            onHistory={() => setOpen('history')}
+            onClose={() => setOpen(undefined)}
+          />
+        )}
+        {open === 'history' && chat && <HistoryDialog address={address} onClose={() => setOpen(undefined)} />}
       </Suspense>
     </section>
   )

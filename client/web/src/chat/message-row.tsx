@@ -44,7 +44,10 @@ export const MessageRow = memo(
         text: 'Message deleted.',
         action: {
           label: 'Undo',
-          run: () => orToast(client.chats.restoreMessage(address, message, previousId)),
+          run: () =>
+            orToast(
+              marks.during(address, id, () => client.chats.restoreMessage(address, message, previousId)),
+            ),
         },
       })
     }
@@ -52,8 +55,7 @@ export const MessageRow = memo(
     async function save(text: string) {
       setOpen(undefined)
       if (chat === undefined || text === content) return
-      marks.begin(address, id)
-      await chat.edit(id, text).finally(() => marks.end(address, id))
+      await marks.during(address, id, () => chat.edit(id, text))
     }
 
     return (

@@ -22,7 +22,7 @@ export function RateDialog({
   readonly message: Message
   readonly onClose: () => void
 }) {
-  const { client } = useDevice()
+  const { client, marks } = useDevice()
   const { hasConsent, contributions, training } = useTraining()
   const own = contributions.find((one) => one.address === address && one.messageId === message.id)
   const rating = typeof message.rating === 'number' ? message.rating : undefined
@@ -37,7 +37,11 @@ export function RateDialog({
               type="radio"
               name="rating"
               checked={rating === value}
-              onChange={() => void orToast(client.training.rate(address, message.id, value))}
+              onChange={() =>
+                void orToast(
+                  marks.during(address, message.id, () => client.training.rate(address, message.id, value)),
+                )
+              }
             />
             {label}
           </label>

@@ -3,6 +3,7 @@ import { useSettings } from '@onyx-sync/client/react'
 import { useCallback } from 'react'
 import { chosenModel, type ModelPreferences } from '../answers/model-choice.js'
 import { useDevice } from '../device/device-context.js'
+import { newId } from '../parts/new-id.js'
 import { orToast } from '../parts/toasts.js'
 
 /** A title is the beginning of what was said first. Characters. */
@@ -15,13 +16,8 @@ export function useSending(): (chat: Chat, text: string) => Promise<void> {
   return useCallback(
     async (chat, text) => {
       const model = chosenModel(preferences, slot)
-      const id = crypto.randomUUID().replaceAll('-', '').slice(0, 16)
-      marks.begin(chat.address, id)
-      try {
-        await chat.send(text, { id })
-      } finally {
-        marks.end(chat.address, id)
-      }
+      const id = newId()
+      await marks.during(chat.address, id, () => chat.send(text, { id }))
       if (chat.title === '') await chat.suggestTitle(titleOf(text))
       void orToast(replies.answer(chat, model))
     },

@@ -3,6 +3,8 @@ import type { Slot } from './slot.js'
 
 /** How far each message of this device is. */
 export interface Marks {
+  /** Edits a message, and follows how far that gets. Every edit of a message goes through here, or it seems to be saved. */
+  during<T>(address: string, messageId: string, edit: () => Promise<T>): Promise<T>
   /** Takes note, before it is edited, that a message is about to be: until {@link Marks.end} it goes by all of its chat. */
   begin(address: string, messageId: string): void
   /** Takes note that the edit is in the device's log: from here on the message is as far as that. */
@@ -87,14 +89,26 @@ export function createMarks(client: SyncClient, slot: Slot): Marks {
     for (const listener of [...listeners]) listener()
   }
 
+  function begin(address: string, messageId: string): void {
+    begun.add(address + messageId)
+    put(address, messageId, 0)
+  }
+
+  function end(address: string, messageId: string): void {
+    begun.delete(address + messageId)
+    put(address, messageId, client.lastEdit(address).seq)
+  }
+
   return {
-    begin(address, messageId) {
-      begun.add(address + messageId)
-      put(address, messageId, 0)
-    },
-    end(address, messageId) {
-      begun.delete(address + messageId)
-      put(address, messageId, client.lastEdit(address).seq)
+    begin,
+    end,
+    async during(address, messageId, edit) {
+      begin(address, messageId)
+      try {
+        return await edit()
+      } finally {
+        end(address, messageId)
+      }
     },
     stateOf(address, message) {
       const place = pending[address]?.[message.id]

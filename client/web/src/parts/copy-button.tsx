@@ -1,7 +1,7 @@
 import { useState } from 'react'
 import { Icon } from './icon.js'
 
-/** Copies a text, and says that it did. */
+/** Copies a text, and says that it did. Not there where the browser gives no clipboard, as on a page without TLS. */
 export function CopyButton({
   text,
   label,
@@ -12,6 +12,7 @@ export function CopyButton({
   readonly hasWords?: boolean
 }) {
   const [isCopied, setCopied] = useState(false)
+  if (navigator.clipboard === undefined) return null
   async function copy() {
     await navigator.clipboard.writeText(text)
     setCopied(true)

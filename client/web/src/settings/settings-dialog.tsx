@@ -3,6 +3,7 @@ import { useDevice } from '../device/device-context.js'
 import { deviceName, setDeviceName } from '../device/device-name.js'
 import { Dialog } from '../parts/dialog.js'
 import { AccountSettings } from './account-settings.js'
+import { ImportSettings } from './import-settings.js'
 import { ModelSettings } from './model-settings.js'
 import { setTheme, type Theme, theme } from './theme.js'
 import { TrainingSettings } from './training-settings.js'
@@ -57,6 +58,10 @@ export function SettingsDialog({ onClose }: { readonly onClose: () => void }) {
             </label>
           ))}
         </fieldset>
+      </section>
+      <section>
+        <h3>Chats from elsewhere</h3>
+        <ImportSettings />
       </section>
       <section>
         <h3>Training</h3>
