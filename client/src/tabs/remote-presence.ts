@@ -79,9 +79,8 @@ export function createRemotePresence(link: TabLink, limits: Limits): RemotePrese
     take({ address, clientId, states }) {
       const room = rooms.get(address)
       if (room === undefined) return
-      const isNews = JSON.stringify([room.clientId, room.states]) !== JSON.stringify([clientId, states])
       room.clientId = clientId
-      if (!isNews) return
+      if (JSON.stringify(room.states) === JSON.stringify(states)) return
       room.states = states
       for (const listener of [...room.listeners]) listener()
     },
