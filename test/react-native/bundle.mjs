@@ -7,12 +7,16 @@
  * DIRECTORY has a package.json with that version, installed. The packages here have to be built.
  */
 import { spawnSync } from 'node:child_process'
-import { chmodSync, mkdtempSync, rmSync, statSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { bundle, here, project } from './metro-build.mjs'
 
-const compiler = join(project, 'node_modules/react-native/sdks/hermesc/linux64-bin/hermesc')
+// Newer versions of React Native have it in a package of its own.
+const compiler = ['hermes-compiler/hermesc', 'react-native/sdks/hermesc']
+  .map((place) => join(project, 'node_modules', place, 'linux64-bin/hermesc'))
+  .find((path) => existsSync(path))
+if (compiler === undefined) throw new Error(`there is no Hermes compiler in ${project}`)
 chmodSync(compiler, 0o755)
 const out = mkdtempSync(join(tmpdir(), 'onyx-sync-metro-'))
 try {

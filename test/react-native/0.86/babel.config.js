@@ -1,0 +1,2 @@
+// What `react-native init` writes.
+module.exports = { presets: ['module:@react-native/babel-preset'] }
