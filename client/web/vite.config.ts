@@ -21,7 +21,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     // A test bounds what the first page takes.
     chunkSizeWarningLimit: 1_000,
-    rolldownOptions: { input: [here('index.html'), here('two.html')] },
+    rolldownOptions: { input: [here('index.html'), here('two.html'), here('inspect.html')] },
   },
   plugins: [serviceWorker(here('service-worker.js')), compressedFiles()],
 })

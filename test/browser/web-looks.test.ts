@@ -203,3 +203,26 @@ it.skipIf(!hasChromium)(
   },
   60_000,
 )
+
+it.skipIf(!hasChromium)(
+  '[WEB18] the inspector reads all of one’s own from the server, and checks every signature in the page',
+  async () => {
+    const { url } = await serveWebClient()
+    const { page, faults } = await openWebDevice(browser, url)
+    await startChatting(page)
+    await write(page, 'Look at this')
+    await page.getByText('Settings → Model').waitFor()
+    await page.getByRole('button', { name: SAVED }).click()
+    await page.getByRole('link', { name: 'Look into what the server has' }).click()
+    await page.getByRole('button', { name: 'Read my events' }).click()
+    await page.getByText(/^\d+ events?; every signature is right\.$/).waitFor()
+    await page.getByText('Look at this', { exact: true }).click()
+    await page.getByRole('cell', { name: 'edit', exact: true }).first().waitFor()
+    await page.getByRole('cell', { name: '✓ right' }).first().waitFor()
+    expect(await page.getByRole('cell', { name: '✗ wrong' }).count()).toBe(0)
+    expect(await violations(page)).toEqual([])
+    await takePicture(page, 'inspector')
+    expect(faults).toEqual([])
+  },
+  60_000,
+)

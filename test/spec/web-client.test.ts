@@ -1,7 +1,9 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { checkEvents } from '../../client/web/src/inspect/checked-event.js'
 import { syncWords } from '../../client/web/src/sync/sync-words.js'
+import { chatEvent, testKey } from '../support/events.js'
 import { buildWebClient, WEB_DIRECTORY } from '../support/web-client.js'
 
 const MAX_SCRIPT_BYTES = 250_000
@@ -15,7 +17,7 @@ function sentBytes(path: string): number {
 describe('the built web client', () => {
   beforeAll(buildWebClient, 120_000)
 
-  it.each(['index.html', 'two.html'])(
+  it.each(['index.html', 'two.html', 'inspect.html'])(
     '[WEB16] %s loads less than 250 KB of compressed script at first',
     (name) => {
       const html = readFileSync(join(WEB_DIRECTORY, name), 'utf8')
@@ -36,7 +38,7 @@ describe('the built web client', () => {
   )
 
   it('[WEB4] has nothing inline, and names no other place to load from', () => {
-    for (const name of ['index.html', 'two.html']) {
+    for (const name of ['index.html', 'two.html', 'inspect.html']) {
       const html = readFileSync(join(WEB_DIRECTORY, name), 'utf8')
       expect(html).not.toMatch(/<script(?![^>]* src=)[^>]*>|<style|\son\w+=|\sstyle=/)
       for (const [, url] of html.matchAll(/(?:src|href)="([^"]*)"/g)) expect(url).toMatch(/^\/[^/]/)
@@ -86,5 +88,16 @@ describe('the words of the bar', () => {
     for (const [change, isOn, tone, text] of cases) {
       if (tone !== 'good') expect(`${text} ${JSON.stringify(change)} ${isOn}`).not.toMatch(/is saved/)
     }
+  })
+})
+
+describe('the inspector', () => {
+  it('[WEB18] finds what its author did not sign, whatever the server says of it', async () => {
+    const event = chatEvent(testKey(1))
+    const forged = { ...event, created_at: event.created_at + 1 }
+    const resigned = { ...event, sig: `${event.sig.slice(0, -2)}${event.sig.endsWith('00') ? '11' : '00'}` }
+    const checked = await checkEvents([event, forged, resigned])
+    expect(checked.map(({ isGenuine }) => isGenuine)).toEqual([true, false, false])
+    expect(checked[0]).toMatchObject({ document: expect.stringContaining(event.pubkey), what: 'edit' })
   })
 })
