@@ -51,7 +51,12 @@ export async function createSharedClient(options: SharedClientOptions): Promise<
   let closing: Promise<void> | undefined
   let leading: Promise<void> | undefined
 
-  const state = createRemoteState(clock, me, () => link.unkept())
+  const state = createRemoteState(
+    clock,
+    () => link.unkept(),
+    me,
+    () => (isClosed ? undefined : host?.look(me)),
+  )
   const link = createTabLink({
     bus,
     pubkey,
@@ -81,8 +86,9 @@ export async function createSharedClient(options: SharedClientOptions): Promise<
     link.call('streams', [live.ids()]).catch(() => {})
     documents.tidy()
   })
+  const here = () => (host === undefined || isClosed ? undefined : device?.bodies)
   const isKept = (address: string) => live.ids().some((id) => id.startsWith(`${address}/`))
-  const documents = createRemoteDocuments({ link, state, me, clock, random, isKept })
+  const documents = createRemoteDocuments({ link, state, me, clock, random, here, isKept })
   const local = createRemoteLocalState(link, () => state.seenLocal)
   const presence = createRemotePresence(link, limits)
 

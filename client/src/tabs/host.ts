@@ -8,6 +8,7 @@ import { createHostPresence } from './host-presence.js'
 import { createHostState } from './host-state.js'
 import { createJoinedTab, type JoinedTab, noteAnswer } from './joined-tab.js'
 import { type Envelope, readForHost, TAB_LOCK, type ToHost, toWireError } from './protocol.js'
+import type { StateHere } from './remote-state.js'
 
 /** How many times a tab has led with this database. */
 const META_TERM = 'tabTerm'
@@ -19,6 +20,8 @@ export interface TabHost {
    * account was logged out not before the others know that they have nothing to lead, or two seconds are over.
    */
   stop(): Promise<void>
+  /** How things are for one of the tabs, now. */
+  look(tab: string): StateHere
 }
 
 export interface TabHostParts {
@@ -187,6 +190,14 @@ export function createTabHost({ device, bus, ports, term, count }: TabHostParts)
 
   bus.post({ type: 'lead', term, count })
   return {
+    look(tab) {
+      const { edits = [], local = 0 } = tabs.get(tab) ?? {}
+      return {
+        status: device.status.read(),
+        unwritten: device.documents.journal.unwrittenLanes(),
+        seen: { edits: [...edits], local },
+      }
+    },
     async stop() {
       halt()
       if (ending === undefined) stopListening()

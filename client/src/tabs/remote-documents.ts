@@ -1,7 +1,7 @@
 import { type Clock, type Random, SyncError, type TimerHandle } from '@onyx-sync/shared'
 import * as Y from 'yjs'
 import { createClientId } from '../core/client-id.js'
-import type { OpenDocument } from '../core/documents.js'
+import type { Documents, OpenDocument } from '../core/documents.js'
 import { NOT_LOCAL } from '../core/loaded-documents.js'
 import type { ModelDocuments } from '../core/model-documents.js'
 import type { TabLink } from './link.js'
@@ -10,7 +10,8 @@ import { isBytes } from './shapes.js'
 
 /**
  * The documents of a database that another tab has: copies of those that are used here, which hear of what becomes
- * durable there, and give what is edited here to it.
+ * durable there, and give what is edited here to it. In the tab that leads what is opened is no copy: it goes with that
+ * tab, and nobody has to take it over.
  */
 export interface RemoteDocuments extends ModelDocuments {
   /** Takes in updates of a document, each with the tab that made it. */
@@ -30,13 +31,18 @@ export interface RemoteDocumentsParts {
   readonly me: string
   readonly clock: Clock
   readonly random: Random
+  /** The documents themselves, in the tab that leads. */
+  here(): Documents | undefined
   /** Whether a document is to stay though nobody has it open. */
   isKept(address: string): boolean
 }
 
 interface Replica {
   readonly address: string
-  readonly doc: Y.Doc
+  /** A copy; where the database is here the document itself, once it is filled. */
+  doc: Y.Doc
+  /** Undefined for a copy. */
+  opened: OpenDocument | undefined
   pins: number
   /** Resolves when it has been filled for the first time. */
   filled: Promise<void>
@@ -52,7 +58,7 @@ const LINGER_MS = 2_000
 const RETRY_MS = 1_000
 
 export function createRemoteDocuments(parts: RemoteDocumentsParts): RemoteDocuments {
-  const { link, state, me, clock, random, isKept } = parts
+  const { link, state, me, clock, random, here, isKept } = parts
   const replicas = new Map<string, Replica>()
   const underWay = new Set<Promise<unknown>>()
 
@@ -61,7 +67,7 @@ export function createRemoteDocuments(parts: RemoteDocumentsParts): RemoteDocume
     // Of its own, as for every load: a document is never written to from two places under one id (trap Y5).
     doc.clientID = createClientId(random)
     const replica: Replica = {
-      ...{ address, doc, pins: 0, isFilled: false, lastEdit: undefined, timer: undefined },
+      ...{ address, doc, opened: undefined, pins: 0, isFilled: false, lastEdit: undefined, timer: undefined },
       filled: Promise.resolve(),
     }
     doc.on('update', (update: Uint8Array, origin: unknown) => {
@@ -71,7 +77,9 @@ export function createRemoteDocuments(parts: RemoteDocumentsParts): RemoteDocume
       replica.lastEdit.catch(() => {})
     })
     replicas.set(address, replica)
-    replica.filled = fill(replica).then(() => {
+    const documents = here()
+    const filling = documents === undefined ? fill(replica) : openHere(replica, documents)
+    replica.filled = filling.then(() => {
       replica.isFilled = true
     })
     replica.filled.catch(() => drop(replica))
@@ -84,10 +92,21 @@ export function createRemoteDocuments(parts: RemoteDocumentsParts): RemoteDocume
     Y.applyUpdate(doc, update, NOT_LOCAL)
   }
 
+  async function openHere(replica: Replica, documents: Documents): Promise<void> {
+    const opened = await documents.open(replica.address)
+    replica.doc.destroy()
+    replica.doc = opened.doc
+    replica.opened = opened
+  }
+
   function drop(replica: Replica): void {
     if (replicas.get(replica.address) !== replica) return
     clock.clearTimeout(replica.timer)
     replicas.delete(replica.address)
+    if (replica.opened !== undefined) {
+      replica.opened.release()
+      return
+    }
     replica.doc.destroy()
     link.call('close', [replica.address]).catch(() => {})
   }
@@ -123,7 +142,7 @@ export function createRemoteDocuments(parts: RemoteDocumentsParts): RemoteDocume
   }
 
   async function flushNow(): Promise<void> {
-    await link.flush()
+    await Promise.all([link.flush(), here()?.journal.flush()])
   }
 
   /** What was edited in this tick is durable when it resolves. */
@@ -203,14 +222,15 @@ export function createRemoteDocuments(parts: RemoteDocumentsParts): RemoteDocume
 
     take(address, list) {
       const replica = replicas.get(address)
-      if (replica === undefined) return
+      if (replica === undefined || replica.opened !== undefined) return
       replica.doc.transact(() => {
         for (const [by, update] of list) if (by !== me) Y.applyUpdate(replica.doc, update, NOT_LOCAL)
       }, NOT_LOCAL)
     },
     reopen() {
       // Those that were being opened are asked for again by the link.
-      for (const replica of replicas.values()) if (replica.isFilled) again(replica)
+      for (const replica of replicas.values())
+        if (replica.isFilled && replica.opened === undefined) again(replica)
     },
     tidy() {
       for (const replica of replicas.values()) if (!isUsed(replica)) rest(replica)

@@ -35,10 +35,19 @@ export interface RemoteState {
 /** Calls that are edits, of which a user is told that they are unsent. */
 const EDITS: readonly string[] = ['edit', 'decide']
 
+/** What a tab that leads needn't be told. */
+export interface StateHere {
+  readonly status: SyncStatus
+  readonly unwritten: readonly string[]
+  readonly seen: SeenCalls
+}
+
+/** `here` gives how things are, where they are in this tab. */
 export function createRemoteState(
   clock: Clock,
-  me: string,
   unkept: () => readonly UnkeptCall[],
+  me: string,
+  here: () => StateHere | undefined,
 ): RemoteState {
   const documents = new Map<string, KnownDocument>()
   const lanes = new Map<string, LaneState>()
@@ -54,6 +63,9 @@ export function createRemoteState(
   const own = () => unkept().filter(({ method }) => EDITS.includes(method))
 
   const board = createStatusBoard(clock, () => {
+    const now = here()
+    status = now?.status ?? status
+    seen = now?.seen ?? seen
     if (status === undefined) throw new SyncError('INTERNAL', 'no tab has said how the device stands')
     const uncounted = own().filter(({ id }) => !seen.edits.includes(id)).length
     return {
@@ -64,7 +76,7 @@ export function createRemoteState(
   })
 
   function isUnwritten(address: string): boolean {
-    return unwritten.includes(address) || own().some(({ args }) => args[0] === address)
+    return (here()?.unwritten ?? unwritten).includes(address) || own().some(({ args }) => args[0] === address)
   }
 
   return {
@@ -102,7 +114,13 @@ export function createRemoteState(
     lastEdit: (address) => lanes.get(address)?.lastEdit ?? 0,
     unsaved() {
       const unsettled = [...lanes.values()].filter(({ ranges }) => ranges.length > 0).map(({ lane }) => lane)
-      return [...new Set([...unsettled, ...unwritten, ...own().map(({ args }) => String(args[0]))])]
+      return [
+        ...new Set([
+          ...unsettled,
+          ...(here()?.unwritten ?? unwritten),
+          ...own().map(({ args }) => String(args[0])),
+        ]),
+      ]
     },
 
     take(push) {
