@@ -1,4 +1,4 @@
-import { useChat, useMessages } from '@onyx-sync/client/react'
+import { useChat, useChats, useMessages } from '@onyx-sync/client/react'
 import { lazy, Suspense, useCallback, useEffect, useState } from 'react'
 import { useDevice } from '../device/device-context.js'
 import { Icon } from '../parts/icon.js'
@@ -8,6 +8,7 @@ import { Composer } from './composer.js'
 import { MessageRow } from './message-row.js'
 import { Others } from './others.js'
 import { TitleField } from './title-field.js'
+import { useIsPainted } from './use-is-painted.js'
 import { useScroll } from './use-scroll.js'
 import { useSending } from './use-sending.js'
 
@@ -22,17 +23,22 @@ const WINDOW = 50
 
 /** A chat: who is there, its messages, and where one writes. */
 export function ChatView({ id, around }: { readonly id: string; readonly around: number | undefined }) {
-  const { replies } = useDevice()
-  const opened = useChat(id)
-  const { chat, title, error, canWrite, isDeleted, draft } = opened
-  const { messages, total, hasOlder, hasNewer, loadOlder, loadNewer } = useMessages(id, {
+  const { client, replies } = useDevice()
+  const { messages, total, hasOlder, hasNewer, loadOlder, loadNewer, status } = useMessages(id, {
     last: WINDOW,
     ...(around !== undefined && { around }),
   })
+  // Messages come from a table at once; a long chat's document takes longer, and nobody has to wait for it to read.
+  const opened = useChat(useIsPainted(status !== 'loading') ? id : undefined)
+  const { chat, error, canWrite, isDeleted } = opened
+  const summary = useChats({ includeDeleted: true }).chats.find(
+    (known) => known.id === id || known.address === id,
+  )
   const [open, setOpen] = useState<'chat' | 'history'>()
   const [isTyping, setTyping] = useState(false)
   const send = useSending()
-  const address = chat?.address ?? ''
+  const address = chat?.address ?? summary?.address ?? ''
+  const title = chat === undefined ? (summary?.title ?? '') : opened.title
   const isWriting = useStore(replies, () => replies.isWriting(address))
   const isFound = around !== undefined
   const scroll = useScroll(messages, !isFound)
@@ -42,7 +48,15 @@ export function ChatView({ id, around }: { readonly id: string; readonly around:
     if (total > 0) void chat.markRead()
   }, [chat, total])
 
-  const keepDraft = useCallback((text: string) => void orToast(chat?.setDraft(text)), [chat])
+  const keepDraft = useCallback(
+    (text: string) => void orToast(client.chats.setDraft(address, text)),
+    [client, address],
+  )
+
+  async function say(text: string) {
+    const own = chat ?? (await client.chats.open(address))
+    await send(own, text).finally(() => own !== chat && own.release())
+  }
 
   return (
     <section className="chat" aria-label={title || 'Chat'}>
@@ -87,7 +101,6 @@ export function ChatView({ id, around }: { readonly id: string; readonly around:
             <MessageRow
               key={message.id}
               address={address}
-              chat={chat}
               message={message}
               previousId={messages[index - 1]?.id}
             />
@@ -105,19 +118,21 @@ export function ChatView({ id, around }: { readonly id: string; readonly around:
             To the newest
           </button>
         )}
-        {chat && (
+        {summary && (
           <Composer
             key={address}
-            draft={draft}
+            draft={summary.draft}
             isFocused={!isFound && !('ontouchstart' in window)}
             onDraft={keepDraft}
             onTyping={setTyping}
             onSend={(text) => {
               scroll.toEnd()
-              void orToast(send(chat, text))
+              void orToast(say(text))
             }}
             onStop={isWriting ? () => replies.stop(address) : undefined}
-            disabledBecause={canWrite ? undefined : 'You may read this chat, not write in it'}
+            disabledBecause={
+              chat === undefined || canWrite ? undefined : 'You may read this chat, not write in it'
+            }
           />
         )}
       </div>

@@ -1,4 +1,4 @@
-import type { Chat, Message } from '@onyx-sync/client'
+import type { Message } from '@onyx-sync/client'
 import { lazy, memo, Suspense, useEffect, useState } from 'react'
 import { useDevice } from '../device/device-context.js'
 import { CopyButton } from '../parts/copy-button.js'
@@ -22,12 +22,10 @@ const ENDINGS: Readonly<Record<string, string>> = {
 export const MessageRow = memo(
   ({
     address,
-    chat,
     message: row,
     previousId,
   }: {
     readonly address: string
-    readonly chat: Chat | undefined
     readonly message: Message
     readonly previousId: string | undefined
   }) => {
@@ -38,8 +36,7 @@ export const MessageRow = memo(
     const { id, role, content, status, reasoning, tools, editedAt } = message
 
     async function remove() {
-      if (chat === undefined) return
-      await chat.deleteMessage(id)
+      await client.chats.deleteMessage(address, id)
       toast({
         text: 'Message deleted.',
         action: {
@@ -54,8 +51,8 @@ export const MessageRow = memo(
 
     async function save(text: string) {
       setOpen(undefined)
-      if (chat === undefined || text === content) return
-      await marks.during(address, id, () => chat.edit(id, text))
+      if (text === content) return
+      await marks.during(address, id, () => client.chats.edit(address, id, text))
     }
 
     return (
