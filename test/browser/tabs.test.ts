@@ -207,4 +207,24 @@ describe.skipIf(!hasChromium)('tabs of a browser', () => {
     },
     120_000,
   )
+
+  it('[TABS11] without a channel between tabs one has the database by itself, and the other is told so', async () => {
+    await start('no-channel')
+    try {
+      const [context] = chromium.browser.contexts()
+      await context?.addInitScript(() =>
+        Object.defineProperty(window, 'BroadcastChannel', { value: undefined }),
+      )
+      const first = await openTab('indexeddb')
+      expect(await roleOf(first)).toBe('leader')
+      await first.evaluate(() => tab.create())
+      await expect(openTab('indexeddb')).rejects.toThrow(/is open already, in this page or another tab/)
+      await first.close()
+      const next = await openTab('indexeddb')
+      await show(next)
+      expect(await next.evaluate(() => tab.texts())).toEqual({ shown: [], rows: [] })
+    } finally {
+      await end()
+    }
+  }, 60_000)
 })

@@ -1,4 +1,4 @@
-import type { Chat, StreamedMessage } from '@onyx-sync/client'
+import type { Chat, ChatSummary, MessagesView, StreamedMessage, View } from '@onyx-sync/client'
 import type { SyncError } from '@onyx-sync/shared'
 import { createSeededRandom } from '@onyx-sync/testing'
 import fc from 'fast-check'
@@ -47,6 +47,9 @@ async function run(seed: string, steps: readonly Step[]): Promise<void> {
   const streams: { readonly tab: SimulatedTab; readonly stream: StreamedMessage; isEnded: boolean }[] = []
   const contributed: { readonly tab: SimulatedTab; readonly id: string; isKept: boolean }[] = []
   const chats = new Map<SimulatedTab, Chat>()
+  /** What each tab shows from its beginning to its end. */
+  const lists = new Map<SimulatedTab, View<readonly ChatSummary[]>>()
+  const windows = new Map<SimulatedTab, MessagesView>()
   const opening: {
     readonly tab?: SimulatedTab
     readonly work: Promise<unknown>
@@ -62,6 +65,9 @@ async function run(seed: string, steps: readonly Step[]): Promise<void> {
   async function openTab(): Promise<void> {
     const tab = await browser.open(`tab${++names}`)
     tab.client.connect()
+    const list = tab.client.chats.watch()
+    list.subscribe(() => {})
+    lists.set(tab, list)
   }
 
   function note(tab: SimulatedTab, text: string, work: Promise<unknown>, isMade = false): void {
@@ -100,7 +106,12 @@ async function run(seed: string, steps: readonly Step[]): Promise<void> {
       else {
         const work = tab.client.chats.open('chat').then((chat) => {
           if (chats.has(tab)) chat.release()
-          else chats.set(tab, chat)
+          else {
+            chats.set(tab, chat)
+            const window = tab.client.chats.messages('chat', { last: 1_000 })
+            window.subscribe(() => {})
+            windows.set(tab, window)
+          }
         })
         work.catch(() => {})
         opening.push({ tab, work, mayFail: true })
@@ -204,6 +215,17 @@ async function run(seed: string, steps: readonly Step[]): Promise<void> {
         survivors[0]?.client.chats && (await during(world, client.chats.read('chat'))).draft,
       )
       chat.release()
+    }
+    const [row] = await disk.contents.loadRows('chats', { column: 'address', equals: address })
+    for (const tab of survivors) {
+      const shown = lists
+        .get(tab)
+        ?.getSnapshot()
+        ?.map(({ messageCount, draft }) => [messageCount, draft])
+      const { draft } = await during(world, tab.client.chats.read('chat'))
+      expect(shown).toEqual([[row?.message_count, draft]])
+      const { messages } = windows.get(tab)?.getSnapshot() ?? {}
+      if (messages !== undefined) expect(messages.map(({ content }) => content)).toEqual(onDisk)
     }
     const drafts = new Set<string>()
     for (const { client } of survivors) drafts.add((await during(world, client.chats.read('chat'))).draft)

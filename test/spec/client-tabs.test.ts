@@ -201,6 +201,29 @@ describe('several tabs', () => {
     expect(await onPhone(scene)).toEqual(['The first half, and the second.'])
   })
 
+  it('[TABS5] what the tab that led kept last, and told nobody, is shown after the hand-over', async () => {
+    const scene = await start('untold', 2)
+    const [a, b] = [tabOf(scene, 0), tabOf(scene, 1)]
+    const chat = await scene.now(b.client.chats.open('oslo'))
+    const list = b.client.chats.watch()
+    const window = b.client.chats.messages('oslo')
+    const settings = b.client.settings.watch()
+    for (const view of [list, window, settings]) view.subscribe(() => {})
+    await scene.world.advance(100)
+    scene.browser.muted.add('a')
+    await scene.now(a.client.chats.send('oslo', 'the last word'))
+    await scene.now(a.client.chats.setDraft('oslo', 'and what was to come'))
+    await scene.now(a.client.settings.set('activeModel', 'opus'))
+    expect(list.getSnapshot()?.[0]?.messageCount).toBe(0)
+    a.kill()
+    await scene.world.advance(1_000)
+    expect(list.getSnapshot()?.[0]).toMatchObject({ messageCount: 1, draft: 'and what was to come' })
+    expect(contents(window.getSnapshot()?.messages ?? [])).toEqual(['the last word'])
+    expect(settings.getSnapshot()?.preferences.activeModel).toBe('opus')
+    expect(contents(chat.messages)).toEqual(['the last word'])
+    expect(chat.draft).toBe('and what was to come')
+  })
+
   it('[TABS5] what a tab was writing that is gone is marked as interrupted, and what another writes is not', async () => {
     const scene = await start('interrupted', 3)
     const [a, b, c] = [tabOf(scene, 0), tabOf(scene, 1), tabOf(scene, 2)]

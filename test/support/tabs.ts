@@ -1,6 +1,6 @@
 import type { SyncStore } from '@onyx-sync/client'
 import { SyncError } from '@onyx-sync/shared'
-import type { SeededRandom, VirtualClock, World } from '@onyx-sync/testing'
+import type { SeededRandom, World } from '@onyx-sync/testing'
 import type { TabPorts } from '../../client/src/ports/tabs.js'
 import { createSharedClient } from '../../client/src/shared-client.js'
 import type { SharedClient, SharedClientOptions } from '../../client/src/shared-client-api.js'
@@ -197,6 +197,3 @@ export function createBrowser(
   }
   return browser
 }
-
-/** A clock and a network alone, for tabs without a server. */
-export type TabWorld = { readonly clock: VirtualClock }
