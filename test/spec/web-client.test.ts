@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { checkEvents } from '../../client/web/src/inspect/checked-event.js'
+import { chatHash, chatName, isNamed, parseRoute } from '../../client/web/src/parts/route.js'
 import { syncWords } from '../../client/web/src/sync/sync-words.js'
 import { chatEvent, testKey } from '../support/events.js'
 import { buildWebClient, WEB_DIRECTORY } from '../support/web-client.js'
@@ -99,5 +100,21 @@ describe('the inspector', () => {
     const checked = await checkEvents([event, forged, resigned])
     expect(checked.map(({ isGenuine }) => isGenuine)).toEqual([true, false, false])
     expect(checked[0]).toMatchObject({ document: expect.stringContaining(event.pubkey), what: 'edit' })
+  })
+})
+
+describe('addresses of the page', () => {
+  it('[WEB12] tell a chat of one’s own from one of somebody else that has the same id', () => {
+    const [own, theirs] = ['a', 'b'].map((owner) => ({
+      owner,
+      id: 'default',
+      address: `30001:${owner}:default`,
+    }))
+    for (const chat of [own, theirs] as const) {
+      const name = parseRoute(chatHash(chatName(chat as never, 'a'))).chat
+      expect([own, theirs].filter((other) => isNamed(other as never, name, 'a'))).toEqual([chat])
+    }
+    expect(parseRoute(chatHash('x?at=1', 12))).toEqual({ view: 'chat', chat: 'x?at=1', around: 12 })
+    expect(parseRoute('#/else')).toEqual({ view: 'home' })
   })
 })

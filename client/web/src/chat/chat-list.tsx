@@ -4,7 +4,7 @@ import { memo, useDeferredValue, useState } from 'react'
 import { useDevice } from '../device/device-context.js'
 import { Icon } from '../parts/icon.js'
 import { Logo } from '../parts/logo.js'
-import { chatHash, type Route } from '../parts/route.js'
+import { chatHash, chatName, isNamed, type Route } from '../parts/route.js'
 import { orToast } from '../parts/toasts.js'
 import { counted, shortTime } from '../parts/words.js'
 import { SearchHits } from './search-hits.js'
@@ -18,7 +18,7 @@ type Kind = (typeof KINDS)[number]['name']
 
 /** All chats by last activity, those that were put away, and what a search finds. */
 export function ChatList({ route, onSettings }: { readonly route: Route; readonly onSettings: () => void }) {
-  const { slot } = useDevice()
+  const { slot, account } = useDevice()
   const [query, setQuery] = useState('')
   const [kind, setKind] = useState<Kind>('open')
   const { chats, status, error } = useChats({ includeDeleted: true })
@@ -60,7 +60,7 @@ export function ChatList({ route, onSettings }: { readonly route: Route; readonl
           </fieldset>
           <ul className="chats">
             {shown.map((chat) => (
-              <Row key={chat.address} chat={chat} isCurrent={isShown(route, chat)} />
+              <Row key={chat.address} chat={chat} isCurrent={isNamed(chat, route.chat, account.pubkey)} />
             ))}
           </ul>
           {shown.length === 0 && status === 'ready' && (
@@ -89,18 +89,6 @@ function kindOf({ deletedAt, archived }: ChatSummary): Kind {
   return archived ? 'archived' : 'open'
 }
 
-/** The name of a chat in an address: its id, or all of its address where it is somebody else's. */
-export function nameOf(
-  chat: { readonly id: string; readonly address: string; readonly owner: string },
-  pubkey: string,
-) {
-  return chat.owner === pubkey ? chat.id : chat.address
-}
-
-function isShown({ chat }: Route, { id, address }: ChatSummary): boolean {
-  return chat === id || chat === address
-}
-
 const Row = memo(({ chat, isCurrent }: { readonly chat: ChatSummary; readonly isCurrent: boolean }) => {
   const { client, account } = useDevice()
   const isForeign = chat.owner !== account.pubkey
@@ -109,7 +97,7 @@ const Row = memo(({ chat, isCurrent }: { readonly chat: ChatSummary; readonly is
     <li>
       <a
         className="chat-row"
-        href={chatHash(nameOf(chat, account.pubkey))}
+        href={chatHash(chatName(chat, account.pubkey))}
         aria-current={isCurrent ? 'page' : undefined}
       >
         <span className="chat-title">{chat.title || 'Untitled'}</span>

@@ -2,6 +2,7 @@ import { useChat, useChats, useMessages } from '@onyx-sync/client/react'
 import { lazy, Suspense, useCallback, useEffect, useState } from 'react'
 import { useDevice } from '../device/device-context.js'
 import { Icon } from '../parts/icon.js'
+import { isNamed } from '../parts/route.js'
 import { orToast } from '../parts/toasts.js'
 import { useStore } from '../parts/use-store.js'
 import { Composer } from './composer.js'
@@ -23,7 +24,7 @@ const WINDOW = 50
 
 /** A chat: who is there, its messages, and where one writes. */
 export function ChatView({ id, around }: { readonly id: string; readonly around: number | undefined }) {
-  const { client, replies } = useDevice()
+  const { account, client, replies } = useDevice()
   const { messages, total, hasOlder, hasNewer, loadOlder, loadNewer, status } = useMessages(id, {
     last: WINDOW,
     ...(around !== undefined && { around }),
@@ -31,9 +32,7 @@ export function ChatView({ id, around }: { readonly id: string; readonly around:
   // Messages come from a table at once; a long chat's document takes longer, and nobody has to wait for it to read.
   const opened = useChat(useIsPainted(status !== 'loading') ? id : undefined)
   const { chat, error, canWrite, isDeleted } = opened
-  const summary = useChats({ includeDeleted: true }).chats.find(
-    (known) => known.id === id || known.address === id,
-  )
+  const summary = useChats({ includeDeleted: true }).chats.find((known) => isNamed(known, id, account.pubkey))
   const [open, setOpen] = useState<'chat' | 'history'>()
   const [isTyping, setTyping] = useState(false)
   const send = useSending()

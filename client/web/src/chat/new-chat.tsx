@@ -16,11 +16,11 @@ export function NewChat() {
 
   async function begin(text: string) {
     setBusy(true)
-    const { id, address } = await client.chats.create()
+    const { id } = await client.chats.create()
     const chat = await client.chats.open(id)
     try {
       await send(chat, text)
-      location.hash = chatHash(address.split(':')[1] === client.pubkey ? id : address)
+      location.hash = chatHash(id)
     } finally {
       chat.release()
       setBusy(false)

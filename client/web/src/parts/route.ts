@@ -31,3 +31,21 @@ export function parseRoute(hash: string): Route {
 export function chatHash(chat: string, around?: number): string {
   return `#/chat/${encodeURIComponent(chat)}${around === undefined ? '' : `?at=${around}`}`
 }
+
+/** What names a chat. */
+interface Named {
+  readonly id: string
+  readonly address: string
+  /** Whose it is. */
+  readonly owner: string
+}
+
+/** The name of a chat in an address of the page: its id, or all of its address where it is somebody else's. */
+export function chatName(chat: Named, pubkey: string): string {
+  return chat.owner === pubkey ? chat.id : chat.address
+}
+
+/** Whether a name is that of a chat: others may have given one of theirs the same id. */
+export function isNamed(chat: Named, name: string | undefined, pubkey: string): boolean {
+  return name === chat.address || name === chatName(chat, pubkey)
+}
