@@ -1,0 +1,5 @@
+import './globals'
+import { registerRootComponent } from 'expo'
+import { App } from './app'
+
+registerRootComponent(App)
