@@ -1,8 +1,6 @@
-import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import type { AxeResults } from 'axe-core'
-import type { Browser, Frame, Page } from 'playwright-core'
+import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { violations } from '../support/axe.js'
 import { hasChromium, startChromium } from '../support/browser.js'
 import {
   buildWebClient,
@@ -14,7 +12,6 @@ import {
   write,
 } from '../support/web-client.js'
 
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 const SAVED = 'Everything is saved on the server'
 
 let browser: Browser
@@ -28,15 +25,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await browser?.close()
 })
-
-/** What axe finds wrong with what is shown now, each with its place. */
-async function violations(page: Page | Frame): Promise<string[]> {
-  await page.evaluate(AXE)
-  const found = await page.evaluate(() =>
-    (window as unknown as { axe: { run(): Promise<AxeResults> } }).axe.run(),
-  )
-  return found.violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html}`))
-}
 
 const LOOKS = [
   { name: 'wide', scheme: 'light', viewport: { width: 1180, height: 760 }, isPhone: false },
@@ -199,29 +187,6 @@ it.skipIf(!hasChromium)(
     await tabTo('Search chats and messages')
     await page.keyboard.type('changed')
     await page.getByRole('link', { name: /and another, changed/ }).waitFor()
-    expect(faults).toEqual([])
-  },
-  60_000,
-)
-
-it.skipIf(!hasChromium)(
-  '[WEB18] the inspector reads all of one’s own from the server, and checks every signature in the page',
-  async () => {
-    const { url } = await serveWebClient()
-    const { page, faults } = await openWebDevice(browser, url)
-    await startChatting(page)
-    await write(page, 'Look at this')
-    await page.getByText('Settings → Model').waitFor()
-    await page.getByRole('button', { name: SAVED }).click()
-    await page.getByRole('link', { name: 'Look into what the server has' }).click()
-    await page.getByRole('button', { name: 'Read my events' }).click()
-    await page.getByText(/^\d+ events?; every signature is right\.$/).waitFor()
-    await page.getByText('Look at this', { exact: true }).click()
-    await page.getByRole('cell', { name: 'edit', exact: true }).first().waitFor()
-    await page.getByRole('cell', { name: '✓ right' }).first().waitFor()
-    expect(await page.getByRole('cell', { name: '✗ wrong' }).count()).toBe(0)
-    expect(await violations(page)).toEqual([])
-    await takePicture(page, 'inspector')
     expect(faults).toEqual([])
   },
   60_000,

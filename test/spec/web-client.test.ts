@@ -1,10 +1,8 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { checkEvents } from '../../client/web/src/inspect/checked-event.js'
 import { chatHash, chatName, isNamed, parseRoute } from '../../client/web/src/parts/route.js'
 import { syncWords } from '../../client/web/src/sync/sync-words.js'
-import { chatEvent, testKey } from '../support/events.js'
 import { buildWebClient, WEB_DIRECTORY } from '../support/web-client.js'
 
 const MAX_SCRIPT_BYTES = 250_000
@@ -89,17 +87,6 @@ describe('the words of the bar', () => {
     for (const [change, isOn, tone, text] of cases) {
       if (tone !== 'good') expect(`${text} ${JSON.stringify(change)} ${isOn}`).not.toMatch(/is saved/)
     }
-  })
-})
-
-describe('the inspector', () => {
-  it('[WEB18] finds what its author did not sign, whatever the server says of it', async () => {
-    const event = chatEvent(testKey(1))
-    const forged = { ...event, created_at: event.created_at + 1 }
-    const resigned = { ...event, sig: `${event.sig.slice(0, -2)}${event.sig.endsWith('00') ? '11' : '00'}` }
-    const checked = await checkEvents([event, forged, resigned])
-    expect(checked.map(({ isGenuine }) => isGenuine)).toEqual([true, false, false])
-    expect(checked[0]).toMatchObject({ document: expect.stringContaining(event.pubkey), what: 'edit' })
   })
 })
 

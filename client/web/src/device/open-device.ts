@@ -1,4 +1,4 @@
-import { accountDatabaseName, wakeOnPlatformEvents } from '@onyx-sync/client'
+import { accountDatabaseName, type Transport, wakeOnPlatformEvents } from '@onyx-sync/client'
 import { deleteBrowserDatabase, openSharedClient, type SharedClient } from '@onyx-sync/client/browser'
 import type { Account, Keychain } from './keychain.js'
 import { createMarks, type Marks } from './marks.js'
@@ -31,12 +31,18 @@ function databaseName({ pubkey }: Account, slot: Slot): string {
  * the one place that knows what the database is. Rejects with `DATABASE_LOCKED` where tabs can't share it and another has
  * it, `DATABASE_UNREADABLE` where the browser gives none, `TAB_OUTDATED`, `KEY_INVALID` and `STORE_FAILED`.
  */
-export async function openDevice(account: Account, keychain: Keychain, slot: Slot): Promise<Device> {
+export async function openDevice(
+  account: Account,
+  keychain: Keychain,
+  slot: Slot,
+  transport?: Transport,
+): Promise<Device> {
   const url = syncUrl()
   const client = await openSharedClient({
     name: databaseName(account, slot),
     signer: await keychain.signer(account),
     url,
+    ...(transport && { transport }),
     // A page that came without encryption has shown that its network is trusted as it is.
     allowInsecure: location.protocol !== 'https:',
   })

@@ -1,4 +1,4 @@
-import { SyncError } from '@onyx-sync/client'
+import { SyncError, type Transport } from '@onyx-sync/client'
 import { type Account, createKeychain, type Keychain } from './keychain.js'
 import { type Device, leaveDevice, openDevice } from './open-device.js'
 import type { Slot } from './slot.js'
@@ -23,7 +23,8 @@ export interface Session {
   leave(discard: boolean): Promise<void>
 }
 
-export function createSession(slot: Slot): Session {
+/** `transport`: the platform's where none is given. */
+export function createSession(slot: Slot, transport?: Transport): Session {
   const keychain = createKeychain(slot)
   const listeners = new Set<() => void>()
   let state: SessionState = { phase: 'opening' }
@@ -36,7 +37,7 @@ export function createSession(slot: Slot): Session {
   async function open(account: Account): Promise<void> {
     show({ phase: 'opening' })
     try {
-      show({ phase: 'open', device: await openDevice(account, keychain, slot) })
+      show({ phase: 'open', device: await openDevice(account, keychain, slot, transport) })
     } catch (error) {
       fail(error)
     }

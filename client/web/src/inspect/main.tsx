@@ -1,38 +1,20 @@
 import '../styles/index.css'
 import '../styles/inspect.css'
-import { SyncProvider } from '@onyx-sync/client/react'
+import { createWebSocketTransport } from '@onyx-sync/client'
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
-import { Failed } from '../account/failed.js'
-import { Welcome } from '../account/welcome.js'
-import { createSession, type Session } from '../device/session.js'
+import { createSession } from '../device/session.js'
 import { slotOf } from '../device/slot.js'
-import { Toasts } from '../parts/toasts.js'
-import { useStore } from '../parts/use-store.js'
-import { Inspector } from './inspector.js'
+import { InspectorPage } from './inspector-page.js'
+import { createTrafficLog } from './traffic-log.js'
 
-const session = createSession(slotOf(location.search))
+const traffic = createTrafficLog()
+const transport = createWebSocketTransport()
+const session = createSession(slotOf(location.search), traffic.watch(transport, 'device'))
 session.begin()
-
-function Page({ of }: { readonly of: Session }) {
-  const state = useStore(of, of.getSnapshot)
-  return (
-    <>
-      {state.phase === 'welcome' && <Welcome session={of} givenKey={undefined} />}
-      {state.phase === 'opening' && <p className="opening">Opening your chats…</p>}
-      {state.phase === 'failed' && <Failed error={state.error} />}
-      {state.phase === 'open' && (
-        <SyncProvider client={state.device.client}>
-          <Inspector device={state.device} keychain={of.keychain} />
-        </SyncProvider>
-      )}
-      <Toasts />
-    </>
-  )
-}
 
 createRoot(document.getElementById('root') as HTMLElement).render(
   <StrictMode>
-    <Page of={session} />
+    <InspectorPage session={session} traffic={traffic} transport={traffic.watch(transport, 'inspector')} />
   </StrictMode>,
 )

@@ -83,11 +83,9 @@ export function SyncDialog({ onClose }: { readonly onClose: () => void }) {
         <dt>Devices online</dt>
         <dd>{[`${deviceName(slot)} (this one)`, ...others].join(', ')}</dd>
       </dl>
-      {!slot.isFrame && (
-        <a className="button" href="/inspect">
-          Look into what the server has
-        </a>
-      )}
+      <a className="button" href={`/inspect${location.search}`}>
+        Look into what is kept and sent
+      </a>
       <h3>What the words mean</h3>
       <dl className="facts">
         <dt>On this device</dt>

@@ -1,0 +1,346 @@
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, beforeAll, expect, it, vi } from 'vitest'
+import { violations } from '../support/axe.js'
+import { hasChromium, startChromium } from '../support/browser.js'
+import { testKey } from '../support/events.js'
+import { connect } from '../support/servers.js'
+import {
+  bringKeyIn,
+  buildWebClient,
+  edit,
+  openWebDevice,
+  serveWebClient,
+  startChatting,
+  switchNetwork,
+  takeKeyOut,
+  takePicture,
+  write,
+} from '../support/web-client.js'
+
+let browser: Browser
+
+beforeAll(async () => {
+  if (!hasChromium) return
+  buildWebClient()
+  browser = await startChromium()
+}, 120_000)
+
+afterAll(async () => {
+  await browser?.close()
+})
+
+const SAVED = 'Everything is saved on the server'
+const wait = { timeout: 20_000, interval: 50 }
+
+/** A second tab of the device, with the inspector in it. */
+async function inspect(page: Page, faults: string[] = []): Promise<Page> {
+  const tab = await page.context().newPage()
+  tab.on('pageerror', (error) => faults.push(String(error)))
+  tab.on('console', (message) => message.type() === 'error' && faults.push(message.text()))
+  await tab.goto(new URL('/inspect', page.url()).href)
+  await tab.getByRole('heading', { name: 'Documents' }).waitFor()
+  return tab
+}
+
+async function writeAndWait(page: Page, text: string): Promise<void> {
+  await write(page, text)
+  await page.locator('blockquote', { hasText: text }).waitFor()
+  await page.getByText('Settings → Model').first().waitFor()
+  await page.getByRole('button', { name: SAVED }).waitFor()
+}
+
+/** What a row of the table of documents says, by its first words. */
+async function rowOf(tab: Page, title: RegExp): Promise<string[]> {
+  const row = tab.getByRole('row').filter({ has: tab.getByRole('rowheader', { name: title }) })
+  await vi.waitFor(async () => expect(await row.getByRole('cell').allInnerTexts()).not.toContain('…'), wait)
+  return row.getByRole('cell').allInnerTexts()
+}
+
+it.skipIf(!hasChromium)(
+  '[WEB24] shows documents as the server’s log has them, and each event as checked in the page, beside the app in another tab',
+  async () => {
+    const { url } = await serveWebClient()
+    const { page, faults } = await openWebDevice(browser, url)
+    await startChatting(page)
+    await writeAndWait(page, 'What should I pack for Oslo?')
+    await edit(page, 'What should I pack', 'What should I pack for Bergen?')
+    await page.getByRole('button', { name: SAVED }).waitFor()
+    const tab = await inspect(page, faults)
+
+    const [kind, here, log, events, checkpoints, newest] = await rowOf(tab, /What should I pack/)
+    expect(kind).toBe('Chat')
+    expect(here).toMatch(/^[\d.,]+ (K?B)$/)
+    expect(log).toMatch(/^[\d.,]+ KB$/)
+    expect(Number(events)).toBeGreaterThan(2)
+    expect(checkpoints).toBe('0')
+    expect(newest).toMatch(String(new Date().getFullYear()))
+    expect((await rowOf(tab, /^Settings/))[0]).toBe('Settings')
+    expect(await rowOf(tab, /^Training data$/)).toEqual(['Events', '', '0 B', '0', '0', 'none'])
+    await tab.getByRole('link', { name: 'Deletion requests' }).click()
+    await tab.getByText('0 events checked in this page: all valid').waitFor()
+    await tab.getByRole('link', { name: 'All documents' }).click()
+
+    await tab.getByRole('link', { name: /What should I pack/ }).click()
+    await tab.getByText(`${events} events checked in this page: all valid`).waitFor()
+    const rows = tab.getByRole('row').filter({ hasText: '30001' })
+    expect(await rows.count()).toBe(Number(events))
+    for (const text of await rows.allInnerTexts()) {
+      expect(text).toMatch(/^Valid\tThis account\t/)
+      expect(text).toMatch(/\d+ pieces?, \d+ deletions?/)
+    }
+    await rows.first().locator('summary').click()
+    await rows.first().getByText('"sig": "').waitFor()
+
+    await tab.getByRole('link', { name: 'Who wrote what' }).click()
+    const writers = tab.getByRole('row').filter({ has: tab.getByRole('rowheader') })
+    await tab.getByText('checked in this page').waitFor()
+    await vi.waitFor(async () => {
+      expect(await writers.count()).toBeGreaterThan(0)
+      for (const text of await writers.allInnerTexts())
+        expect(text).toMatch(/^\d+\tThis account\tThis account\t[\d,]+ pieces?$/)
+    }, wait)
+    expect(faults).toEqual([])
+  },
+  90_000,
+)
+
+it.skipIf(!hasChromium)(
+  '[WEB18] an event that was changed on its way is shown as invalid, with what is wrong, and isn’t read',
+  async () => {
+    const { url } = await serveWebClient()
+    const { page, faults } = await openWebDevice(browser, url)
+    await startChatting(page)
+    await writeAndWait(page, 'As it was signed')
+    /** What is done to the next events that the inspector reads, one after another. */
+    const changes: ((event: Record<string, unknown>) => unknown)[] = []
+    await page.context().routeWebSocket(/\/sync$/, (socket) => {
+      socket.connectToServer().onMessage((text) => {
+        const message = JSON.parse(String(text)) as unknown[]
+        const isRead = message[0] === 'EVENT' && String(message[1]).startsWith('inspect-')
+        const change = isRead ? changes.shift() : undefined
+        if (change !== undefined) message[2] = change(message[2] as Record<string, unknown>)
+        socket.send(change === undefined ? text : JSON.stringify(message))
+      })
+    })
+    const tab = await inspect(page, faults)
+    await tab.getByRole('link', { name: /As it was signed/ }).click()
+    await tab.getByText(/\d+ events checked in this page: all valid/).waitFor()
+    changes.push(
+      (event) => ({ ...event, created_at: 1_000_000_000 }),
+      (event) => ({ ...event, sig: String(event.sig).replace(/^.{8}/, '00000000') }),
+      () => ({ hello: 'there' }),
+    )
+    await tab.getByRole('button', { name: 'Read again' }).click()
+    await tab.getByText(/\d+ events checked in this page: 3 invalid/).waitFor()
+    const invalid = tab.locator('tr[data-verdict=invalid]')
+    const texts = (await invalid.allInnerTexts()).sort()
+    expect(texts).toHaveLength(3)
+    expect(texts[0]).toMatch(/^Invalid: not an event/)
+    expect(texts[1]).toMatch(/^Invalid: not signed by its author/)
+    expect(texts[2]).toMatch(/^Invalid: the id is not that of the content/)
+    for (const text of texts) expect(text).toMatch(/not read/)
+    expect(changes).toEqual([])
+    expect(faults).toEqual([])
+  },
+  60_000,
+)
+
+it.skipIf(!hasChromium)(
+  '[WEB20] the outbox shows what isn’t saved and what was refused, with the server’s words and what to do',
+  async () => {
+    const { url } = await serveWebClient({ limits: { maxStoredDocuments: 1 } })
+    const { page } = await openWebDevice(browser, url)
+    await startChatting(page)
+    await writeAndWait(page, 'The first chat')
+    const tab = await inspect(page)
+    await tab.getByRole('link', { name: 'Outbox' }).click()
+    await tab.getByText(SAVED).first().waitFor()
+    await switchNetwork(page)
+    await edit(page, 'The first chat', 'The first chat, offline')
+    const row = tab.getByRole('row').filter({ hasText: 'The first chat' })
+    await row.getByText('On this device; sent when there is a connection').waitFor()
+    await tab.getByText('1 edit not saved yet').waitFor()
+    await tab.getByRole('switch', { name: 'Network' }).click()
+    await tab.getByText(SAVED).first().waitFor()
+    await row.waitFor({ state: 'detached' })
+
+    await page.getByRole('link', { name: 'New chat' }).click()
+    await page.getByRole('heading', { name: 'What’s on your mind?' }).waitFor()
+    await write(page, 'One too many')
+    const refused = tab.getByRole('row').filter({ hasText: 'One too many' }).first()
+    await refused.getByText(/^quota: .* has 1 documents, at most 1 are kept/).waitFor()
+    await refused.getByText('blocked', { exact: true }).waitFor()
+    await refused.getByText(/delete something for good, or ask the operator/).waitFor()
+    const [download] = await Promise.all([
+      tab.waitForEvent('download'),
+      tab.getByRole('button', { name: 'Save as a file' }).click(),
+    ])
+    expect(download.suggestedFilename()).toBe('refused.json')
+  },
+  60_000,
+)
+
+it.skipIf(!hasChromium)(
+  '[WEB21] shows what goes over the wire of this tab, where no secret key ever is',
+  async () => {
+    const { url } = await serveWebClient()
+    const { page, faults } = await openWebDevice(browser, url)
+    await startChatting(page)
+    await writeAndWait(page, 'Over the wire')
+    const secret = await page.evaluate(() => localStorage.getItem('onyx-sync.secret-key') ?? '')
+    expect(secret).toMatch(/^[0-9a-f]{64}$/)
+    const nsec = await takeKeyOut(page)
+    const tab = await inspect(page, faults)
+    await rowOf(tab, /Over the wire/)
+    await tab.getByRole('link', { name: 'Wire', exact: true }).click()
+    await tab.getByText('not the device’s own, which another tab has').waitFor()
+    const rows = tab.getByRole('row')
+    const typed = (type: string, direction: RegExp) =>
+      rows.filter({ has: tab.getByText(type, { exact: true }), hasText: direction })
+    await typed('AUTH', /received/).waitFor()
+    await typed('AUTH', /sent/).waitFor()
+    await typed('REQ', /sent/).first().waitFor()
+    await typed('EVENT', /received/)
+      .first()
+      .locator('summary')
+      .click()
+    await typed('EVENT', /received/)
+      .first()
+      .locator('pre')
+      .getByText('"sig":')
+      .waitFor()
+    await tab.getByText(/^\d+ entries: [\d.,]+ K?B sent, [\d.,]+ K?B received$/).waitFor()
+
+    // With the other tab gone this one has the device's connection too.
+    await page.close()
+    await rows.filter({ hasText: 'Device' }).filter({ hasText: 'REQ' }).first().waitFor()
+    await tab.getByText('the device’s own, which this tab has').waitFor()
+    for (const summary of await tab.locator('summary').all()) await summary.click()
+    const all = (await tab.locator('table').innerText()).toLowerCase()
+    expect(all).toContain('"kind":22242')
+    expect(all).not.toContain(secret)
+    expect(all).not.toContain(nsec)
+    await tab.getByRole('button', { name: 'Clear' }).click()
+    await tab.getByText('0 entries: 0 B sent, 0 B received').waitFor()
+    expect(faults).toEqual([])
+  },
+  60_000,
+)
+
+it.skipIf(!hasChromium)(
+  '[WEB22] an operator sees how the server does as it changes; for anybody else there is nothing to see',
+  async () => {
+    const operator = testKey(9)
+    const { server, url } = await serveWebClient({ operators: [operator.publicKey] })
+    const { page, faults } = await openWebDevice(browser, `${url}inspect`)
+    await page.getByRole('link', { name: 'To the beginning' }).click()
+    await bringKeyIn(page, Buffer.from(operator.secretKey).toString('hex'))
+    await page.getByRole('button', { name: SAVED }).waitFor()
+    const tab = await inspect(page, faults)
+    await tab.getByRole('link', { name: 'Operator' }).click()
+    const chart = (name: string) => tab.getByRole('img', { name: new RegExp(`^${name}: `) })
+    await chart('Storage')
+      .and(tab.getByLabel(/^Storage: [\d.]+ K?B/))
+      .waitFor()
+    expect(await tab.getByRole('img').count()).toBe(12)
+    const label = (await chart('Connections').getAttribute('aria-label')) ?? ''
+    const before = Number(/\d+/.exec(label)?.[0])
+    expect(before).toBeGreaterThan(0)
+    const other = await connect(server, testKey(1))
+    await tab.getByLabel(`Connections: ${before + 1}, at most ${before + 1}`).waitFor()
+    other.socket.terminate()
+    await tab.getByLabel(`Connections: ${before}, at most ${before + 1}`).waitFor()
+    await tab.getByRole('switch', { name: 'Network' }).click()
+    await tab.getByText('The network is switched off.').waitFor()
+    expect(faults).toEqual([])
+
+    const stranger = await openWebDevice(browser, url)
+    await startChatting(stranger.page)
+    const calls: string[] = []
+    stranger.page.context().on('request', (request) => {
+      if (request.method() === 'POST') calls.push(request.url())
+    })
+    const theirs = await inspect(stranger.page)
+    await rowOf(theirs, /^Settings/)
+    // Nobody asks for them what they don't ask for.
+    expect(calls).toEqual([])
+    await theirs.getByRole('link', { name: 'Operator' }).click()
+    await theirs.getByText('Only operators of this server see how it does').waitFor()
+    expect(await theirs.getByRole('img').count()).toBe(0)
+    expect(calls).toHaveLength(1)
+
+    const unmanaged = await serveWebClient()
+    const nobody = await openWebDevice(browser, unmanaged.url)
+    await startChatting(nobody.page)
+    const empty = await inspect(nobody.page, nobody.faults)
+    await empty.getByRole('link', { name: 'Operator' }).click()
+    await empty.getByText('This server has no operators').waitFor()
+    expect(nobody.faults).toEqual([])
+  },
+  60_000,
+)
+
+it.skipIf(!hasChromium).each([
+  { name: 'wide', scheme: 'light', viewport: { width: 1180, height: 760 } },
+  { name: 'wide, dark', scheme: 'dark', viewport: { width: 1180, height: 760 } },
+  { name: 'phone, dark', scheme: 'dark', viewport: { width: 390, height: 780 } },
+] as const)(
+  '[WEB23] axe finds no violation in the inspector, nothing is wider than the page, and all of it is reached by keys ($name)',
+  async ({ name, scheme, viewport }) => {
+    const operator = testKey(9)
+    const { url } = await serveWebClient({ operators: [operator.publicKey] })
+    const { page, faults } = await openWebDevice(browser, url, { colorScheme: scheme, viewport })
+    await bringKeyIn(page, Buffer.from(operator.secretKey).toString('hex'))
+    await page.getByRole('button', { name: SAVED }).waitFor()
+    await page.getByRole('link', { name: 'New chat' }).click()
+    await writeAndWait(page, 'What should I pack for Oslo?')
+    const tab = await inspect(page, faults)
+    const check = async (what: string) => {
+      expect(await violations(tab), what).toEqual([])
+      expect(await tab.evaluate(() => document.documentElement.scrollWidth), what).toBe(viewport.width)
+    }
+    await rowOf(tab, /What should I pack/)
+    await check('documents')
+
+    const focused = () => tab.evaluate(() => document.activeElement?.textContent ?? '')
+    const tabTo = async (text: RegExp) => {
+      for (let presses = 0; presses < 40; presses++) {
+        await tab.keyboard.press('Tab')
+        if (text.test(await focused())) return
+      }
+      throw new Error(`${text} is not reached with Tab`)
+    }
+    await tab.evaluate(() => (document.activeElement as HTMLElement | null)?.blur())
+    await tabTo(/^Skip to the content$/)
+    await tab.keyboard.press('Enter')
+    await tabTo(/^What should I pack/)
+    await tab.keyboard.press('Enter')
+    await tab.getByText(/events checked in this page: all valid/).waitFor()
+    await tab.evaluate(() => scrollTo(0, 0))
+    if (name === 'wide') await takePicture(tab, 'inspector-events')
+    await tabTo(/^[0-9a-f]{8} in full$/)
+    await tab.keyboard.press('Enter')
+    await tab.locator('details[open] pre').waitFor()
+    await check('events')
+    await tab.getByRole('link', { name: 'Who wrote what' }).click()
+    await tab.getByText('checked in this page').waitFor()
+    await check('writers')
+    await tab.getByRole('link', { name: 'Timeline' }).click()
+    await tab.getByRole('slider').waitFor()
+    await check('timeline')
+    await switchNetwork(page)
+    await edit(page, 'What should I pack', 'What should I pack for Bergen?')
+    await tab.getByRole('link', { name: 'Outbox' }).click()
+    await tab.getByText('1 edit not saved yet').waitFor()
+    await check('outbox')
+    await switchNetwork(page)
+    await tab.getByRole('link', { name: 'Wire', exact: true }).click()
+    await tab.locator('summary').first().click()
+    await check('wire')
+    await tab.getByRole('link', { name: 'Operator' }).click()
+    await tab.getByRole('img').nth(11).waitFor()
+    await check('operator')
+    expect(faults).toEqual([])
+  },
+  60_000,
+)
