@@ -1,11 +1,7 @@
-import type { Browser, Page } from 'playwright-core'
+import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, expect, it, vi } from 'vitest'
-import { violations } from '../support/axe.js'
 import { hasChromium, startChromium } from '../support/browser.js'
-import { testKey } from '../support/events.js'
-import { connect } from '../support/servers.js'
 import {
-  bringKeyIn,
   buildWebClient,
   edit,
   openWebDevice,
@@ -13,9 +9,10 @@ import {
   startChatting,
   switchNetwork,
   takeKeyOut,
-  takePicture,
+  textsOf,
   write,
 } from '../support/web-client.js'
+import { inspect, nextSecond, rowOf, writeAndWait } from '../support/web-inspector.js'
 
 let browser: Browser
 
@@ -31,30 +28,6 @@ afterAll(async () => {
 
 const SAVED = 'Everything is saved on the server'
 const wait = { timeout: 20_000, interval: 50 }
-
-/** A second tab of the device, with the inspector in it. */
-async function inspect(page: Page, faults: string[] = []): Promise<Page> {
-  const tab = await page.context().newPage()
-  tab.on('pageerror', (error) => faults.push(String(error)))
-  tab.on('console', (message) => message.type() === 'error' && faults.push(message.text()))
-  await tab.goto(new URL('/inspect', page.url()).href)
-  await tab.getByRole('heading', { name: 'Documents' }).waitFor()
-  return tab
-}
-
-async function writeAndWait(page: Page, text: string): Promise<void> {
-  await write(page, text)
-  await page.locator('blockquote', { hasText: text }).waitFor()
-  await page.getByText('Settings → Model').first().waitFor()
-  await page.getByRole('button', { name: SAVED }).waitFor()
-}
-
-/** What a row of the table of documents says, by its first words. */
-async function rowOf(tab: Page, title: RegExp): Promise<string[]> {
-  const row = tab.getByRole('row').filter({ has: tab.getByRole('rowheader', { name: title }) })
-  await vi.waitFor(async () => expect(await row.getByRole('cell').allInnerTexts()).not.toContain('…'), wait)
-  return row.getByRole('cell').allInnerTexts()
-}
 
 it.skipIf(!hasChromium)(
   '[WEB24] shows documents as the server’s log has them, and each event as checked in the page, beside the app in another tab',
@@ -146,6 +119,65 @@ it.skipIf(!hasChromium)(
 )
 
 it.skipIf(!hasChromium)(
+  '[WEB19] a slider goes back through a chat, says who changed what, and what was deleted can be put back',
+  async () => {
+    const { url } = await serveWebClient()
+    const { page, faults } = await openWebDevice(browser, url)
+    await startChatting(page)
+    await writeAndWait(page, 'What should I pack for Oslo?')
+    await nextSecond()
+    await edit(page, 'What should I pack', 'What should I pack for Bergen?')
+    await page.getByRole('button', { name: SAVED }).waitFor()
+    await nextSecond()
+    const message = page.getByRole('article').filter({ hasText: 'for Bergen' }).first()
+    await message.hover()
+    await message.getByRole('button', { name: 'Delete message' }).click()
+    await page.getByText('Message deleted.').waitFor()
+    await page.getByRole('button', { name: SAVED }).waitFor()
+
+    const tab = await inspect(page, faults)
+    await tab.getByRole('link', { name: /What should I pack/ }).click()
+    await tab.getByRole('link', { name: 'Timeline' }).click()
+    const slider = tab.getByRole('slider')
+    const then = tab.getByRole('region', { name: 'The chat as it was' })
+    await slider.waitFor()
+    const last = Number(await slider.getAttribute('max'))
+    await tab.getByText('Deleted “What should I pack for Bergen?”').waitFor()
+    expect(await then.getByText('for Bergen', { exact: false }).count()).toBe(0)
+    // The slider works by keys, as any.
+    await slider.focus()
+    await tab.keyboard.press('ArrowLeft')
+    await tab.getByText(`Edit ${last} of ${last + 1}`).waitFor()
+    await then.getByRole('listitem').getByText('What should I pack for Bergen?').waitFor()
+    await tab
+      .getByText(/Changed “What should I pack for Oslo\?” to “What should I pack for Bergen\?”/)
+      .waitFor()
+    await tab.getByRole('button', { name: 'Earlier' }).click()
+    await then.getByRole('listitem').getByText('What should I pack for Oslo?', { exact: true }).waitFor()
+    await slider.focus()
+    const told: string[] = []
+    for (let at = last; at >= 0; at--) {
+      await tab.keyboard.press(at === last ? 'End' : 'ArrowLeft')
+      await tab.getByText(`Edit ${at + 1} of ${last + 1}`).waitFor()
+      told.unshift(await tab.getByRole('region', { name: 'The edit' }).innerText())
+    }
+    expect(told.join()).toMatch(/This account wrote “What should I pack for Oslo\?”.*Changed.*Deleted/s)
+    expect(await then.getByText('for Bergen').count()).toBe(0)
+    await tab.keyboard.press('End')
+    await nextSecond()
+    await tab.getByRole('button', { name: 'Put it back' }).click()
+    await page.getByRole('article').filter({ hasText: 'for Bergen' }).first().waitFor()
+    await tab.getByText('It is in the chat again.').waitFor()
+    await slider.focus()
+    await tab.keyboard.press('End')
+    await then.getByRole('listitem').getByText('What should I pack for Bergen?').waitFor()
+    expect((await textsOf(page))[0]).toContain('What should I pack for Bergen?')
+    expect(faults).toEqual([])
+  },
+  60_000,
+)
+
+it.skipIf(!hasChromium)(
   '[WEB20] the outbox shows what isn’t saved and what was refused, with the server’s words and what to do',
   async () => {
     const { url } = await serveWebClient({ limits: { maxStoredDocuments: 1 } })
@@ -222,124 +254,6 @@ it.skipIf(!hasChromium)(
     expect(all).not.toContain(nsec)
     await tab.getByRole('button', { name: 'Clear' }).click()
     await tab.getByText('0 entries: 0 B sent, 0 B received').waitFor()
-    expect(faults).toEqual([])
-  },
-  60_000,
-)
-
-it.skipIf(!hasChromium)(
-  '[WEB22] an operator sees how the server does as it changes; for anybody else there is nothing to see',
-  async () => {
-    const operator = testKey(9)
-    const { server, url } = await serveWebClient({ operators: [operator.publicKey] })
-    const { page, faults } = await openWebDevice(browser, `${url}inspect`)
-    await page.getByRole('link', { name: 'To the beginning' }).click()
-    await bringKeyIn(page, Buffer.from(operator.secretKey).toString('hex'))
-    await page.getByRole('button', { name: SAVED }).waitFor()
-    const tab = await inspect(page, faults)
-    await tab.getByRole('link', { name: 'Operator' }).click()
-    const chart = (name: string) => tab.getByRole('img', { name: new RegExp(`^${name}: `) })
-    await chart('Storage')
-      .and(tab.getByLabel(/^Storage: [\d.]+ K?B/))
-      .waitFor()
-    expect(await tab.getByRole('img').count()).toBe(12)
-    const label = (await chart('Connections').getAttribute('aria-label')) ?? ''
-    const before = Number(/\d+/.exec(label)?.[0])
-    expect(before).toBeGreaterThan(0)
-    const other = await connect(server, testKey(1))
-    await tab.getByLabel(`Connections: ${before + 1}, at most ${before + 1}`).waitFor()
-    other.socket.terminate()
-    await tab.getByLabel(`Connections: ${before}, at most ${before + 1}`).waitFor()
-    await tab.getByRole('switch', { name: 'Network' }).click()
-    await tab.getByText('The network is switched off.').waitFor()
-    expect(faults).toEqual([])
-
-    const stranger = await openWebDevice(browser, url)
-    await startChatting(stranger.page)
-    const calls: string[] = []
-    stranger.page.context().on('request', (request) => {
-      if (request.method() === 'POST') calls.push(request.url())
-    })
-    const theirs = await inspect(stranger.page)
-    await rowOf(theirs, /^Settings/)
-    // Nobody asks for them what they don't ask for.
-    expect(calls).toEqual([])
-    await theirs.getByRole('link', { name: 'Operator' }).click()
-    await theirs.getByText('Only operators of this server see how it does').waitFor()
-    expect(await theirs.getByRole('img').count()).toBe(0)
-    expect(calls).toHaveLength(1)
-
-    const unmanaged = await serveWebClient()
-    const nobody = await openWebDevice(browser, unmanaged.url)
-    await startChatting(nobody.page)
-    const empty = await inspect(nobody.page, nobody.faults)
-    await empty.getByRole('link', { name: 'Operator' }).click()
-    await empty.getByText('This server has no operators').waitFor()
-    expect(nobody.faults).toEqual([])
-  },
-  60_000,
-)
-
-it.skipIf(!hasChromium).each([
-  { name: 'wide', scheme: 'light', viewport: { width: 1180, height: 760 } },
-  { name: 'wide, dark', scheme: 'dark', viewport: { width: 1180, height: 760 } },
-  { name: 'phone, dark', scheme: 'dark', viewport: { width: 390, height: 780 } },
-] as const)(
-  '[WEB23] axe finds no violation in the inspector, nothing is wider than the page, and all of it is reached by keys ($name)',
-  async ({ name, scheme, viewport }) => {
-    const operator = testKey(9)
-    const { url } = await serveWebClient({ operators: [operator.publicKey] })
-    const { page, faults } = await openWebDevice(browser, url, { colorScheme: scheme, viewport })
-    await bringKeyIn(page, Buffer.from(operator.secretKey).toString('hex'))
-    await page.getByRole('button', { name: SAVED }).waitFor()
-    await page.getByRole('link', { name: 'New chat' }).click()
-    await writeAndWait(page, 'What should I pack for Oslo?')
-    const tab = await inspect(page, faults)
-    const check = async (what: string) => {
-      expect(await violations(tab), what).toEqual([])
-      expect(await tab.evaluate(() => document.documentElement.scrollWidth), what).toBe(viewport.width)
-    }
-    await rowOf(tab, /What should I pack/)
-    await check('documents')
-
-    const focused = () => tab.evaluate(() => document.activeElement?.textContent ?? '')
-    const tabTo = async (text: RegExp) => {
-      for (let presses = 0; presses < 40; presses++) {
-        await tab.keyboard.press('Tab')
-        if (text.test(await focused())) return
-      }
-      throw new Error(`${text} is not reached with Tab`)
-    }
-    await tab.evaluate(() => (document.activeElement as HTMLElement | null)?.blur())
-    await tabTo(/^Skip to the content$/)
-    await tab.keyboard.press('Enter')
-    await tabTo(/^What should I pack/)
-    await tab.keyboard.press('Enter')
-    await tab.getByText(/events checked in this page: all valid/).waitFor()
-    await tab.evaluate(() => scrollTo(0, 0))
-    if (name === 'wide') await takePicture(tab, 'inspector-events')
-    await tabTo(/^[0-9a-f]{8} in full$/)
-    await tab.keyboard.press('Enter')
-    await tab.locator('details[open] pre').waitFor()
-    await check('events')
-    await tab.getByRole('link', { name: 'Who wrote what' }).click()
-    await tab.getByText('checked in this page').waitFor()
-    await check('writers')
-    await tab.getByRole('link', { name: 'Timeline' }).click()
-    await tab.getByRole('slider').waitFor()
-    await check('timeline')
-    await switchNetwork(page)
-    await edit(page, 'What should I pack', 'What should I pack for Bergen?')
-    await tab.getByRole('link', { name: 'Outbox' }).click()
-    await tab.getByText('1 edit not saved yet').waitFor()
-    await check('outbox')
-    await switchNetwork(page)
-    await tab.getByRole('link', { name: 'Wire', exact: true }).click()
-    await tab.locator('summary').first().click()
-    await check('wire')
-    await tab.getByRole('link', { name: 'Operator' }).click()
-    await tab.getByRole('img').nth(11).waitFor()
-    await check('operator')
     expect(faults).toEqual([])
   },
   60_000,

@@ -1,5 +1,8 @@
 import type { HistoryChange, HistoryEntry } from '@onyx-sync/client'
 import { describe, expect, it } from 'vitest'
+import * as Y from 'yjs'
+import type { LoggedEdit } from '../../client/src/core/document-log.js'
+import { createHistory } from '../../client/src/model/history.js'
 import { openOffline } from '../support/offline.js'
 import { clientOf, deviceOf, during, startWorld } from '../support/worlds.js'
 
@@ -59,6 +62,43 @@ describe('the history of a chat', () => {
       author: laptop.pubkey,
       changes: [{ type: 'added' }],
     })
+  })
+
+  it('[HST1] nothing of a later second gets before edits of one second, however their ids sort', () => {
+    const doc = new Y.Doc()
+    const edits: LoggedEdit[] = []
+    /** The earlier an edit, the later its id: events of one second are sorted by it. */
+    const edit = (of: Y.Doc, createdAt: number, change: () => void) => {
+      const before = Y.encodeStateVector(of)
+      of.transact(change)
+      const update = Y.encodeStateAsUpdate(of, before)
+      const eventId = (99 - edits.length).toString(16).padStart(64, '0')
+      edits.push({ eventId, author: 'a'.repeat(64), createdAt, isCheckpoint: false, update })
+    }
+    const messages = doc.getArray<Y.Map<unknown>>('messages')
+    const add = (to: Y.Doc, id: string) => {
+      const map = new Y.Map<unknown>(Object.entries({ id, role: 'user', content: id }))
+      to.getArray('messages').push([map])
+    }
+    for (const id of ['m1', 'm2', 'm3', 'm4']) edit(doc, 10, () => add(doc, id))
+    const other = new Y.Doc()
+    Y.applyUpdate(other, edits[0]?.update as Uint8Array)
+    edit(doc, 11, () => messages.delete(0))
+    edit(other, 12, () => add(other, 'm5'))
+    const byTime = [...edits].sort((a, b) => a.createdAt - b.createdAt || (a.eventId < b.eventId ? -1 : 1))
+    Y.applyUpdate(doc, Y.encodeStateAsUpdate(other))
+    const state = Y.encodeStateAsUpdate(doc)
+    const history = createHistory({
+      edits: byTime,
+      state,
+      pubkey: 'a'.repeat(64),
+      now: 0,
+      authors: new Map(),
+    })
+    expect(typesOf(history)).toEqual([
+      ...[['added m1'], ['added m2'], ['added m3'], ['added m4']],
+      ...[['deleted m1'], ['added m5']],
+    ])
   })
 
   it('[HST2] brings back a message that was deleted, at its place, with all that was in it', async () => {

@@ -94,30 +94,47 @@ export function createHistory({ edits, state, pubkey, now, authors }: HistoryPar
   return entries
 }
 
-/** Each edit after what it builds on: one that would wait is put off until that has come. */
+/**
+ * Each edit after what it builds on: one that would wait is put off until that has come, and no longer, so that nothing
+ * later gets before it. Edits of one second come in any order.
+ */
 function inCausalOrder(edits: readonly LoggedEdit[]): LoggedEdit[] {
   const known = new Map<number, number>()
   const ordered: LoggedEdit[] = []
-  let waiting = edits.map((edit) => ({ edit, needs: needsOf(edit.update) }))
-  for (;;) {
-    const before = waiting.length
-    waiting = waiting.filter(({ edit, needs }) => {
-      if ([...needs.needed].some(([client, clock]) => clock > (known.get(client) ?? 0))) return true
-      for (const [client, end] of needs.brought) known.set(client, Math.max(known.get(client) ?? 0, end))
-      ordered.push(edit)
-      return false
-    })
-    // What lacks something that isn't in the log any more comes last.
-    if (waiting.length === 0 || waiting.length === before)
-      return [...ordered, ...waiting.map(({ edit }) => edit)]
+  const waiting: { readonly edit: LoggedEdit; readonly needs: Needs }[] = []
+
+  function take(edit: LoggedEdit, { needed, brought }: Needs): boolean {
+    if ([...needed].some(([client, clock]) => clock > (known.get(client) ?? 0))) return false
+    for (const [client, end] of brought) known.set(client, Math.max(known.get(client) ?? 0, end))
+    ordered.push(edit)
+    return true
   }
+
+  for (const edit of edits) {
+    const needs = needsOf(edit.update)
+    if (!take(edit, needs)) {
+      waiting.push({ edit, needs })
+      continue
+    }
+    for (let at = 0; at < waiting.length; ) {
+      const earlier = waiting[at] as (typeof waiting)[number]
+      if (take(earlier.edit, earlier.needs)) {
+        waiting.splice(at, 1)
+        at = 0
+      } else at++
+    }
+  }
+  // What lacks something that isn't in the log any more comes last.
+  return [...ordered, ...waiting.map(({ edit }) => edit)]
+}
+
+interface Needs {
+  readonly needed: ReadonlyMap<number, number>
+  readonly brought: ReadonlyMap<number, number>
 }
 
 /** Up to which clock, by client id, an update needs others' structs, and up to which it brings some. */
-function needsOf(update: Uint8Array): {
-  readonly needed: ReadonlyMap<number, number>
-  readonly brought: ReadonlyMap<number, number>
-} {
+function needsOf(update: Uint8Array): Needs {
   const { structs, ds } = Y.decodeUpdate(update)
   const starts = new Map<number, number>()
   const brought = new Map<number, number>()
