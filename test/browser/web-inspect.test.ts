@@ -66,7 +66,7 @@ it.skipIf(!hasChromium)(
 
     await tab.getByRole('link', { name: 'Who wrote what' }).click()
     const writers = tab.getByRole('row').filter({ has: tab.getByRole('rowheader') })
-    await tab.getByText('checked in this page').waitFor()
+    await tab.getByText('checked in this page: the key that the server names as its own.').waitFor()
     await vi.waitFor(async () => {
       expect(await writers.count()).toBeGreaterThan(0)
       for (const text of await writers.allInnerTexts())

@@ -2,6 +2,7 @@ import type { ConnectionHandlers, Transport } from '@onyx-sync/client'
 import { KIND } from '@onyx-sync/shared'
 import { describe, expect, it } from 'vitest'
 import { checkEvent } from '../../client/web/src/inspect/check-event.js'
+import { createLogReader } from '../../client/web/src/inspect/log-reader.js'
 import { explainRefusal } from '../../client/web/src/inspect/outbox-words.js'
 import { addSample, MAX_SAMPLES, ratesOf, type Sample, valuesOf } from '../../client/web/src/inspect/rates.js'
 import { documentHash, parseInspectRoute } from '../../client/web/src/inspect/route.js'
@@ -56,6 +57,74 @@ describe('checking an event in the page', () => {
       problem: '',
       content: undefined,
     })
+  })
+})
+
+describe('reading the log', () => {
+  /** A reader, and the server's side of its connection. */
+  function open(isNetworkOn = true) {
+    const sent: unknown[][] = []
+    let handlers: ConnectionHandlers | undefined
+    let closed = 0
+    const reader = createLogReader({
+      url: 'ws://127.0.0.1/sync',
+      signer: { getPublicKey: async () => alice.publicKey, signEvent: async (event) => sign(alice, event) },
+      isNetworkOn: () => isNetworkOn,
+      transport: {
+        dial(_, given) {
+          handlers = given
+          return { send: (text) => sent.push(JSON.parse(text) as unknown[]), close: () => closed++ }
+        },
+        fetchInfo: async () => undefined,
+      },
+    })
+    const say = (...message: unknown[]) => handlers?.onMessage(JSON.stringify(message))
+    async function logIn(isAccepted = true) {
+      say('AUTH', 'challenge')
+      await expect.poll(() => sent[0]?.[0]).toBe('AUTH')
+      const { id } = (sent[0] as unknown[])[1] as { id: string }
+      say('OK', id, isAccepted, isAccepted ? '' : 'blocked: no')
+    }
+    return { reader, sent, say, logIn, handlers: () => handlers, closed: () => closed }
+  }
+  const failure = (reading: Promise<unknown>) => reading.then(String, (error: Error) => error.message)
+
+  it('[WEB24] logs in first, asks four things at once and the next when one is answered', async () => {
+    const { reader, sent, say, logIn } = open()
+    const readings = [1, 2, 3, 4, 5].map((kind) => reader.read({ kinds: [kind] }))
+    expect(sent).toEqual([])
+    await logIn()
+    const asked = () => sent.filter(([type]) => type === 'REQ').map(([, id]) => id as string)
+    expect(asked()).toHaveLength(4)
+    say('EVENT', asked()[0], { id: 1 })
+    say('EVENT', 'somebody else’s', { id: 2 })
+    say('EOSE', asked()[0], ['more'])
+    expect(await readings[0]).toEqual({ events: [{ id: 1 }], hasMore: true })
+    expect(asked()).toHaveLength(5)
+    say('CLOSED', asked()[1], 'restricted: no')
+    expect(await failure(readings[1] as Promise<unknown>)).toMatch(/restricted: no/)
+    say('EOSE', asked()[4], [])
+    expect(await readings[4]).toEqual({ events: [], hasMore: false })
+    const left = readings.slice(2, 4).map(failure)
+    reader.close()
+    for (const reading of left) expect(await reading).toMatch(/the page was left/)
+  })
+
+  it('[WEB24] says why nothing comes: no network, a login that is refused, what can’t be read, a connection that ends', async () => {
+    expect(await failure(open(false).reader.read({}))).toMatch(/switched off/)
+    const refused = open()
+    const reading = failure(refused.reader.read({}))
+    await refused.logIn(false)
+    expect(await reading).toMatch(/blocked: no/)
+    expect(refused.closed()).toBe(1)
+    const odd = open()
+    const unread = failure(odd.reader.read({}))
+    odd.handlers()?.onMessage('{')
+    expect(await unread).toMatch(/unreadable/)
+    const gone = open()
+    const lost = failure(gone.reader.read({}))
+    gone.handlers()?.onClose(1006, '')
+    expect(await lost).toMatch(/closed \(1006/)
   })
 })
 

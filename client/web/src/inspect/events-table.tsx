@@ -46,6 +46,14 @@ export function EventsTable({
   )
 }
 
+/** What is said in place of an edit: other kinds have none, and what nobody signed isn’t looked into. */
+const WITHOUT_CONTENT: Readonly<Record<CheckedEvent['verdict'], string>> = {
+  valid: 'no edit of a document',
+  'wrong-id': 'not read',
+  'wrong-signature': 'not read',
+  malformed: 'not read',
+}
+
 function EventRow({ entry }: { readonly entry: CheckedEvent }) {
   const { event, verdict, problem, bytes, content } = entry
   return (
@@ -59,7 +67,7 @@ function EventRow({ entry }: { readonly entry: CheckedEvent }) {
       <td className="number">{event?.kind}</td>
       <td className="number">{sizeWords(bytes)}</td>
       <td>{content?.encoding}</td>
-      <td>{content === undefined ? 'not read' : <ContentWords {...content} />}</td>
+      <td>{content === undefined ? WITHOUT_CONTENT[verdict] : <ContentWords {...content} />}</td>
       <td>
         <details>
           <summary>

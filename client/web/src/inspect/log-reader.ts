@@ -4,6 +4,7 @@ import {
   EOSE_MORE,
   encodeClient,
   parseRelayMessage,
+  type RelayMessage,
   type Signer,
   SyncError,
 } from '@onyx-sync/shared'
@@ -37,6 +38,8 @@ const TIMEOUT_MS = 20_000
 const IDLE_MS = 30_000
 /** Queries under way at once; a server bounds how many subscriptions a connection has. */
 const MAX_OPEN = 4
+/** Events of one answer that are kept, whatever a server sends. */
+const MAX_ANSWER = 10_000
 
 interface Query {
   readonly filter: Readonly<Record<string, unknown>>
@@ -90,7 +93,12 @@ export function createLogReader({ url, signer, transport, isNetworkOn }: LogRead
 
   function take(text: string): void {
     wait()
-    const message = parseRelayMessage(text)
+    let message: RelayMessage | undefined
+    try {
+      message = parseRelayMessage(text)
+    } catch (error) {
+      end(`the server sent something unreadable: ${error}`)
+    }
     if (message === undefined) return
     switch (message.type) {
       case 'AUTH':
@@ -102,9 +110,11 @@ export function createLogReader({ url, signer, transport, isNetworkOn }: LogRead
         if (isLoggedIn) askMore()
         else end(message.reason)
         return
-      case 'EVENT':
-        queries.get(message.subscriptionId)?.events.push(message.event)
+      case 'EVENT': {
+        const events = queries.get(message.subscriptionId)?.events
+        if (events !== undefined && events.length < MAX_ANSWER) events.push(message.event)
         return
+      }
       case 'EOSE':
         answer(message.subscriptionId, message.hints.includes(EOSE_MORE))
         return

@@ -16,8 +16,11 @@ export function WritersTable({
   readonly address: string
   readonly checked: readonly CheckedEvent[]
 }) {
-  const { reader } = useInspected()
-  const server = useAnswer(() => readServerWriters(reader, address), address)
+  const { reader, fetchInfo } = useInspected()
+  const server = useAnswer(async () => {
+    const { self } = ((await fetchInfo()) ?? {}) as { readonly self?: unknown }
+    return { ...(await readServerWriters(reader, address)), named: self }
+  }, address)
   const writers = joinWriters(checked, server.status === 'there' ? server.value.writers : NOBODY)
   return (
     <>
@@ -48,8 +51,10 @@ export function WritersTable({
             'The server has no list of this chat.'
           ) : (
             <>
-              The list is signed with the server’s key <Who pubkey={server.value.signer} />, checked in this
-              page.
+              The list is signed by <Who pubkey={server.value.signer} />, checked in this page:{' '}
+              {server.value.signer === server.value.named
+                ? 'the key that the server names as its own.'
+                : 'that is not the key which the server names as its own.'}
             </>
           ))}
       </p>
