@@ -375,7 +375,7 @@ describe('fairness', () => {
     expect((await published).accepted).toBe(true)
     await vi.waitFor(() => expect(oks(noisy) - from).toBe(900), { timeout: 20_000 })
     // It came last, and there was more than one batch before it.
-    expect(commits[1]?.length).toBe(128)
+    expect(commits[1]?.length).toBe(512)
     expect(commits[1]?.slice(0, 2)).toContain(bob.publicKey)
   })
 
