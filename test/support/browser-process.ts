@@ -10,6 +10,8 @@ export interface BrowserProcess {
   open(url: string): Promise<Page>
   /** Ends all of its processes at once, as a crash does (SIGKILL). */
   kill(): Promise<void>
+  /** Ends it as its user does. */
+  quit(): Promise<void>
 }
 
 /** Starts a browser on a profile, without a window. */
@@ -39,6 +41,11 @@ export async function startBrowserProcess(profile: string): Promise<BrowserProce
         process.kill(-(child.pid as number), 'SIGKILL')
       await gone
       await browser.close().catch(() => {})
+    },
+    async quit() {
+      const session = await browser.newBrowserCDPSession()
+      await session.send('Browser.close').catch(() => {})
+      await gone
     },
   }
 }
