@@ -29,7 +29,13 @@ const DEVICE_FAULTS = [
 
 /** Of the terminal command. */
 const TERMINAL_FAULTS = [
-  { ids: '[CRS6]', fault: 'output-early', kills: 40, seen: /\[C1\]\[C7\]|unsent instead of/, isQuick: true },
+  {
+    ids: '[CRS6]',
+    fault: 'output-early',
+    kills: 40,
+    seen: /\[C1\]\[C7\]|\[C8\]|unsent instead of/,
+    isQuick: true,
+  },
   { ids: '[CRS6]', fault: 'lock-stays', kills: 20, seen: /\[CRS6\].*there is a lock/, isQuick: false },
   { ids: '[C1][CRS6]', fault: 'rows-apart', kills: 100, seen: /\[(C1|CRS6)\]/, isQuick: false },
   { ids: '[C8][CRS6]', fault: 'outbox-lost', kills: 20, seen: /\[(C8|CRS6)\]/, isQuick: false },
