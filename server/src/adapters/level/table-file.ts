@@ -30,7 +30,8 @@ export function damagedBlocks(bytes: Buffer): Block[] {
     if (places.subarray(-MAGIC.length / 2).toString('hex') !== MAGIC) return [footer]
     const reader = createVarintReader(places.subarray(0, -MAGIC.length / 2))
     const roots = [readBlock(reader), readBlock(reader)]
-    while (!reader.isAtEnd) if (reader.varint() !== 0) return [footer]
+    // Byte by byte: a varint is 0 also where its first byte has the bit that says that another one follows.
+    while (!reader.isAtEnd) if (reader.bytes(1)[0] !== 0) return [footer]
     const blocks = roots.flatMap((root) => [root, ...(isSound(bytes, root) ? entriesOf(bytes, root) : [])])
     return blocks.filter((block) => !isSound(bytes, block)).sort((a, b) => a.offset - b.offset)
   } catch (error) {
