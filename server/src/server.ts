@@ -12,7 +12,6 @@ import {
   systemClock,
   systemRandom,
 } from '@onyx-sync/shared'
-import { getPublicKey } from 'nostr-tools/pure'
 import { attachToHttpServer } from './adapters/attach.js'
 import { createClientAddresses, toLimited } from './adapters/client-address.js'
 import { createHttpHandler, SYNC_PATH } from './adapters/http.js'
@@ -22,7 +21,7 @@ import { normalizeIp } from './adapters/ip-address.js'
 import { createManagementHandler } from './adapters/management-http.js'
 import { createMemoryModeration } from './adapters/memory-moderation.js'
 import { createSealedPlaces } from './adapters/sealed-places.js'
-import { createServerSigner, type SignEvent } from './adapters/server-signer.js'
+import { createServerSigner, type ServerSigner } from './adapters/server-signer.js'
 import { chooseVerifier, type VerifierChoice } from './adapters/verifiers/choose-verifier.js'
 import { readWebFiles, type WebFiles } from './adapters/web-files.js'
 import { createWebHandler } from './adapters/web-http.js'
@@ -188,8 +187,8 @@ export function createSyncServer(options: SyncServerOptions): SyncServer {
       const moderation = await createModeration(store, config.operators)
       const { directory } = config.web
       const web = directory === undefined ? undefined : await readWebFiles(directory)
-      const sign = await createServerSigner(log.serverSecretKey, logger)
-      const given = { log, store, moderation, sign, web }
+      const signer = await createServerSigner(log.serverSecretKey, logger)
+      const given = { log, store, moderation, signer, web }
       parts = assemble(options, config, chosen, given, httpServer, relayUrls)
       if (options.server === undefined) await listenOn(httpServer, host, port, logger)
       if (httpServer.listening) relayUrls()
@@ -267,7 +266,7 @@ interface Parts extends Stored {
 /** What is made before the rest, because it takes time. */
 interface Given extends Stored {
   readonly moderation: Moderation
-  readonly sign: SignEvent
+  readonly signer: ServerSigner
   readonly web: WebFiles | undefined
 }
 
@@ -275,7 +274,7 @@ function assemble(
   options: SyncServerOptions,
   config: ServerConfig,
   verifier: EventVerifier,
-  { log, store, moderation, sign, web }: Given,
+  { log, store, moderation, signer, web }: Given,
   httpServer: HttpServer,
   relayUrls: () => readonly string[],
 ): Parts {
@@ -287,20 +286,8 @@ function assemble(
   const { extra: extraKinds } = config.kinds
   const merger = chooseMerger(limits, logger, () => metrics.mergerLost())
   const relay = createRelay({
-    ...{
-      merger,
-      log,
-      verifier,
-      limits,
-      clock,
-      random,
-      logger,
-      relayUrls,
-      moderation,
-      places,
-      extraKinds,
-      sign,
-    },
+    ...{ merger, log, verifier, limits, clock, random, logger, relayUrls, moderation, places, extraKinds },
+    sign: signer.sign,
     defer: setImmediate,
   })
   const metrics = createServerMetrics(relay, log, verifier)
@@ -318,11 +305,10 @@ function assemble(
     onSlowReader: metrics.slowReader,
   })
   moderation.onChange(listener.enforce)
-  const publicKey = getPublicKey(log.serverSecretKey)
   const info = () =>
     createInfoDocument({
       version: VERSION,
-      publicKey,
+      publicKey: signer.pubkey,
       limits,
       name: moderation.setting('name') ?? config.name,
       description: moderation.setting('description') ?? DESCRIPTION,

@@ -7,7 +7,7 @@ import { createEventVerifier } from '../../server/src/adapters/verifiers/event-v
 import { createNativeSchnorr } from '../../server/src/adapters/verifiers/native-schnorr.js'
 import { createPureSchnorr } from '../../server/src/adapters/verifiers/pure-schnorr.js'
 import { chatEvent, testKey, trainingEvent } from '../support/events.js'
-import { connect, runServer } from '../support/servers.js'
+import { connect, metricsOf, runServer } from '../support/servers.js'
 import { BIP340_VECTORS, nativeMissing, SCHNORRS } from '../support/verifiers.js'
 
 const alice = testKey(1)
@@ -66,8 +66,7 @@ describe.each(Object.entries(SCHNORRS))('the %s verifier', (choice, schnorr) => 
     expect(await client.publish(forged)).toMatchObject({ accepted: false, reason: /^invalid: sig/ })
     expect(logger.lines).toContain(`info signatures are checked by {"verifier":"${schnorr.name}"}`)
     expect(logger.lines.filter((line) => line.startsWith('warn'))).toEqual([])
-    const metrics = await fetch(server.url.replace(/^ws/, 'http').replace('/sync', '/metrics'))
-    expect(await metrics.text()).toContain(`\nonyx_sync_verifier_info{name="${schnorr.name}"} 1\n`)
+    expect(await metricsOf(server)).toContain(`\nonyx_sync_verifier_info{name="${schnorr.name}"} 1\n`)
   })
 })
 
@@ -123,7 +122,7 @@ describe('a verifier that is missing or broken', () => {
 describe('what the server signs', () => {
   it('[SIG5] is what any implementation finds right, and warns of nothing', async () => {
     const logger = keepingLogger()
-    const sign = await createServerSigner(alice.secretKey, logger)
+    const { sign } = await createServerSigner(alice.secretKey, logger)
     const signed = sign({
       kind: 20002,
       created_at: 1_764_000_000,

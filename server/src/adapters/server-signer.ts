@@ -6,6 +6,12 @@ import { eventId } from './verifiers/event-verifier.js'
 /** Makes an event of a template, signed with the server's key. */
 export type SignEvent = (template: EventTemplate) => NostrEvent
 
+export interface ServerSigner {
+  /** Of the server's key: 64 lower-case hex characters. */
+  readonly pubkey: string
+  readonly sign: SignEvent
+}
+
 type SignSchnorr = (message: Uint8Array, secretKey: Uint8Array, randomness: Uint8Array) => Uint8Array
 
 /**
@@ -14,17 +20,18 @@ type SignSchnorr = (message: Uint8Array, secretKey: Uint8Array, randomness: Uint
  *
  * @param secretKey 32 bytes
  */
-export async function createServerSigner(secretKey: Uint8Array, logger: Logger): Promise<SignEvent> {
+export async function createServerSigner(secretKey: Uint8Array, logger: Logger): Promise<ServerSigner> {
   const publicKey = schnorr.getPublicKey(secretKey)
   const pubkey = bytesToHex(publicKey)
   const signSchnorr = await chooseSign(secretKey, publicKey, logger)
-  return ({ kind, created_at, tags, content }) => {
+  const sign: SignEvent = ({ kind, created_at, tags, content }) => {
     const unsigned = { pubkey, created_at, kind, tags, content }
     const id = eventId(unsigned)
     if (id === undefined) throw new RangeError(`an event of kind ${kind} at ${created_at} has no id`)
     const sig = bytesToHex(signSchnorr(Buffer.from(id, 'hex'), secretKey, randomBytes(32)))
     return { id, ...unsigned, sig }
   }
+  return { pubkey, sign }
 }
 
 /** WebAssembly's, once JavaScript's has found a signature of it right. */

@@ -1,5 +1,5 @@
 import { type DocumentSummary, type Logger, SyncError } from '@onyx-sync/shared'
-import type { EventLog } from '../ports/event-log.js'
+import type { EventLog, KeptState } from '../ports/event-log.js'
 import { type Clocks, type Comparison, type Merger, MergerLost } from '../ports/merger.js'
 import { loadInPages } from './stored-events.js'
 
@@ -91,8 +91,7 @@ export function createMergedStates(options: MergedStatesOptions): MergedStates {
   let hotBytes = 0
   let docs = 0
 
-  async function load(address: string): Promise<Hot> {
-    const kept = await log.keptState(address)
+  async function load(kept: KeptState | undefined): Promise<Hot> {
     const begun = {
       doc: ++docs,
       generation: merger.generation,
@@ -113,14 +112,20 @@ export function createMergedStates(options: MergedStatesOptions): MergedStates {
     return { ...begun, ...size, throughSeq: 0, bytes: 0 }
   }
 
-  /** The state on disk, where nothing came after it; undefined elsewhere. */
-  async function keptWhole(address: string): Promise<Uint8Array | undefined> {
-    if (hot.has(address) || isUnmerged(address)) return undefined
+  /** Whether nothing of a document came after its state on disk. */
+  async function isNewest(address: string, { throughSeq }: KeptState): Promise<boolean> {
     const { head } = log
-    const kept = await log.keptState(address)
-    if (kept === undefined || kept.throughSeq > head) return undefined
-    for await (const _ of log.documentLog(address, kept.throughSeq, head)) return undefined
-    return kept.update
+    if (throughSeq > head) return false
+    for await (const _ of log.documentLog(address, throughSeq, head)) return false
+    return true
+  }
+
+  async function wholeNow(address: string, maxWireBytes: number): Promise<Uint8Array | undefined> {
+    const kept = hot.has(address) || isUnmerged(address) ? undefined : await log.keptState(address)
+    if (kept !== undefined && (await isNewest(address, kept))) {
+      return (await merger.run('fits', kept.update, maxWireBytes)) ? kept.update : undefined
+    }
+    return readAgain(address, (doc) => doc.state({ maxWireBytes }), kept)
   }
 
   /** Applies what the log has beyond the document's position. */
@@ -209,11 +214,13 @@ export function createMergedStates(options: MergedStatesOptions): MergedStates {
   async function readNow<T>(
     address: string,
     look: (doc: MergedDocument, throughSeq: number) => Promise<T>,
+    kept?: KeptState,
   ): Promise<T> {
     const known = hot.get(address)
     // Out of the cache while it changes or is looked at, so that its size is counted right and it isn't let go of.
     if (known !== undefined) takeOut(address, known)
-    const entry = known?.generation === merger.generation ? known : await load(address)
+    const entry =
+      known?.generation === merger.generation ? known : await load(kept ?? (await log.keptState(address)))
     try {
       await catchUp(address, entry)
       return await look(documentOf(address, entry), entry.throughSeq)
@@ -236,15 +243,20 @@ export function createMergedStates(options: MergedStatesOptions): MergedStates {
     }
   }
 
-  /** Begins again where what merges was lost, unless it was by this document's doing. */
+  /**
+   * Begins again where what merges was lost, unless it was by this document's doing.
+   *
+   * @param kept its state on disk, where that was read already
+   */
   async function readAgain<T>(
     address: string,
     look: (doc: MergedDocument, throughSeq: number) => Promise<T>,
+    kept?: KeptState,
   ): Promise<T> {
     let crashes = 0
     for (let attempts = 0; attempts < MAX_BYSTANDING && !isUnmerged(address); attempts++) {
       try {
-        return await readNow(address, look)
+        return await readNow(address, look, kept)
       } catch (error) {
         if (!(error instanceof MergerLost)) throw error
         if (error.reason === 'crash') crashes++
@@ -284,11 +296,7 @@ export function createMergedStates(options: MergedStatesOptions): MergedStates {
 
   return {
     read: (address, look) => inTurn(address, () => readAgain(address, look)),
-    async whole(address, maxWireBytes) {
-      const kept = await keptWhole(address)
-      if (kept !== undefined) return (await merger.run('fits', kept, maxWireBytes)) ? kept : undefined
-      return inTurn(address, () => readAgain(address, (doc) => doc.state({ maxWireBytes })))
-    },
+    whole: (address, maxWireBytes) => inTurn(address, () => wholeNow(address, maxWireBytes)),
     forget(address) {
       void inTurn(address, () => {
         unmerged.delete(address)

@@ -175,8 +175,18 @@ async function stateWithin(
  */
 async function loadFew({ log }: ReplayScope, seqs: readonly number[]): Promise<string[] | undefined> {
   if (seqs.length > FEW_EVENTS) return undefined
-  const texts = (await log.load(seqs)).filter((json) => json !== undefined)
-  return texts.reduce((sum, { length }) => sum + length, 0) <= FEW_EVENTS_LENGTH ? texts : undefined
+  const texts: string[] = []
+  let length = 0
+  for (let start = 0; start < seqs.length; start += PAGE_EVENTS) {
+    // No more than one page is read of events that turn out to be large.
+    for (const json of await log.load(seqs.slice(start, start + PAGE_EVENTS))) {
+      if (json === undefined) continue
+      texts.push(json)
+      length += json.length
+    }
+    if (length > FEW_EVENTS_LENGTH) return undefined
+  }
+  return texts
 }
 
 /** The lowest clock under which each client id writes in some events: before that the reader has everything. */
