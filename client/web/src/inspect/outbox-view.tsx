@@ -1,6 +1,6 @@
 import { useChats, useSyncStatus } from '@onyx-sync/client/react'
-import { download } from '../parts/download.js'
 import { counted } from '../parts/words.js'
+import { saveRefused } from '../sync/save-refused.js'
 import { DataTable } from './data-table.js'
 import { useInspected } from './inspected.js'
 import { explainRefusal, STATE_WORDS } from './outbox-words.js'
@@ -76,17 +76,7 @@ export function OutboxView() {
             <button type="button" className="button" onClick={() => client.retryRefused()}>
               Send again
             </button>
-            <button
-              type="button"
-              className="button"
-              onClick={() =>
-                download(
-                  'refused.json',
-                  JSON.stringify(client.exportRefused(), undefined, 2),
-                  'application/json',
-                )
-              }
-            >
+            <button type="button" className="button" onClick={() => saveRefused(client)}>
               Save as a file
             </button>
           </div>

@@ -2,9 +2,9 @@ import { useSyncStatus } from '@onyx-sync/client/react'
 import { useDevice } from '../device/device-context.js'
 import { deviceName } from '../device/device-name.js'
 import { Dialog } from '../parts/dialog.js'
-import { download } from '../parts/download.js'
 import { useStore } from '../parts/use-store.js'
 import { counted } from '../parts/words.js'
+import { saveRefused } from './save-refused.js'
 import { syncWords } from './sync-words.js'
 import { useDevicesOnline } from './use-devices-online.js'
 
@@ -41,17 +41,7 @@ export function SyncDialog({ onClose }: { readonly onClose: () => void }) {
             <button type="button" className="button primary" onClick={() => client.retryRefused()}>
               Send again
             </button>
-            <button
-              type="button"
-              className="button"
-              onClick={() =>
-                download(
-                  'refused.json',
-                  JSON.stringify(client.exportRefused(), undefined, 2),
-                  'application/json',
-                )
-              }
-            >
+            <button type="button" className="button" onClick={() => saveRefused(client)}>
               Save them as a file
             </button>
           </div>
