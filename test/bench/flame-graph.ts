@@ -137,6 +137,7 @@ function colourOf({ name, place }: Frame): string {
   return '#a9d18e'
 }
 
-function escaped(text: string): string {
+/** Text as it may stand in an SVG. */
+export function escaped(text: string): string {
   return text.replace(/[&<>]/g, (character) => `&#${character.charCodeAt(0)};`)
 }

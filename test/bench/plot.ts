@@ -1,4 +1,5 @@
 import type { Figure } from './bench.js'
+import { escaped } from './flame-graph.js'
 
 /** Bars that belong together: one figure of everybody that was measured. */
 interface Group {
@@ -46,7 +47,7 @@ export function plot(title: string, figures: readonly Figure[]): string | undefi
   const height = y + 12
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" font-family="system-ui, sans-serif" font-size="12">`,
-    `<title>${escapeXml(title)}</title>`,
+    `<title>${escaped(title)}</title>`,
     // A page may be dark: the picture brings its own ground.
     `<rect width="${WIDTH}" height="${height}" fill="#ffffff"/>`,
     text(12, 22, title, 'font-size="14" font-weight="700"'),
@@ -70,14 +71,10 @@ function groupsOf(figures: readonly Figure[]): Group[] {
 }
 
 function text(x: number, y: number, content: string, attributes = ''): string {
-  return `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" fill="#1d2027" ${attributes}>${escapeXml(content)}</text>`
+  return `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" fill="#1d2027" ${attributes}>${escaped(content)}</text>`
 }
 
 function short(value: number): string {
   if (value >= 1000) return Math.round(value).toLocaleString('en')
   return value >= 10 ? value.toFixed(0) : value.toPrecision(2)
-}
-
-function escapeXml(content: string): string {
-  return content.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
 }

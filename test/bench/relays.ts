@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type Bench, type Figure, medianOf, percentile, ratio, reported } from './bench.js'
+import { type Bench, type Figure, medianOf, ratio, reported } from './bench.js'
 import { type MeasuredServer, startMeasured, startMeasuredServer } from './server-process.js'
 import { type BenchKey, createKey, signQuickly } from './signed-events.js'
 import { connectWire, publishAll, subscribeWire, type WireClient } from './wire-client.js'
@@ -149,16 +149,11 @@ async function passOn(one: Running, count: number): Promise<void> {
 }
 
 function figuresOf({ name, eventsPerSecond, cpuMsPerThousand, okMs, seenMs }: Running): Figure[] {
-  const p50 = (values: number[]) =>
-    percentile(
-      values.sort((a, b) => a - b),
-      0.5,
-    )
   return [
     reported(`${name}: events per second`, medianOf(eventsPerSecond), ''),
     reported(`${name}: server CPU per 1,000 events`, medianOf(cpuMsPerThousand), 'ms'),
-    reported(`${name}: to ${READERS} readers, seen after, p50`, p50(seenMs), 'ms'),
-    reported(`${name}: OK after, p50`, p50(okMs), 'ms'),
+    reported(`${name}: to ${READERS} readers, seen after, p50`, medianOf(seenMs), 'ms'),
+    reported(`${name}: OK after, p50`, medianOf(okMs), 'ms'),
   ]
 }
 
