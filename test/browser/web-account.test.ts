@@ -4,38 +4,26 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { finalizeEvent } from 'nostr-tools/pure'
-import type { Browser } from 'playwright-core'
-import { afterAll, beforeAll, expect, it, vi } from 'vitest'
-import { hasChromium, startChromium } from '../support/browser.js'
+import { expect, it, vi } from 'vitest'
+import { hasChromium } from '../support/browser.js'
 import { testKey } from '../support/events.js'
 import { afterThisTest, connect, temporaryDataDirectory } from '../support/servers.js'
 import {
   bringKeyIn,
-  buildWebClient,
   edit,
   openWebDevice,
+  SAVED,
   serveWebClient,
   startChatting,
   takeKeyOut,
   textsOf,
+  useWebBrowser,
   WEB_DIRECTORY,
+  wait,
   write,
 } from '../support/web-client.js'
 
-let browser: Browser
-
-beforeAll(async () => {
-  if (!hasChromium) return
-  buildWebClient()
-  browser = await startChromium()
-}, 120_000)
-
-afterAll(async () => {
-  await browser?.close()
-})
-
-const SAVED = 'Everything is saved on the server'
-const wait = { timeout: 20_000, interval: 50 }
+useWebBrowser()
 
 /** A model behind the chat completions API, which keeps what it was asked. */
 async function startModel(): Promise<{
@@ -79,7 +67,7 @@ it.skipIf(!hasChromium)(
     })
     const frames: string[] = []
     for (const page of [url, strict.url]) {
-      const device = await openWebDevice(browser, 'about:blank')
+      const device = await openWebDevice('about:blank')
       device.page.on('websocket', (socket) => {
         socket.on('framesent', ({ payload }) => frames.push(String(payload)))
       })
@@ -100,7 +88,7 @@ it.skipIf(!hasChromium)(
       await device.page.getByText('A rain jacket.').waitFor()
       await device.page.getByRole('button', { name: SAVED }).waitFor()
       // Address and name are the account's; the key is not.
-      const other = await openWebDevice(browser, url)
+      const other = await openWebDevice(url)
       await bringKeyIn(other.page, await takeKeyOut(device.page))
       await other.page.getByRole('link', { name: /What should I pack/ }).waitFor()
       await other.page.getByRole('button', { name: 'Settings' }).click()
@@ -131,7 +119,7 @@ it.skipIf(!hasChromium)(
   '[WEB10] shows markup of others as the text that it is, and lets no link run anything',
   async () => {
     const { url } = await serveWebClient()
-    const { page, faults } = await openWebDevice(browser, url)
+    const { page, faults } = await openWebDevice(url)
     await startChatting(page)
     await write(
       page,
@@ -155,7 +143,7 @@ it.skipIf(!hasChromium)(
   async () => {
     const { server, url } = await serveWebClient()
     const key = testKey(7)
-    const device = await openWebDevice(browser, 'about:blank')
+    const device = await openWebDevice('about:blank')
     await device.page.exposeFunction('signForTest', (template: never) =>
       finalizeEvent(template, key.secretKey),
     )
@@ -172,10 +160,10 @@ it.skipIf(!hasChromium)(
     const reader = await connect(server, key)
     expect((await reader.request('s', { kinds: [30001] })).events.length).toBeGreaterThan(0)
 
-    const first = await openWebDevice(browser, url)
+    const first = await openWebDevice(url)
     await startChatting(first.page)
     const nsec = await takeKeyOut(first.page)
-    const second = await openWebDevice(browser, `${url}#${nsec}`)
+    const second = await openWebDevice(`${url}#${nsec}`)
     expect(second.page.url()).toBe(url)
     await second.page.getByRole('heading', { name: 'Bring this account to this device?' }).waitFor()
     await second.page.getByRole('button', { name: 'Bring it in' }).click()
@@ -212,7 +200,7 @@ it.skipIf(!hasChromium)(
   '[WEB12] shares a chat with another key, for reading, and says who is there',
   async () => {
     const { url } = await serveWebClient()
-    const [owner, member] = [await openWebDevice(browser, url), await openWebDevice(browser, url)]
+    const [owner, member] = [await openWebDevice(url), await openWebDevice(url)]
     await startChatting(owner.page)
     await startChatting(member.page)
     await member.page.getByRole('button', { name: 'Settings' }).click()
@@ -242,7 +230,7 @@ it.skipIf(!hasChromium)(
   '[WEB17] brings chats in from a file, twice as once, gives them out again, and shows a chat as it was',
   async () => {
     const { url } = await serveWebClient()
-    const { page, faults } = await openWebDevice(browser, url)
+    const { page, faults } = await openWebDevice(url)
     await startChatting(page)
     const file = fileURLToPath(new URL('../vectors/chatgpt-conversations.json', import.meta.url))
     await page.getByRole('button', { name: 'Settings' }).click()
@@ -282,7 +270,7 @@ it.skipIf(!hasChromium)(
     const data = temporaryDataDirectory()
     const { server, url } = await serveWebClient({ data })
     const port = server.address?.port ?? 0
-    const { page } = await openWebDevice(browser, url)
+    const { page } = await openWebDevice(url)
     await startChatting(page)
     await page.evaluate(() => navigator.serviceWorker.ready)
     await server.close()

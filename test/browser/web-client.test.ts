@@ -1,40 +1,28 @@
-import type { Browser } from 'playwright-core'
-import { afterAll, beforeAll, expect, it, vi } from 'vitest'
-import { hasChromium, startChromium } from '../support/browser.js'
+import { expect, it, vi } from 'vitest'
+import { hasChromium } from '../support/browser.js'
 import {
   bringKeyIn,
-  buildWebClient,
   edit,
   openWebDevice,
+  SAVED,
   serveWebClient,
   startChatting,
   switchNetwork,
   takeKeyOut,
   takePicture,
   textsOf,
+  useWebBrowser,
+  wait,
   write,
 } from '../support/web-client.js'
 
-let browser: Browser
-
-beforeAll(async () => {
-  if (!hasChromium) return
-  buildWebClient()
-  browser = await startChromium()
-}, 120_000)
-
-afterAll(async () => {
-  await browser?.close()
-})
-
-const SAVED = 'Everything is saved on the server'
-const wait = { timeout: 20_000, interval: 50 }
+const browser = useWebBrowser()
 
 it.skipIf(!hasChromium)(
   '[WEB5] an account in one click, a message that is answered, and a second device by the key: edits made offline on both come to the same',
   async () => {
     const { url } = await serveWebClient()
-    const phone = await openWebDevice(browser, url)
+    const phone = await openWebDevice(url)
     await startChatting(phone.page)
     await write(phone.page, 'What should I pack for Oslo?')
     await phone.page.getByText('You said:').waitFor()
@@ -44,7 +32,7 @@ it.skipIf(!hasChromium)(
     )
     await phone.page.getByRole('button', { name: SAVED }).waitFor()
 
-    const laptop = await openWebDevice(browser, url)
+    const laptop = await openWebDevice(url)
     await bringKeyIn(laptop.page, await takeKeyOut(phone.page))
     await laptop.page.getByRole('link', { name: /What should I pack for Oslo/ }).click()
     await laptop.page.getByText('You said:').waitFor()
@@ -85,7 +73,7 @@ it.skipIf(!hasChromium)(
   '[WEB6] says "saved" of what the server has on its disk only, also after a reload, and says when it comes back',
   async () => {
     const { server, url } = await serveWebClient()
-    const { page } = await openWebDevice(browser, url)
+    const { page } = await openWebDevice(url)
     await startChatting(page)
     await write(page, 'Before')
     await vi.waitFor(async () => expect(await page.getByText('Saved', { exact: true }).count()).toBe(2), wait)
@@ -112,7 +100,7 @@ it.skipIf(!hasChromium)(
   '[WEB7] two devices on one page, by hand and shown by themselves: each with its own database and switch, of an account made for them',
   async () => {
     const { url } = await serveWebClient()
-    const { page, faults } = await openWebDevice(browser, `${url}two`, {
+    const { page, faults } = await openWebDevice(`${url}two`, {
       viewport: { width: 1280, height: 800 },
     })
     const [phone, laptop] = [
@@ -167,7 +155,7 @@ it.skipIf(!hasChromium)(
   '[WEB8] all tabs are one device, also when the first is closed; where storage is denied nothing is opened and the page says so',
   async () => {
     const { url } = await serveWebClient()
-    const { page, context, faults } = await openWebDevice(browser, url)
+    const { page, context, faults } = await openWebDevice(url)
     await startChatting(page)
     await write(page, 'From the first tab')
     await page.getByText('Settings → Model').waitFor()
@@ -195,7 +183,7 @@ it.skipIf(!hasChromium)(
       throw new DOMException('denied', 'SecurityError')
     };`
     for (const denied of ['settings', 'database'] as const) {
-      const other = await browser.newContext({ serviceWorkers: 'block' })
+      const other = await browser().newContext({ serviceWorkers: 'block' })
       await other.addInitScript((what) => {
         const get = () => {
           throw new DOMException('denied', 'SecurityError')

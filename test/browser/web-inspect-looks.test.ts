@@ -1,41 +1,29 @@
-import type { Browser } from 'playwright-core'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { violations } from '../support/axe.js'
-import { hasChromium, startChromium } from '../support/browser.js'
+import { hasChromium } from '../support/browser.js'
 import { testKey } from '../support/events.js'
 import { connect } from '../support/servers.js'
 import {
   bringKeyIn,
-  buildWebClient,
   edit,
   openWebDevice,
+  SAVED,
   serveWebClient,
   startChatting,
   switchNetwork,
   takePicture,
+  useWebBrowser,
 } from '../support/web-client.js'
 import { inspect, rowOf, writeAndWait } from '../support/web-inspector.js'
 
-let browser: Browser
-
-beforeAll(async () => {
-  if (!hasChromium) return
-  buildWebClient()
-  browser = await startChromium()
-}, 120_000)
-
-afterAll(async () => {
-  await browser?.close()
-})
-
-const SAVED = 'Everything is saved on the server'
+useWebBrowser()
 
 it.skipIf(!hasChromium)(
   '[WEB22] an operator sees how the server does as it changes; for anybody else there is nothing to see',
   async () => {
     const operator = testKey(9)
     const { server, url } = await serveWebClient({ operators: [operator.publicKey] })
-    const { page, faults } = await openWebDevice(browser, `${url}inspect`)
+    const { page, faults } = await openWebDevice(`${url}inspect`)
     await page.getByRole('link', { name: 'To the beginning' }).click()
     await bringKeyIn(page, Buffer.from(operator.secretKey).toString('hex'))
     await page.getByRole('button', { name: SAVED }).waitFor()
@@ -57,7 +45,7 @@ it.skipIf(!hasChromium)(
     await tab.getByText('The network is switched off.').waitFor()
     expect(faults).toEqual([])
 
-    const stranger = await openWebDevice(browser, url)
+    const stranger = await openWebDevice(url)
     await startChatting(stranger.page)
     const calls: string[] = []
     stranger.page.context().on('request', (request) => {
@@ -73,7 +61,7 @@ it.skipIf(!hasChromium)(
     expect(calls).toHaveLength(1)
 
     const unmanaged = await serveWebClient()
-    const nobody = await openWebDevice(browser, unmanaged.url)
+    const nobody = await openWebDevice(unmanaged.url)
     await startChatting(nobody.page)
     const empty = await inspect(nobody.page, nobody.faults)
     await empty.getByRole('link', { name: 'Operator' }).click()
@@ -92,7 +80,7 @@ it.skipIf(!hasChromium).each([
   async ({ name, scheme, viewport }) => {
     const operator = testKey(9)
     const { url } = await serveWebClient({ operators: [operator.publicKey] })
-    const { page, faults } = await openWebDevice(browser, url, { colorScheme: scheme, viewport })
+    const { page, faults } = await openWebDevice(url, { colorScheme: scheme, viewport })
     await bringKeyIn(page, Buffer.from(operator.secretKey).toString('hex'))
     await page.getByRole('button', { name: SAVED }).waitFor()
     await page.getByRole('link', { name: 'New chat' }).click()

@@ -1,39 +1,27 @@
-import type { Browser } from 'playwright-core'
-import { afterAll, beforeAll, expect, it, vi } from 'vitest'
-import { hasChromium, startChromium } from '../support/browser.js'
+import { expect, it, vi } from 'vitest'
+import { hasChromium } from '../support/browser.js'
 import {
-  buildWebClient,
   edit,
   openWebDevice,
+  SAVED,
   serveWebClient,
   startChatting,
   switchNetwork,
   takeKeyOut,
   textsOf,
+  useWebBrowser,
+  wait,
   write,
 } from '../support/web-client.js'
 import { inspect, nextSecond, rowOf, writeAndWait } from '../support/web-inspector.js'
 
-let browser: Browser
-
-beforeAll(async () => {
-  if (!hasChromium) return
-  buildWebClient()
-  browser = await startChromium()
-}, 120_000)
-
-afterAll(async () => {
-  await browser?.close()
-})
-
-const SAVED = 'Everything is saved on the server'
-const wait = { timeout: 20_000, interval: 50 }
+useWebBrowser()
 
 it.skipIf(!hasChromium)(
   '[WEB24] shows documents as the server’s log has them, and each event as checked in the page, beside the app in another tab',
   async () => {
     const { url } = await serveWebClient()
-    const { page, faults } = await openWebDevice(browser, url)
+    const { page, faults } = await openWebDevice(url)
     await startChatting(page)
     await writeAndWait(page, 'What should I pack for Oslo?')
     await edit(page, 'What should I pack', 'What should I pack for Bergen?')
@@ -81,7 +69,7 @@ it.skipIf(!hasChromium)(
   '[WEB18] an event that was changed on its way is shown as invalid, with what is wrong, and isn’t read',
   async () => {
     const { url } = await serveWebClient()
-    const { page, faults } = await openWebDevice(browser, url)
+    const { page, faults } = await openWebDevice(url)
     await startChatting(page)
     await writeAndWait(page, 'As it was signed')
     /** What is done to the next events that the inspector reads, one after another. */
@@ -122,7 +110,7 @@ it.skipIf(!hasChromium)(
   '[WEB19] a slider goes back through a chat, says who changed what, and what was deleted can be put back',
   async () => {
     const { url } = await serveWebClient()
-    const { page, faults } = await openWebDevice(browser, url)
+    const { page, faults } = await openWebDevice(url)
     await startChatting(page)
     await writeAndWait(page, 'What should I pack for Oslo?')
     await nextSecond()
@@ -181,7 +169,7 @@ it.skipIf(!hasChromium)(
   '[WEB20] the outbox shows what isn’t saved and what was refused, with the server’s words and what to do',
   async () => {
     const { url } = await serveWebClient({ limits: { maxStoredDocuments: 1 } })
-    const { page } = await openWebDevice(browser, url)
+    const { page } = await openWebDevice(url)
     await startChatting(page)
     await writeAndWait(page, 'The first chat')
     const tab = await inspect(page)
@@ -216,7 +204,7 @@ it.skipIf(!hasChromium)(
   '[WEB21] shows what goes over the wire of this tab, where no secret key ever is',
   async () => {
     const { url } = await serveWebClient()
-    const { page, faults } = await openWebDevice(browser, url)
+    const { page, faults } = await openWebDevice(url)
     await startChatting(page)
     await writeAndWait(page, 'Over the wire')
     const secret = await page.evaluate(() => localStorage.getItem('onyx-sync.secret-key') ?? '')

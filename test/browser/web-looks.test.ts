@@ -1,30 +1,18 @@
-import type { Browser } from 'playwright-core'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { violations } from '../support/axe.js'
-import { hasChromium, startChromium } from '../support/browser.js'
+import { hasChromium } from '../support/browser.js'
 import {
-  buildWebClient,
   openWebDevice,
+  SAVED,
   serveWebClient,
   startChatting,
   switchNetwork,
   takePicture,
+  useWebBrowser,
   write,
 } from '../support/web-client.js'
 
-const SAVED = 'Everything is saved on the server'
-
-let browser: Browser
-
-beforeAll(async () => {
-  if (!hasChromium) return
-  buildWebClient()
-  browser = await startChromium()
-}, 120_000)
-
-afterAll(async () => {
-  await browser?.close()
-})
+useWebBrowser()
 
 const LOOKS = [
   { name: 'wide', scheme: 'light', viewport: { width: 1180, height: 760 }, isPhone: false },
@@ -37,7 +25,7 @@ it.skipIf(!hasChromium).each(LOOKS)(
   '[WEB14] axe finds no violation on any screen, and the console no error ($name)',
   async ({ name, scheme, viewport, isPhone }) => {
     const { url } = await serveWebClient()
-    const { page, faults } = await openWebDevice(browser, url, {
+    const { page, faults } = await openWebDevice(url, {
       colorScheme: scheme,
       viewport,
       hasTouch: isPhone,
@@ -122,7 +110,7 @@ it.skipIf(!hasChromium)(
   async () => {
     const { url } = await serveWebClient()
     for (const colorScheme of ['light', 'dark'] as const) {
-      const { page } = await openWebDevice(browser, `${url}two`, { colorScheme })
+      const { page } = await openWebDevice(`${url}two`, { colorScheme })
       await page.frameLocator('iframe[title=Laptop]').getByRole('button', { name: SAVED }).waitFor()
       // axe looks into frames of the same origin by itself where it is in them too.
       for (const frame of page.frames()) expect(await violations(frame)).toEqual([])
@@ -135,7 +123,7 @@ it.skipIf(!hasChromium)(
   '[WEB15] everything can be done with the keyboard: begin, write, edit, delete and undo, search',
   async () => {
     const { url } = await serveWebClient()
-    const { page, faults } = await openWebDevice(browser, url)
+    const { page, faults } = await openWebDevice(url)
     const press = async (...keys: string[]) => {
       for (const key of keys) await page.keyboard.press(key)
     }

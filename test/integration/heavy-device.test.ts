@@ -8,7 +8,7 @@ import { createWasmSchnorr } from '../../server/src/adapters/verifiers/wasm-schn
 import { createWriter, signQuickly } from '../bench/signed-events.js'
 import { connectWire, publishAll } from '../bench/wire-client.js'
 import { testKey } from '../support/events.js'
-import { afterThisTest, connect, runServer } from '../support/servers.js'
+import { afterThisTest, connect, metricOf, runServer } from '../support/servers.js'
 
 const CHATS = 200
 const EDITS = 1_000
@@ -39,10 +39,7 @@ async function untilSynced(client: SyncClient): Promise<void> {
   expect(await client.synced({ timeoutMs: 100_000 })).toBe(true)
 }
 
-async function refusals(server: SyncServer): Promise<number> {
-  const text = await (await fetch(server.url.replace('ws:', 'http:').replace('/sync', '/metrics'))).text()
-  return Number(/^onyx_sync_events_refused_total (\d+)$/m.exec(text)?.[1])
-}
+const refusals = (server: SyncServer) => metricOf(server, 'events_refused_total')
 
 describe('an honest device with much to do', () => {
   it('[RATE5] brings 1,000 edits of 200 chats after a long way offline, and is never refused', async () => {

@@ -5,7 +5,7 @@ import { WebSocket } from 'ws'
 import * as Y from 'yjs'
 import { chatEvent, membersOf, noise, sign, testKey } from '../support/events.js'
 import { connectClient } from '../support/relay-client.js'
-import { afterThisTest, connect, runServer, temporaryDataDirectory } from '../support/servers.js'
+import { afterThisTest, connect, metricsOf, runServer, temporaryDataDirectory } from '../support/servers.js'
 
 const [alice, bob] = [testKey(1), testKey(2)]
 
@@ -424,8 +424,7 @@ describe('fairness', () => {
     asking.socket.terminate()
     await vi.waitFor(
       async () => {
-        const response = await fetch(server.url.replace(/^ws/, 'http').replace('/sync', '/metrics'))
-        expect(await response.text()).toContain('onyx_sync_connections 1\n')
+        expect(await metricsOf(server)).toContain('onyx_sync_connections 1\n')
       },
       { timeout: 10_000 },
     )

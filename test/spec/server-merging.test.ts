@@ -9,7 +9,7 @@ import { type Merger, MergerLost } from '../../server/src/ports/merger.js'
 import { chatAddressText, chatEvent, membersOf, messageUpdate, noise, testKey } from '../support/events.js'
 import { hostileUpdate, value } from '../support/hostile-updates.js'
 import { ingestOf } from '../support/ingest.js'
-import { connect, runServer } from '../support/servers.js'
+import { connect, metricOf, runServer } from '../support/servers.js'
 
 const alice = testKey(1)
 const bob = testKey(2)
@@ -25,11 +25,6 @@ function costlyEvents(): NostrEvent[] {
 }
 
 const kindsOf = (events: readonly NostrEvent[]) => events.map(({ kind }) => kind)
-
-async function metric(url: string, name: string): Promise<number> {
-  const response = await fetch(url.replace(/^ws/, 'http').replace('/sync', '/metrics'))
-  return Number(new RegExp(`^onyx_sync_${name} (\\S+)$`, 'm').exec(await response.text())?.[1])
-}
 
 describe('merging', () => {
   it('[MRG2][MRG4] what takes too long to merge is served by its events, and holds nobody up', async () => {
@@ -58,13 +53,13 @@ describe('merging', () => {
       expect.arrayContaining(costly.map(({ id }) => id)),
     )
     expect([
-      await metric(server.url, 'documents_unmerged'),
-      await metric(server.url, 'merger_restarts_total'),
+      await metricOf(server, 'documents_unmerged'),
+      await metricOf(server, 'merger_restarts_total'),
     ]).toEqual([1, 1])
     // Others are merged as always, and the costly one isn't tried again.
     const again = await other.request('again', KINDS)
     expect(kindsOf(again.events).sort()).toEqual([20002, ...costly.map(() => 30001)].sort())
-    expect(await metric(server.url, 'merger_restarts_total')).toBe(1)
+    expect(await metricOf(server, 'merger_restarts_total')).toBe(1)
     // Its owner goes on, and a member whose client id would have to be looked up waits.
     const edit = chatEvent(alice, {
       chatId: 'costly',

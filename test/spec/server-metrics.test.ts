@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { createHistogram } from '../../server/src/core/histogram.js'
 import { chatEvent, testKey } from '../support/events.js'
-import { connect, runServer } from '../support/servers.js'
+import { connect, metricsOf, runServer } from '../support/servers.js'
 
 const alice = testKey(1)
 const bob = testKey(2)
@@ -13,8 +13,7 @@ function read(path: string): string {
 
 /** The metrics of a server: what its lines say, by name and labels. */
 async function scrape(server: { readonly url: string }) {
-  const response = await fetch(server.url.replace(/^ws/, 'http').replace('/sync', '/metrics'))
-  const lines = (await response.text()).trimEnd().split('\n')
+  const lines = (await metricsOf(server)).trimEnd().split('\n')
   const types = lines.flatMap((line) => /^# TYPE (\S+) (\S+)$/.exec(line)?.slice(1, 3) ?? [])
   const values = new Map(
     lines

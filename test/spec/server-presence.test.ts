@@ -23,7 +23,7 @@ import {
   testKey,
 } from '../support/events.js'
 import type { RelayClient } from '../support/relay-client.js'
-import { connect, runServer } from '../support/servers.js'
+import { connect, metricsOf, runServer } from '../support/servers.js'
 
 const alice = testKey(1)
 const bob = testKey(2)
@@ -68,9 +68,8 @@ async function sharedChat(options: Parameters<typeof runServer>[0] = {}) {
 
 /** Waits until a server counts so many connections. */
 async function connectionsOf(url: string, count: number): Promise<void> {
-  const metrics = url.replace('ws', 'http').replace('/sync', '/metrics')
   await vi.waitFor(async () =>
-    expect(await (await fetch(metrics)).text()).toContain(`\nonyx_sync_connections ${count}\n`),
+    expect(await metricsOf({ url })).toContain(`\nonyx_sync_connections ${count}\n`),
   )
 }
 

@@ -7,7 +7,7 @@ import { type Clock, systemClock } from '@onyx-sync/shared'
 import { describe, expect, it, vi } from 'vitest'
 import { chatEvent, testKey } from '../support/events.js'
 import { connectClient } from '../support/relay-client.js'
-import { afterThisTest, connect, runServer, temporaryDataDirectory } from '../support/servers.js'
+import { afterThisTest, connect, metricsOf, runServer, temporaryDataDirectory } from '../support/servers.js'
 
 const BIN = fileURLToPath(new URL('../../server/bin/onyx-sync-server.js', import.meta.url))
 const alice = testKey(1)
@@ -223,8 +223,7 @@ describe('embedding', () => {
       afterThisTest(() => clearInterval(flood))
       await vi.waitFor(
         async () => {
-          const response = await fetch(server.url.replace(/^ws/, 'http').replace('/sync', '/metrics'))
-          expect(await response.text()).toContain('onyx_sync_connections 1\n')
+          expect(await metricsOf(server)).toContain('onyx_sync_connections 1\n')
         },
         { timeout: 25_000, interval: 50 },
       )
@@ -250,8 +249,7 @@ describe('embedding', () => {
     afterThisTest(() => clearInterval(flood))
     await vi.waitFor(
       async () => {
-        const response = await fetch(server.url.replace(/^ws/, 'http').replace('/sync', '/metrics'))
-        expect(await response.text()).toMatch(/^onyx_sync_slow_readers_dropped_total [1-9]/m)
+        expect(await metricsOf(server)).toMatch(/^onyx_sync_slow_readers_dropped_total [1-9]/m)
       },
       { timeout: 25_000, interval: 50 },
     )

@@ -8,7 +8,7 @@ import * as Y from 'yjs'
 import { append, copyOf, mergedFrom } from '../support/chat-copy.js'
 import { chatEvent, membersOf, noise, type TestKey, testKey } from '../support/events.js'
 import type { RelayClient } from '../support/relay-client.js'
-import { connect, runServer } from '../support/servers.js'
+import { connect, metricOf, runServer } from '../support/servers.js'
 
 const alice = testKey(1)
 const bob = testKey(2)
@@ -41,10 +41,7 @@ async function selfOf(server: SyncServer): Promise<string> {
 }
 
 /** What the documents that a server holds in memory take, by its own estimate. */
-async function loadedBytes(server: SyncServer): Promise<number> {
-  const response = await fetch(server.url.replace('ws:', 'http:').replace('/sync', '/metrics'))
-  return Number(/^onyx_sync_merged_state_bytes (\d+)$/m.exec(await response.text())?.[1])
-}
+const loadedBytes = (server: SyncServer) => metricOf(server, 'merged_state_bytes')
 
 async function start(...keys: readonly TestKey[]): Promise<{ server: SyncServer; clients: RelayClient[] }> {
   const server = await runServer()

@@ -40,3 +40,13 @@ export async function connect(server: SyncServer, ...keys: readonly TestKey[]): 
   afterThisTest(() => client.socket.terminate())
   return client
 }
+
+/** The metrics of a server, as its operator reads them. @param url of the server, as devices dial it */
+export async function metricsOf({ url }: { readonly url: string }): Promise<string> {
+  return (await fetch(url.replace(/^ws/, 'http').replace('/sync', '/metrics'))).text()
+}
+
+/** The value of a metric without labels, by its name without `onyx_sync_`; NaN where there is none. */
+export async function metricOf(server: { readonly url: string }, name: string): Promise<number> {
+  return Number(new RegExp(`^onyx_sync_${name} (\\S+)$`, 'm').exec(await metricsOf(server))?.[1])
+}

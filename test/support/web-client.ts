@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { SyncServer, SyncServerOptions } from '@onyx-sync/server'
 import type { Browser, BrowserContext, BrowserContextOptions, FrameLocator, Page } from 'playwright-core'
+import { afterAll, beforeAll } from 'vitest'
+import { hasChromium, startChromium } from './browser.js'
 import { afterThisTest, runServer } from './servers.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -11,9 +13,33 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 /** Where the web client is built. */
 export const WEB_DIRECTORY = join(root, 'client/web/dist')
 
+/** What the bar of the web client says when all is well. */
+export const SAVED = 'Everything is saved on the server'
+/** For `vi.waitFor`: what a page shows may take its time on a busy machine. Milliseconds. */
+export const wait = { timeout: 20_000, interval: 50 }
+
 /** Builds the web client, as `npm start` does; nothing is done where nothing has changed. */
 export function buildWebClient(): void {
   execFileSync(process.execPath, [join(root, 'client/web/build.mjs')], { stdio: 'pipe' })
+}
+
+let browser: Browser
+
+/**
+ * Builds the web client before the tests of a file, and starts the browser in which `openWebDevice` opens devices. Does
+ * nothing where there is none. @returns gives the browser, during the tests
+ */
+export function useWebBrowser(): () => Browser {
+  beforeAll(async () => {
+    if (!hasChromium) return
+    buildWebClient()
+    browser = await startChromium()
+  }, 120_000)
+
+  afterAll(async () => {
+    await browser?.close()
+  })
+  return () => browser
 }
 
 /** A server that serves the web client, and the address of its first page. */
@@ -36,11 +62,7 @@ export interface WebDevice {
 const EXPECTED = /Deleting database failed because it's blocked/
 
 /** A browser profile of its own, which is a device of its own; closed after the test. */
-export async function openWebDevice(
-  browser: Browser,
-  url: string,
-  options: BrowserContextOptions = {},
-): Promise<WebDevice> {
+export async function openWebDevice(url: string, options: BrowserContextOptions = {}): Promise<WebDevice> {
   const context = await browser.newContext({
     viewport: { width: 1180, height: 760 },
     // What fades in has other colours for a moment.
@@ -61,7 +83,7 @@ export async function openWebDevice(
 /** What a person does first: one click, and there is an account. */
 export async function startChatting(page: Page): Promise<void> {
   await page.getByRole('button', { name: 'Start chatting' }).click()
-  await page.getByRole('button', { name: 'Everything is saved on the server' }).waitFor()
+  await page.getByRole('button', { name: SAVED }).waitFor()
 }
 
 /** Takes the account's secret key out of the settings, as a person does. */

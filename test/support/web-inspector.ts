@@ -1,9 +1,6 @@
 import type { Page } from 'playwright-core'
 import { expect, vi } from 'vitest'
-import { write } from './web-client.js'
-
-const SAVED = 'Everything is saved on the server'
-const wait = { timeout: 20_000, interval: 50 }
+import { SAVED, wait, write } from './web-client.js'
 
 /** A second tab of the device, with the inspector in it. */
 export async function inspect(page: Page, faults: string[] = []): Promise<Page> {
