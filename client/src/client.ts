@@ -20,11 +20,21 @@ export function createClientOf(device: Device): SyncClient {
   const { pubkey, deviceId, clock, store, feed, local, documents, bodies, outbox, holding, presence } = device
   const { session, plain, settings, consent, chats, status, noteProblem, editState, rebuild, flush } = device
   let isClosed = false
+  let closing: Promise<void> | undefined
 
   function requireSession(): Session {
     if (isClosed) throw new SyncError('CLIENT_CLOSED', 'this client is closed')
     if (session === undefined) throw new SyncError('VALUE_INVALID', 'this client has no url to connect to')
     return session
+  }
+
+  async function shut(keep: () => Promise<unknown>): Promise<void> {
+    isClosed = true
+    session?.stop()
+    presence.close()
+    documents.stop()
+    // An edit that was begun may still be loading its document (trap C7).
+    await keep().finally(() => store.close())
   }
 
   const client: SyncClient = {
@@ -121,17 +131,14 @@ export function createClientOf(device: Device): SyncClient {
       // What was only pushed into a stream counts too.
       await flush().catch(noteProblem)
       if (!discard) refuseToLose(client.unsaved())
-      await client.close()
+      // What the disk refuses now may be lost, or is nothing that anybody wrote: the database is closed all the same.
+      closing ??= shut(() => flush().catch(noteProblem))
+      await closing
     },
 
-    async close() {
-      if (isClosed) return
-      isClosed = true
-      session?.stop()
-      presence.close()
-      documents.stop()
-      // An edit that was begun may still be loading its document (trap C7).
-      await flush().finally(() => store.close())
+    close() {
+      closing ??= shut(flush)
+      return closing
     },
   }
   return client

@@ -44,6 +44,8 @@ export async function createSharedClient(options: SharedClientOptions): Promise<
   const waiting = new AbortController()
   let role: TabRole = 'follower'
   let device: Device | undefined
+  /** Of the device: closed once, by whoever is the first to end it. */
+  let own: SyncClient | undefined
   let host: TabHost | undefined
   let letGoOfLead: (() => void) | undefined
   let isOpen = false
@@ -80,6 +82,8 @@ export async function createSharedClient(options: SharedClientOptions): Promise<
       state.setProblem(new SyncError('CLIENT_CLOSED', 'the account was logged out in another tab'))
       isClosed = true
       closing ??= end()
+      // Nobody in this tab has asked for it, and may never look.
+      closing.catch(() => {})
     },
   })
   const live = createLiveStreams(() => {
@@ -122,18 +126,19 @@ export async function createSharedClient(options: SharedClientOptions): Promise<
     if (isClosed) return letGoOfLead()
     try {
       device = await openHere()
+      own = createClientOf(device)
       const count = await countTerm(device)
       // Whoever ends this tab waits for it to be open, and closes it.
       if (isClosed) return
-      host = createTabHost({ device, bus, ports: tabs, term: createId(random), count })
+      host = createTabHost({ device, client: own, bus, ports: tabs, term: createId(random), count })
       setRole('leader')
     } catch (thrown) {
       // Another tab may have more luck.
-      if (device !== undefined && !isClosed)
-        await createClientOf(device)
-          .close()
-          .catch(() => {})
-      device = isClosed ? device : undefined
+      if (!isClosed) {
+        await own?.close().catch(() => {})
+        own = undefined
+        device = undefined
+      }
       letGoOfLead()
       letGoOfLead = undefined
       if (isClosed) return
@@ -151,7 +156,7 @@ export async function createSharedClient(options: SharedClientOptions): Promise<
     documents.stop()
     await leading
     try {
-      if (device !== undefined) await createClientOf(device).close()
+      await own?.close()
     } finally {
       bus.close()
       letGoOfLead?.()

@@ -412,6 +412,37 @@ describe('several tabs', () => {
     expect(scene.browser.faults).toEqual([])
   })
 
+  it.each([
+    ['leads', 0],
+    ['follows', 1],
+  ])('[TABS8] logging out ends a reply that the tab is writing, where it %s', async (_, at) => {
+    const scene = await start(`logged out while writing, ${at}`, 3)
+    const tab = tabOf(scene, at)
+    const reply = await scene.now(tab.client.chats.stream('oslo'))
+    const endings: unknown[] = []
+    const isOver = () => endings.length > 0
+    // A reply that goes on and on, whatever becomes of the client, and ends when it is too late.
+    const writing = (async () => {
+      for (let word = 0; word < 400 || !isOver(); word++) {
+        reply.push(`${word} `)
+        await new Promise<void>((resolve) => scene.world.clock.setTimeout(resolve, 5))
+      }
+      await reply.complete()
+    })().catch((error: { code: string }) => error.code)
+    await scene.world.advance(300)
+    const leaving = scene.now(tab.client.logOut({ discard: true })).then(
+      () => endings.push('left'),
+      (error) => endings.push(error),
+    )
+    await leaving
+    expect(endings).toEqual(['left'])
+    await scene.world.advance(5_000)
+    expect(await scene.now(writing)).toBe('CLIENT_CLOSED')
+    expect(scene.browser.faults).toEqual([])
+    const next = await scene.now(scene.browser.open('d'))
+    expect(next.client.role).toBe('leader')
+  })
+
   it('[TABS9] a tab holds the documents that it uses, and the leader lets go of them with it', async () => {
     const scene = await start('held', 2)
     const [a, b] = [tabOf(scene, 0), tabOf(scene, 1)]

@@ -11,6 +11,8 @@ import { createOwnedClock } from '../../testing/src/virtual-clock.js'
 /** Longest time that a message between tabs takes, and that a lock takes to be handed over. Milliseconds. */
 const MAX_MESSAGE_MS = 12
 const MAX_HAND_OVER_MS = 40
+/** How long a database takes to be closed, while its log is moved into its file. Milliseconds. */
+const CLOSE_MS = 100
 
 /** One tab of the simulated browser. */
 export interface SimulatedTab {
@@ -133,9 +135,16 @@ export function createBrowser(
     openIn = tab
     openings++
     const store = disk.open()
+    let isClosed = false
     return {
       ...store,
+      async commit(batch) {
+        if (isClosed) throw new SyncError('STORE_FAILED', 'the store is closed')
+        await store.commit(batch)
+      },
       async close() {
+        isClosed = true
+        await new Promise<void>((resolve) => clock.setTimeout(resolve, CLOSE_MS))
         await store.close()
         if (openIn === tab) openIn = undefined
       },

@@ -1,5 +1,5 @@
 import { parseAddress, SyncError, toSyncError } from '@onyx-sync/shared'
-import { createClientOf } from '../client.js'
+import type { SyncClient } from '../client-api.js'
 import { checkHoldChoice } from '../core/hold-choice.js'
 import type { JournalChange } from '../core/journal.js'
 import type { Device } from '../device.js'
@@ -33,6 +33,8 @@ export interface HostCalls {
 
 export interface HostCallsParts {
   readonly device: Device
+  /** What an app would see of it; logging out closes it. */
+  readonly client: SyncClient
   readonly documents: HostDocuments
   readonly presence: HostPresence
   connect(isOn: boolean): void
@@ -58,9 +60,8 @@ const isTimeout = isNullOr(isNumber)
 type Run = (tab: JoinedTab, id: number, args: readonly unknown[]) => Promise<unknown>
 
 export function createHostCalls(parts: HostCallsParts): HostCalls {
-  const { device, documents, presence } = parts
+  const { device, client, documents, presence } = parts
   const { chats, local, store, holding, consent } = device
-  const client = createClientOf(device)
   const { settings, outbox, feed, clock } = device
   const training = createTraining({
     ...{ chats, settings, consent, outbox, store, feed, clock },

@@ -1,4 +1,5 @@
 import { SyncError } from '@onyx-sync/shared'
+import type { SyncClient } from '../client-api.js'
 import type { Device } from '../device.js'
 import type { TabPorts } from '../ports/tabs.js'
 import type { TabBus } from './bus.js'
@@ -16,7 +17,7 @@ const META_TERM = 'tabTerm'
 /** What serves all tabs from the one that has the database. */
 export interface TabHost {
   /**
-   * Answers nobody any more. The device is closed by whoever opened it. Resolves when another tab may lead: after the
+   * Answers nobody any more. Resolves when another tab may lead: after the
    * account was logged out not before the others know that they have nothing to lead, or two seconds are over.
    */
   stop(): Promise<void>
@@ -26,6 +27,8 @@ export interface TabHost {
 
 export interface TabHostParts {
   readonly device: Device
+  /** What an app would see of it. Whoever opened it closes it; logging out does so before. */
+  readonly client: SyncClient
   readonly bus: TabBus
   readonly ports: TabPorts
   /** Names this leading: random, never used before. */
@@ -46,7 +49,7 @@ export async function countTerm({ meta, documents, noteProblem }: Device): Promi
 }
 
 /** Begins to serve: all tabs, this one included, are told, and join. */
-export function createTabHost({ device, bus, ports, term, count }: TabHostParts): TabHost {
+export function createTabHost({ device, client, bus, ports, term, count }: TabHostParts): TabHost {
   const tabs = new Map<string, JoinedTab>()
   let connects = false
   let isStopped = false
@@ -67,6 +70,7 @@ export function createTabHost({ device, bus, ports, term, count }: TabHostParts)
   const presence = createHostPresence(device.presence, (push) => bus.post({ type: 'push', term, push }))
   const calls = createHostCalls({
     device,
+    client,
     documents,
     presence,
     connect(isOn) {

@@ -9,15 +9,12 @@ export interface Replies {
   answer(chat: Chat, model: Model): Promise<void>
   /** Ends the reply in a chat where it is; what was written stays. */
   stop(address: string): void
-  /** Ends all of them. Resolves when nothing is written any more. */
-  stopAll(): Promise<void>
   isWriting(address: string): boolean
   subscribe(listener: () => void): () => void
 }
 
 export function createReplies(client: SyncClient, marks: Marks): Replies {
   const writing = new Map<string, AbortController>()
-  const underWay = new Set<Promise<void>>()
   const listeners = new Set<() => void>()
 
   function tell(): void {
@@ -43,15 +40,9 @@ export function createReplies(client: SyncClient, marks: Marks): Replies {
     async answer(chat, model) {
       if (writing.has(chat.address)) return
       const said = chat.messages.filter(({ status, content }) => status !== 'error' && content !== '')
-      const written = write(chat.address, said, model)
-      underWay.add(written)
-      await written.finally(() => underWay.delete(written))
+      await write(chat.address, said, model)
     },
     stop: (address) => writing.get(address)?.abort(),
-    async stopAll() {
-      for (const controller of writing.values()) controller.abort()
-      await Promise.allSettled(underWay)
-    },
     isWriting: (address) => writing.has(address),
     subscribe(listener) {
       listeners.add(listener)

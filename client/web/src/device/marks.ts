@@ -12,6 +12,7 @@ export interface Marks {
   /** How far a message is; undefined for one that came from elsewhere, and so from the server. */
   stateOf(address: string, message: Message): EditState | undefined
   subscribe(listener: () => void): () => void
+  /** Keeps none any more, whatever is still being edited. */
   forget(): void
 }
 
@@ -37,6 +38,7 @@ export function createMarks(client: SyncClient, slot: Slot): Marks {
   /** Messages whose edit isn't in the log yet, so that nothing which is saved can be theirs. */
   const begun = new Set<string>()
   let timer: ReturnType<typeof setInterval> | undefined
+  let isForgotten = false
   client.onStatus(look)
   addEventListener('storage', ({ key }) => key === name && look())
   look()
@@ -50,6 +52,7 @@ export function createMarks(client: SyncClient, slot: Slot): Marks {
   }
 
   function put(address: string, messageId: string, seq: number): void {
+    if (isForgotten) return
     const others = read()
     pending = { ...others, [address]: { ...others[address], [messageId]: [seq, Date.now()] } }
     localStorage.setItem(name, JSON.stringify(pending))
@@ -122,6 +125,7 @@ export function createMarks(client: SyncClient, slot: Slot): Marks {
       return () => listeners.delete(listener)
     },
     forget() {
+      isForgotten = true
       pending = {}
       localStorage.removeItem(name)
     },

@@ -71,7 +71,7 @@ function SecretKey({ nsec }: { readonly nsec: string }) {
 }
 
 function Leave() {
-  const { session, account, replies } = useDevice()
+  const { session, account } = useDevice()
   const unsaved = useUnsaved()
   const what =
     account.kind === 'key' ? 'Without a copy of your secret key nobody gets back into this account.' : ''
@@ -80,8 +80,6 @@ function Leave() {
     const lost = unsaved === undefined ? '' : `${unsaved.message}, and would be lost. `
     if (!confirm(`${lost}Take this account and its chats off this device? ${what}`)) return
     try {
-      // What is written while the account is being closed would be in the way of that.
-      await replies.stopAll()
       await session.leave(unsaved !== undefined)
     } catch (error) {
       const text = error instanceof SyncError ? error.message : String(error)
