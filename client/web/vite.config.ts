@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import { defineConfig } from 'vite'
+import { defaultClientConditions, defineConfig } from 'vite'
 import { compressedFiles, serviceWorker } from './build-plugins.js'
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
@@ -7,6 +7,8 @@ const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 export default defineConfig({
   root: here('.'),
   resolve: {
+    // RxJS without what makes it run in browsers of 2009.
+    conditions: ['es2015', ...defaultClientConditions],
     // WatermelonDB takes what it needs of RxJS through this one module, and all of RxJS comes with it as CommonJS.
     alias: [{ find: /^\.\.?\/__wmelonRxShim$/, replacement: here('src/device/rxjs-parts.ts') }],
   },
@@ -26,7 +28,11 @@ export default defineConfig({
       output: {
         codeSplitting: {
           // What most pages have in common is one file: in many small ones it compresses worse, and each takes a request.
-          groups: [{ name: 'common', minShareCount: 3 }],
+          groups: [
+            // Several dialogs have it in common, and no page shows keys at first.
+            { name: 'key-text', test: /nip19|nostr-tools\/node_modules\/@scure|key-text/, priority: 1 },
+            { name: 'common', minShareCount: 3 },
+          ],
           includeDependenciesRecursively: false,
         },
       },

@@ -1,16 +1,21 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import fc from 'fast-check'
+import { createElement, Fragment, type ReactNode } from 'react'
+import { renderToStaticMarkup } from 'react-dom/server'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { markdownElements } from '../../client/web/src/chat/markdown-tokens.js'
+import { isPlainText, plainElements } from '../../client/web/src/chat/plain-text.js'
 import { chatHash, chatName, isNamed, parseRoute } from '../../client/web/src/parts/route.js'
 import { syncWords } from '../../client/web/src/sync/sync-words.js'
 import { buildWebClient, WEB_DIRECTORY } from '../support/web-client.js'
 
 const MAX_SCRIPT_BYTES = 250_000
 
-/** What a browser is sent of a file: brotli where the build has it. Bytes. */
+/** What a browser is sent of a file, as gzip where the build has that: brotli is smaller. Bytes. */
 function sentBytes(path: string): number {
   const file = join(WEB_DIRECTORY, path)
-  return statSync(existsSync(`${file}.br`) ? `${file}.br` : file).size
+  return statSync(existsSync(`${file}.gz`) ? `${file}.gz` : file).size
 }
 
 describe('the built web client', () => {
@@ -29,12 +34,61 @@ describe('the built web client', () => {
       expect(bytes).toBeLessThan(MAX_SCRIPT_BYTES)
       // Rare things come when they are asked for.
       const later = readdirSync(join(WEB_DIRECTORY, 'assets')).filter((file) =>
-        /^(settings-dialog|qr-code|key-in|chat-dialog)-.*\.js$/.test(file),
+        /^(settings-dialog|qr-code|key-in|chat-dialog|markdown-tokens)-.*\.js$/.test(file),
       )
-      expect(later).toHaveLength(4)
+      expect(later).toHaveLength(5)
       for (const file of later) expect(scripts).not.toContain(`/assets/${file}`)
     },
   )
+
+  it('[WEB16] shows a text that has no Markdown in it the same without what reads that', () => {
+    const markup = (elements: ReactNode[]) => renderToStaticMarkup(createElement(Fragment, null, ...elements))
+    const pieces = [
+      'a',
+      'Zoë',
+      ' ',
+      '  ',
+      '\n',
+      '\n\n',
+      '\n\n\n',
+      '.',
+      '?',
+      '-',
+      '--',
+      '(b)',
+      '!',
+      '1',
+      '"',
+      'www',
+      'été',
+    ]
+    let plain = 0
+    fc.assert(
+      fc.property(fc.array(fc.constantFrom(...pieces), { maxLength: 12 }), (chosen) => {
+        const text = chosen.join('')
+        if (!isPlainText(text)) return
+        plain++
+        expect(markup(plainElements(text))).toBe(markup(markdownElements(text)))
+      }),
+      { numRuns: 5_000 },
+    )
+    expect(plain).toBeGreaterThan(500)
+    const others = [
+      '*a*',
+      'a `b`',
+      '# a',
+      '1. a',
+      '- a',
+      'a\n---',
+      'a\n===',
+      ' a',
+      'a  \nb',
+      'see www.a.org',
+      'https://a.org',
+    ]
+    for (const text of [...others, 'a@b.org', 'a &amp; b', '<b>', '| a |', '~~a~~', '\\a'])
+      expect(isPlainText(text)).toBe(false)
+  })
 
   it('[WEB4] has nothing inline, and names no other place to load from', () => {
     for (const name of ['index.html', 'two.html', 'inspect.html']) {

@@ -3,7 +3,6 @@ import { ChatList } from './chat/chat-list.js'
 import { ChatView } from './chat/chat-view.js'
 import { NewChat } from './chat/new-chat.js'
 import { useDevice } from './device/device-context.js'
-import { isKeyOf, readSecretKey } from './device/keychain.js'
 import { useRoute } from './parts/route.js'
 import { toast } from './parts/toasts.js'
 import { SyncBar } from './sync/sync-bar.js'
@@ -23,11 +22,13 @@ export function Workspace({ givenKey }: { readonly givenKey: string | undefined 
 
   useEffect(() => {
     if (givenKey === undefined) return
-    const isSame = isKeyOf(readSecretKey(givenKey), account.pubkey)
-    toast({
-      text: isSame
-        ? 'This device has that account already.'
-        : 'This browser has another account. Leave it in Settings first, then open the code again.',
+    void import('./account/key-text.js').then(({ isKeyOf, readSecretKey }) => {
+      const isSame = isKeyOf(readSecretKey(givenKey), account.pubkey)
+      toast({
+        text: isSame
+          ? 'This device has that account already.'
+          : 'This browser has another account. Leave it in Settings first, then open the code again.',
+      })
     })
   }, [givenKey, account])
 

@@ -1,7 +1,7 @@
 import { type Derivation, secretKeyFromMnemonic } from '@onyx-sync/client'
 import { type FormEvent, useId, useState } from 'react'
-import { readSecretKey } from '../device/keychain.js'
 import type { Session } from '../device/session.js'
+import { readSecretKey } from './key-text.js'
 
 /** Brings an account in: by its secret key, or by the words that stand for it. */
 export function KeyIn({

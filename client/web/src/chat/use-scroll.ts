@@ -1,5 +1,6 @@
 import type { Message } from '@onyx-sync/client'
 import { type RefObject, useCallback, useLayoutEffect, useRef, useState } from 'react'
+import { useMarkdownParts } from './markdown.js'
 
 /** Nearer to the end than this is at the end. Pixels. */
 const NEAR = 60
@@ -13,6 +14,7 @@ export function useScroll(messages: readonly Message[], followsEnd: boolean) {
   const isAtEnd = useRef(followsEnd)
   const before = useRef({ firstId: messages[0]?.id, height: 0, top: 0 })
   const [isAway, setAway] = useState(false)
+  const parts = useMarkdownParts()
 
   const onScroll = useCallback(() => {
     const element = box.current
@@ -22,6 +24,7 @@ export function useScroll(messages: readonly Message[], followsEnd: boolean) {
     setAway(!isAtEnd.current)
   }, [])
 
+  // biome-ignore lint/correctness/useExhaustiveDependencies: texts get another height when Markdown can be read
   useLayoutEffect(() => {
     const element = box.current
     if (element === null) return
@@ -35,7 +38,7 @@ export function useScroll(messages: readonly Message[], followsEnd: boolean) {
       height: element.scrollHeight,
       top: element.scrollTop,
     }
-  }, [messages])
+  }, [messages, parts])
 
   const toEnd = useCallback(() => {
     isAtEnd.current = true

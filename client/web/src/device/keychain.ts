@@ -1,7 +1,4 @@
 import { openStoredKeySigner, type SecretStorage, SyncError } from '@onyx-sync/client'
-import { decode, nsecEncode } from 'nostr-tools/nip19'
-import { getPublicKey } from 'nostr-tools/pure'
-import { hexToBytes } from 'nostr-tools/utils'
 import type { Slot } from './slot.js'
 
 /** Whose chats are on this device, and where its key is. */
@@ -99,11 +96,8 @@ export function createKeychain(slot: Slot) {
       }
     },
 
-    /** The key as its user takes it elsewhere, `nsec1…`; undefined where an extension has it. */
-    reveal(): string | undefined {
-      const secret = storage().getItem(keyName)
-      return secret === null ? undefined : nsecEncode(hexToBytes(secret))
-    },
+    /** The secret key, 64 hex characters; undefined where an extension has it. */
+    reveal: () => storage().getItem(keyName) ?? undefined,
 
     /** Forgets account and key. What isn't kept elsewhere is gone with it. */
     forget(): void {
@@ -113,42 +107,6 @@ export function createKeychain(slot: Slot) {
 }
 
 export type Keychain = ReturnType<typeof createKeychain>
-
-/**
- * Reads a secret key as people paste it: `nsec1…`, also inside a link, or 64 hex characters. Throws `KEY_INVALID`,
- * without what was given.
- */
-export function readSecretKey(text: string): Uint8Array {
-  const trimmed = text.trim()
-  const nsec = /nsec1[a-z0-9]+/i.exec(trimmed)?.[0].toLowerCase()
-  try {
-    const key = nsec === undefined ? hexToBytes(trimmed.toLowerCase()) : (decode(nsec).data as Uint8Array)
-    if (key.length !== 32 || getPublicKey(key) === '') throw new Error('no key')
-    return key
-  } catch {
-    throw new SyncError(
-      'KEY_INVALID',
-      'that is no secret key: it begins with nsec1, or has 64 hex characters',
-    )
-  }
-}
-
-/** Whether two keys are one account. */
-export function isKeyOf(secretKey: Uint8Array, pubkey: string): boolean {
-  return getPublicKey(secretKey) === pubkey
-}
-
-/** A public key as people paste it: `npub1…` or 64 hex characters. Undefined for anything else. */
-export function readPublicKey(text: string): string | undefined {
-  const trimmed = text.trim().toLowerCase()
-  if (HEX.test(trimmed)) return trimmed
-  try {
-    const { type, data } = decode(trimmed.replace(/^nostr:/, ''))
-    return type === 'npub' ? data : undefined
-  } catch {
-    return undefined
-  }
-}
 
 /** A new key, for an account that is on two devices from its beginning. */
 export function newSecretKey(): Uint8Array {

@@ -2,6 +2,7 @@ import { SyncError } from '@onyx-sync/client'
 import { useUnsaved } from '@onyx-sync/client/react'
 import { npubEncode } from 'nostr-tools/nip19'
 import { lazy, Suspense, useState } from 'react'
+import { secretKeyText } from '../account/key-text.js'
 import { useDevice } from '../device/device-context.js'
 import { CopyButton } from '../parts/copy-button.js'
 import { Icon } from '../parts/icon.js'
@@ -14,6 +15,7 @@ const QrCode = lazy(() => import('./qr-code.js').then(({ QrCode }) => ({ default
 export function AccountSettings() {
   const { account, session } = useDevice()
   const npub = npubEncode(account.pubkey)
+  const secret = account.kind === 'key' ? session.keychain.reveal() : undefined
   return (
     <section>
       <h3>Account</h3>
@@ -22,8 +24,8 @@ export function AccountSettings() {
         <CopyButton text={npub} label="Copy public key" hasWords />
       </p>
       <p className="aside">Your public key. Give it to those who want to share a chat with you.</p>
-      {account.kind === 'key' ? (
-        <SecretKey nsec={session.keychain.reveal() ?? ''} />
+      {secret !== undefined ? (
+        <SecretKey nsec={secretKeyText(secret)} />
       ) : (
         <p>Your secret key is with your signer extension. Log in with the same one on another device.</p>
       )}
