@@ -7,6 +7,7 @@ import {
   type LoggedEvent,
 } from '@onyx-sync/server'
 import { describe, expect, it } from 'vitest'
+import { loadInPages } from '../../server/src/core/stored-events.js'
 
 const hex = (n: number, prefix = '00') => prefix + n.toString(16).padStart(62, '0')
 const alice = hex(1, 'aa')
@@ -115,6 +116,32 @@ export function describeEventLog(name: string, fixture: EventLogFixture): void {
       expect(await log.lastInFeed(hex(7), 9)).toBe(0)
       expect(await collect(log.ownerLog(bob, 1, 0, 9999))).toEqual([{ seq: 3, id: hex(3), created_at: 1003 }])
       await log.close()
+    })
+
+    it('[FAIR5] loads of large events only the first ones, and all of small ones', async () => {
+      const log = await fixture.open()
+      const seqs = Array.from({ length: 40 }, (_, index) => index + 1)
+      const large = (seq: number) => JSON.stringify({ seq, text: 'x'.repeat(100_000) })
+      await log.commit(commitOf(seqs.map((seq) => logged({ seq, json: large(seq) }))))
+      const first = await log.load(seqs, 250_000)
+      expect(first.length).toBeGreaterThanOrEqual(3)
+      expect(first.length).toBeLessThan(12)
+      expect(first).toEqual(seqs.slice(0, first.length).map(large))
+      expect((await log.load([40, 99, 1], 100_000_000)).map((text) => text?.length)).toEqual([
+        large(40).length,
+        undefined,
+        large(1).length,
+      ])
+      const pages: number[][] = []
+      for await (const page of loadInPages(
+        log,
+        seqs.map((seq) => ({ seq })),
+      )) {
+        expect(page.map(({ json }) => json)).toEqual(page.map(({ seq }) => large(seq)))
+        pages.push(page.map(({ seq }) => seq))
+      }
+      expect(pages.flat()).toEqual(seqs)
+      expect(Math.max(...pages.map(({ length }) => length))).toBeLessThan(20)
     })
 
     it('[ING5] bounds feeds and document logs: after is exclusive, through inclusive', async () => {
@@ -357,7 +384,10 @@ export function describeEventLog(name: string, fixture: EventLogFixture): void {
       expect(log.head).toBe(0)
       expect(await log.has([hex(50), hex(51), hex(52)])).toEqual([true, true, false])
       expect(await log.locate([hex(50)])).toEqual([undefined])
-      expect(await log.heldParts(group)).toEqual([part(0), part(1)])
+      expect(await log.heldParts(group)).toEqual(
+        [part(0), part(1)].map(({ index, id, json }) => ({ index, id, bytes: Buffer.byteLength(json) })),
+      )
+      expect([await log.loadHeld(group, 1), await log.loadHeld(group, 2)]).toEqual([part(1).json, undefined])
       expect((await log.heldGroups(bob)).map(({ group: name }) => name).sort()).toEqual([
         'aabbccdd',
         'aabbccddee',
@@ -367,6 +397,7 @@ export function describeEventLog(name: string, fixture: EventLogFixture): void {
         commitOf([logged({ seq: 1, id: hex(50) }), logged({ seq: 2, id: hex(51) })], { released: [group] }),
       )
       expect(await log.heldParts(group)).toEqual([])
+      expect(await log.loadHeld(group, 1)).toBeUndefined()
       expect(await log.locate([hex(50), hex(51)])).toEqual([1, 2])
       await log.commit(commitOf([], { released: [{ ...group, group: 'aabbccddee' }] }))
       expect(await log.has([hex(60)])).toEqual([false])

@@ -1,6 +1,7 @@
 import {
   checkUpdate,
   containsUpdate,
+  countUtf8,
   DEFAULT_LIMITS,
   DEFLATE_MIN_BYTES,
   decodeContent,
@@ -18,12 +19,30 @@ import {
   type NostrEvent,
   parseEncodingTag,
   parseFilter,
+  utf8Length,
 } from '@onyx-sync/shared'
 import fc from 'fast-check'
 import { deflateSync } from 'fflate'
 import { describe, expect, it } from 'vitest'
 import * as Y from 'yjs'
 import { replaceText } from '../../client/src/model/message.js'
+
+describe('the length of a text in UTF-8', () => {
+  it('is what it takes encoded, however it is counted', () => {
+    const texts = fc.oneof(
+      fc.string({ unit: 'binary' }),
+      fc.string({ unit: 'grapheme' }),
+      fc.constant('\ud800x\udc00'),
+    )
+    fc.assert(
+      fc.property(texts, (text) => {
+        const { byteLength } = new TextEncoder().encode(text)
+        expect([utf8Length(text), countUtf8(text)]).toEqual([byteLength, byteLength])
+      }),
+      { numRuns: 2_000 },
+    )
+  })
+})
 
 /** One edit of one of three devices, at a place that is drawn. */
 const edit = fc.record({

@@ -189,6 +189,7 @@ export function createServerDisk(clock: VirtualClock, random: SeededRandom, sync
         writers: alive((clients) => log.writers(clients)),
         writersOf: (address) => log.writersOf(address),
         heldParts: alive((group) => log.heldParts(group)),
+        loadHeld: alive((group, index) => log.loadHeld(group, index)),
         heldGroups: alive((author) => log.heldGroups(author)),
         allDocuments: () => log.allDocuments(),
         keptState: alive((address) => log.keptState(address)),

@@ -1,4 +1,4 @@
-import { compareNewestFirst, getOrCreate, KIND, SyncError } from '@onyx-sync/shared'
+import { compareNewestFirst, getOrCreate, KIND, SyncError, utf8Length } from '@onyx-sync/shared'
 import type { Commit, EventLog, HeldPart, IndexEntry, PartGroup, Writer } from '../ports/event-log.js'
 import type { InspectableLog } from '../ports/inspectable-log.js'
 import { forgetDocument } from './memory-deletion.js'
@@ -172,7 +172,11 @@ export function createMemoryLog(options: MemoryLogOptions = {}): InspectableLog 
     },
     async heldParts(group) {
       assertOpen()
-      return partsOf(group)
+      return partsOf(group).map(({ index, id, json }) => ({ index, id, bytes: utf8Length(json) }))
+    },
+    async loadHeld(group, index) {
+      assertOpen()
+      return partsOf(group).find((part) => part.index === index)?.json
     },
     async heldGroups(author) {
       assertOpen()
@@ -180,13 +184,19 @@ export function createMemoryLog(options: MemoryLogOptions = {}): InspectableLog 
       for (const { address, group, json, ...part } of held.values()) {
         if (part.author !== author) continue
         getOrCreate(groups, `${group} ${address}`, () => ({ author, address, group, bytes: 0 })).bytes +=
-          json.length
+          utf8Length(json)
       }
       return [...groups.values()]
     },
-    async load(seqs) {
+    async load(seqs, maxLength = Number.POSITIVE_INFINITY) {
       assertOpen()
-      return seqs.map((seq) => events[seq - 1]?.json)
+      const texts: (string | undefined)[] = []
+      for (let length = 0; texts.length < seqs.length && length < maxLength; ) {
+        const json = events[(seqs[texts.length] as number) - 1]?.json
+        texts.push(json)
+        length += json?.length ?? 0
+      }
+      return texts
     },
     async locate(ids) {
       assertOpen()

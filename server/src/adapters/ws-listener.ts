@@ -89,6 +89,7 @@ export function createWebSocketListener(options: WebSocketListenerOptions): WebS
     clientTracking: false,
   })
   const turns = createTurns({ now: () => performance.now(), defer: setImmediate })
+  const turn = createTurnCounter()
   const connections = new Set<Connection>()
   let opened = 0
   let isClosing = false
@@ -127,7 +128,7 @@ export function createWebSocketListener(options: WebSocketListenerOptions): WebS
     })
     const handler: SocketHandler = options.accept(
       createPeer({
-        ...{ socket, stream, address, lane, limits, clock },
+        ...{ socket, stream, address, lane, limits, clock, turn },
         onSlowReader: () => options.onSlowReader?.(),
       }),
     )
@@ -212,11 +213,32 @@ interface PeerOptions {
   readonly lane: Lane
   readonly limits: Limits
   readonly clock: Clock
+  /** Counts how often the event loop has gone round. */
+  readonly turn: () => number
   onSlowReader(): void
 }
 
-function createPeer({ socket, stream, address, lane, limits, clock, onSlowReader }: PeerOptions): Peer {
+/** Counts how often the event loop went round while somebody asked. */
+function createTurnCounter(): () => number {
+  let turn = 0
+  let isCounting = false
+  return () => {
+    if (!isCounting) {
+      isCounting = true
+      setImmediate(() => {
+        isCounting = false
+        turn++
+      })
+    }
+    return turn
+  }
+}
+
+function createPeer({ socket, stream, address, lane, limits, clock, turn, onSlowReader }: PeerOptions): Peer {
   const waiting: (() => void)[] = []
+  /** What was given to the socket since the event loop last went round, characters or bytes; and the turn that was in. */
+  let sent = 0
+  let sentIn = -1
   let isGathering = false
   let isWaking = false
 
@@ -232,6 +254,7 @@ function createPeer({ socket, stream, address, lane, limits, clock, onSlowReader
   }
 
   const isOpen = (): boolean => socket.readyState === socket.OPEN
+  const sentInTurn = (): number => (sentIn === turn() ? sent : 0)
 
   /** One after another, as long as there is room: all of them at once would each send what was room for. */
   function wake(): void {
@@ -253,6 +276,8 @@ function createPeer({ socket, stream, address, lane, limits, clock, onSlowReader
     send(message) {
       if (!isOpen()) return
       gather()
+      sent = sentInTurn() + message.length
+      sentIn = turn()
       socket.send(message, TEXT, wake)
       if (socket.bufferedAmount <= limits.maxQueuedBytes) return
       onSlowReader()
@@ -262,11 +287,16 @@ function createPeer({ socket, stream, address, lane, limits, clock, onSlowReader
       socket.once('close', () => clock.clearTimeout(cut))
     },
     get queuedBytes() {
-      return socket.bufferedAmount
+      return Math.max(socket.bufferedAmount, sentInTurn())
     },
     drained() {
-      if (!isOpen() || socket.bufferedAmount <= LOW_WATER_BYTES) return Promise.resolve()
-      return new Promise((resolve) => waiting.push(resolve))
+      if (!isOpen() || Math.max(socket.bufferedAmount, sentInTurn()) <= LOW_WATER_BYTES)
+        return Promise.resolve()
+      return new Promise((resolve) => {
+        waiting.push(resolve)
+        // Where the network took everything at once, nothing else wakes it.
+        setImmediate(wake)
+      })
     },
     close(code, reason) {
       socket.close(code, reason)

@@ -12,6 +12,7 @@ import {
   type RosterStatement,
   SyncError,
   stringifyEvent,
+  utf8Length,
 } from '@onyx-sync/shared'
 import type { DocumentContent } from '../ports/document-content.js'
 import type { DecodedContent } from '../ports/merger.js'
@@ -24,6 +25,8 @@ export interface CheckedEvent {
   readonly event: NostrEvent
   /** Canonical JSON: what is stored and forwarded. */
   readonly json: string
+  /** Bytes that this takes in UTF-8. */
+  readonly bytes: number
   /** Undefined for events of no document. */
   readonly content: DocumentContent | undefined
   /** Whose it is: the document's owner, else the author. */
@@ -59,10 +62,7 @@ const OTHER_KINDS: readonly number[] = [KIND.training, KIND.deletion, KIND.vanis
 const LONE_SURROGATE = /\p{Surrogate}/u
 
 /** An event of a document of which all was checked but its content, which is large. */
-export interface UndecodedEvent {
-  readonly event: NostrEvent
-  readonly json: string
-}
+export type UndecodedEvent = Pick<CheckedEvent, 'event' | 'json' | 'bytes'>
 
 /** Bytes of the largest update that is decoded between two looks at the sockets: a few milliseconds. */
 const INLINE_UPDATE_BYTES = 256 * 1024
@@ -93,7 +93,8 @@ export function beginCheck(
   checks: EventChecks,
   inline: Limits = checks.limits,
 ): CheckedEvent | UndecodedEvent {
-  const { event, json } = checkShape(value, checks)
+  const undecoded = checkShape(value, checks)
+  const { event } = undecoded
   const isPlain = checks.isExtraKind?.(event.kind) === true
   if (!isPlain && !isDocumentKind(event.kind) && !OTHER_KINDS.includes(event.kind)) {
     throw new SyncError('KIND_NOT_ACCEPTED', `kind ${event.kind} is not accepted here`)
@@ -101,9 +102,9 @@ export function beginCheck(
   checkAuthor(event, checks)
   const { limits, nowMs } = checks
   if (nowMs !== undefined) checkExpiration(event, nowMs)
-  if (isPlain) return checkedPlain(event, json)
+  if (isPlain) return checkedPlain(undecoded)
   if (!isDocumentKind(event.kind)) {
-    const checked = { event, json, content: undefined, owner: event.pubkey, statement: undefined }
+    const checked = { ...undecoded, content: undefined, owner: event.pubkey, statement: undefined }
     if (event.kind === KIND.vanish) {
       const nowSeconds = Math.floor((nowMs ?? Date.now()) / 1000)
       checkVanish(event, checks.relayUrls?.() ?? [], nowSeconds + limits.maxAuthSkewSeconds)
@@ -111,29 +112,30 @@ export function beginCheck(
     }
     return event.kind === KIND.deletion ? { ...checked, deletion: parseDeletion(event) } : checked
   }
-  if (event.content.length > INLINE_CONTENT_LENGTH && inline !== limits) return { event, json }
+  if (event.content.length > INLINE_CONTENT_LENGTH && inline !== limits) return undecoded
   try {
-    return finishCheck({ event, json }, decodeContentOf(event, inline))
+    return finishCheck(undecoded, decodeContentOf(event, inline))
   } catch (error) {
     // Whether it is too large for everybody is found where it is decoded.
-    if (inline !== limits && error instanceof SyncError && error.code === 'TOO_LARGE') return { event, json }
+    if (inline !== limits && error instanceof SyncError && error.code === 'TOO_LARGE') return undecoded
     throw error
   }
 }
 
 /** An event with its content. Throws where that can't be taken. */
-export function finishCheck({ event, json }: UndecodedEvent, decoded: DecodedContent): CheckedEvent {
+export function finishCheck(undecoded: UndecodedEvent, decoded: DecodedContent): CheckedEvent {
   if (LONE_SURROGATE.test(decoded.content.address)) {
     throw new SyncError('EVENT_TAGS_INVALID', 'the d tag must be well-formed Unicode')
   }
-  return { event, json, ...decoded }
+  return { ...undecoded, ...decoded }
 }
 
-function checkedPlain(event: NostrEvent, json: string): CheckedEvent {
+function checkedPlain(undecoded: UndecodedEvent): CheckedEvent {
+  const { event } = undecoded
   checkPlain(event)
   const plain = plainPlaceOf(event)
   if (plain === undefined) throw new SyncError('INTERNAL', `kind ${event.kind} has rules of its own`)
-  return { event, json, content: undefined, owner: plain.owner, statement: undefined, plain }
+  return { ...undecoded, content: undefined, owner: plain.owner, statement: undefined, plain }
 }
 
 /** What the content of a document's event and its tags say. Throws what {@link decodeUpdateEvent} throws. */
@@ -144,16 +146,14 @@ export function decodeContentOf(event: NostrEvent, limits: Limits): DecodedConte
 }
 
 /** An event of the right shape and size, and its canonical JSON, from a connection that has some key. */
-export function checkShape(
-  value: unknown,
-  { keys, limits }: EventChecks,
-): Pick<CheckedEvent, 'event' | 'json'> {
+export function checkShape(value: unknown, { keys, limits }: EventChecks): UndecodedEvent {
   const event = parseEvent(value, limits)
   const json = stringifyEvent(event)
-  checkSize(json, limits.maxEventBytes)
+  const bytes = utf8Length(json)
+  checkSize(bytes, limits.maxEventBytes)
   // Before the signature: a stranger must not make this server work for him.
   if (keys.size === 0) throw new SyncError('AUTH_REQUIRED', 'authenticate (NIP-42) before you publish')
-  return { event, json }
+  return { event, json, bytes }
 }
 
 /** That an event is what its author signed, and that the author has authenticated on the connection. */
@@ -167,11 +167,8 @@ export function checkAuthor(event: NostrEvent, { keys, verifier }: EventChecks):
   }
 }
 
-function checkSize(json: string, maxBytes: number): void {
-  // A character of UTF-16 takes at most three bytes of UTF-8: only long texts need to be measured.
-  if (json.length * 3 <= maxBytes) return
-  const byteCount = new TextEncoder().encode(json).byteLength
-  if (byteCount > maxBytes) {
-    throw new SyncError('TOO_LARGE', `the event has ${byteCount} bytes, at most ${maxBytes} are allowed`)
+function checkSize(bytes: number, maxBytes: number): void {
+  if (bytes > maxBytes) {
+    throw new SyncError('TOO_LARGE', `the event has ${bytes} bytes, at most ${maxBytes} are allowed`)
   }
 }

@@ -4,7 +4,7 @@ import type { DocumentRecord, EventLog, IndexEntry } from '../ports/event-log.js
 import { type Comparison, type Merger, MergerLost } from '../ports/merger.js'
 import type { CheckedEvent } from './check-event.js'
 import type { MergedStates } from './merged-state.js'
-import { loadEvents, loadInPages, UNBOUNDED } from './stored-events.js'
+import { loadEvents, loadInPages, parseEvents, UNBOUNDED } from './stored-events.js'
 
 /** Events that leave the log. */
 export interface Gone {
@@ -105,8 +105,8 @@ export function createCheckpoints({ log, states, merger, logger }: CheckpointsOp
   async function containedIn(doc: number, address: string, keptSeqs: ReadonlySet<number>): Promise<Gone> {
     const gone: Candidate[] = []
     const entries = log.documentLog(address, 0, log.head)
-    for await (const loaded of loadInPages(entries, (page) => loadEvents(log, logger, page))) {
-      const events = loaded.filter(({ seq }) => !keptSeqs.has(seq))
+    for await (const page of loadInPages(log, entries)) {
+      const events = parseEvents(logger, page).filter(({ seq }) => !keptSeqs.has(seq))
       const texts = events.map(({ json }) => json)
       for (const [index, isContained] of (await merger.run('containsEach', doc, texts)).entries()) {
         const { seq, id, created_at, json, event } = events[index] as (typeof events)[number]

@@ -6,10 +6,9 @@ import {
   parsePartTag,
   parseUpdateHeader,
   SyncError,
-  utf8Length,
 } from '@onyx-sync/shared'
 import type { DocumentContent } from '../ports/document-content.js'
-import type { Commit, EventLog, HeldPart, PartGroup } from '../ports/event-log.js'
+import type { Commit, EventLog, HeldPart, HeldPlace, PartGroup } from '../ports/event-log.js'
 import { type Merger, MergerLost } from '../ports/merger.js'
 import type { CheckedEvent } from './check-event.js'
 import { UNBOUNDED } from './stored-events.js'
@@ -38,10 +37,14 @@ export interface HeldParts {
 }
 
 interface Group {
-  readonly parts: Map<number, HeldPart>
-  /** Indices of the parts that the log holds already. */
-  readonly stored: ReadonlySet<number>
+  readonly id: PartGroup
+  readonly parts: Map<number, PartPlace>
   isReleased: boolean
+}
+
+interface PartPlace extends HeldPlace {
+  /** Its JSON, if it came with this batch; the log has the others. */
+  readonly json?: string
 }
 
 /**
@@ -50,7 +53,7 @@ interface Group {
  * Source: SPEC ING7, ING8.
  */
 export function createHeldParts(log: EventLog, merger: Merger, maxHeldBytes: number): HeldParts {
-  const groups = new Map<string, Group & { readonly id: PartGroup }>()
+  const groups = new Map<string, Group>()
   const givenUp: PartGroup[] = []
 
   async function groupOf(id: PartGroup): Promise<Group> {
@@ -58,12 +61,8 @@ export function createHeldParts(log: EventLog, merger: Merger, maxHeldBytes: num
     const known = groups.get(key)
     if (known !== undefined) return known
     const stored = await log.heldParts(id)
-    const group = {
-      id,
-      parts: new Map(stored.map((part) => [part.index, part])),
-      stored: new Set(stored.map(({ index }) => index)),
-      isReleased: false,
-    }
+    const parts = new Map<number, PartPlace>(stored.map((place) => [place.index, place]))
+    const group = { id, parts, isReleased: false }
     groups.set(key, group)
     return group
   }
@@ -83,9 +82,41 @@ export function createHeldParts(log: EventLog, merger: Merger, maxHeldBytes: num
     }
   }
 
+  /**
+   * The parts of an edit, taken apart again, one at a time: together they may have 64 MB. What they unfold to is bounded
+   * like what they take on disk: 256 parts, each a deflate bomb of the largest update, would come to gigabytes.
+   */
+  async function complete({ id, parts }: Group, { count }: Part): Promise<WholeEdit> {
+    const join = ++joins
+    const { generation } = merger
+    const edit: EditPart[] = []
+    try {
+      for (const place of [...parts.values()].sort((a, b) => a.index - b.index)) {
+        const json = place.json ?? (await log.loadHeld(id, place.index))
+        if (json === undefined) throw new Error(`part ${place.index} of group ${id.group} has gone`)
+        const event = parseEvent(JSON.parse(json), UNBOUNDED)
+        if (parsePartTag(event, UNBOUNDED)?.count !== count) {
+          throw new SyncError(
+            'EVENT_TAGS_INVALID',
+            'the parts of one group disagree about how many there are',
+          )
+        }
+        edit.push(partOf(event, json, place.bytes))
+        await merger.run('gather', join, event, maxHeldBytes)
+      }
+      return { parts: edit, content: await merger.run('join', join) }
+    } catch (error) {
+      if (generation === merger.generation) merger.run('scatter', join).catch(() => {})
+      if (!(error instanceof MergerLost)) throw error
+      throw new SyncError('MERGE_FAILED', 'putting the parts of the edit together takes too long: split it', {
+        cause: error,
+      })
+    }
+  }
+
   return {
     async add(checked, part) {
-      const { event, json, content } = checked
+      const { event, json, bytes, content } = checked
       const id = { author: event.pubkey, address: content.address, group: part.group }
       const group = await groupOf(id)
       const other = group.parts.get(part.index)
@@ -95,14 +126,12 @@ export function createHeldParts(log: EventLog, merger: Merger, maxHeldBytes: num
           `part ${part.index} of group ${part.group} is there, as another event`,
         )
       }
-      const bytes = [...group.parts.values()].reduce(
-        (sum, { json: text }) => sum + utf8Length(text),
-        utf8Length(json),
+      await makeRoom(
+        id,
+        [...group.parts.values()].reduce((sum, other) => sum + other.bytes, bytes),
       )
-      await makeRoom(id, bytes)
-      group.parts.set(part.index, { ...id, index: part.index, id: event.id, json })
-      if (group.parts.size < part.count) return undefined
-      return complete(merger, [...group.parts.values()], part, maxHeldBytes)
+      group.parts.set(part.index, { index: part.index, id: event.id, bytes, json })
+      return group.parts.size < part.count ? undefined : complete(group, part)
     },
     settle({ event, content }, part, isAccepted) {
       const group = groups.get(`${event.pubkey} ${part.group} ${content.address}`)
@@ -113,12 +142,13 @@ export function createHeldParts(log: EventLog, merger: Merger, maxHeldBytes: num
     },
     toCommit() {
       const all = [...groups.values()]
+      const isStored = ({ parts }: Group) => [...parts.values()].some(({ json }) => json === undefined)
       return {
-        held: all.flatMap(({ parts, stored, isReleased }) =>
-          isReleased ? [] : [...parts.values()].filter(({ index }) => !stored.has(index)),
+        held: all.flatMap(({ id, parts, isReleased }) =>
+          isReleased ? [] : [...parts.values()].flatMap((place) => heldOf(id, place)),
         ),
         released: [
-          ...all.filter(({ stored, isReleased }) => isReleased && stored.size > 0).map(({ id }) => id),
+          ...all.filter((group) => group.isReleased && isStored(group)).map(({ id }) => id),
           ...givenUp,
         ],
       }
@@ -126,42 +156,15 @@ export function createHeldParts(log: EventLog, merger: Merger, maxHeldBytes: num
   }
 }
 
+/** What is to be held of a part from now on. */
+function heldOf(group: PartGroup, { index, id, json }: PartPlace): HeldPart[] {
+  return json === undefined ? [] : [{ ...group, index, id, json }]
+}
+
 /** Numbers what is put together. */
 let joins = 0
 
-/**
- * The parts of an edit, taken apart again, one at a time: together they may have 64 MB. What they unfold to is bounded
- * like what they take on disk: 256 parts, each a deflate bomb of the largest update, would come to gigabytes.
- */
-async function complete(
-  merger: Merger,
-  held: readonly HeldPart[],
-  { count }: Part,
-  maxBytes: number,
-): Promise<WholeEdit> {
-  const join = ++joins
-  const { generation } = merger
-  const parts: EditPart[] = []
-  try {
-    for (const { json } of [...held].sort((a, b) => a.index - b.index)) {
-      const event = parseEvent(JSON.parse(json), UNBOUNDED)
-      if (parsePartTag(event, UNBOUNDED)?.count !== count) {
-        throw new SyncError('EVENT_TAGS_INVALID', 'the parts of one group disagree about how many there are')
-      }
-      parts.push(partOf(event, json))
-      await merger.run('gather', join, event, maxBytes)
-    }
-    return { parts, content: await merger.run('join', join) }
-  } catch (error) {
-    if (generation === merger.generation) merger.run('scatter', join).catch(() => {})
-    if (!(error instanceof MergerLost)) throw error
-    throw new SyncError('MERGE_FAILED', 'putting the parts of the edit together takes too long: split it', {
-      cause: error,
-    })
-  }
-}
-
-function partOf(event: NostrEvent, json: string): EditPart {
+function partOf(event: NostrEvent, json: string, bytes: number): EditPart {
   const { address, roster } = parseUpdateHeader(event, UNBOUNDED)
-  return { event, json, address: formatAddress(address), owner: address.owner, statement: roster }
+  return { event, json, bytes, address: formatAddress(address), owner: address.owner, statement: roster }
 }

@@ -1,11 +1,4 @@
-import {
-  getOrCreate,
-  type Limits,
-  type Logger,
-  type NostrEvent,
-  SyncError,
-  utf8Length,
-} from '@onyx-sync/shared'
+import { getOrCreate, type Limits, type Logger, type NostrEvent, SyncError } from '@onyx-sync/shared'
 import type { Commit, EventLog, LoggedEvent } from '../ports/event-log.js'
 import type { Merger } from '../ports/merger.js'
 import type { CheckedEvent } from './check-event.js'
@@ -214,7 +207,7 @@ export function createIngest({
       const tooMuch = await quotas.check(checked, isNewDocument, mine)
       if (tooMuch !== undefined) return tooMuch
       await draft.add(checked)
-      mine.bytes += utf8Length(checked.json)
+      mine.bytes += checked.bytes
       if (isNewDocument) mine.documents++
       return 'stored'
     } catch (error) {

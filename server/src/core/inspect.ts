@@ -144,12 +144,10 @@ export async function* documentLines(log: OperableLog, address: string): AsyncGe
   const state = kept === undefined ? undefined : { bytes: kept.update.byteLength, through: kept.throughSeq }
   yield JSON.stringify({ document: { ...useOf(record), owner: record.owner, members, state } })
   const places = log.documentLog(address, 0, log.head)
-  const load = async (page: readonly { readonly seq: number }[]) => {
-    const texts = await log.load(page.map(({ seq }) => seq))
-    return texts.flatMap((json, at) => (json === undefined ? [] : [{ seq: page[at]?.seq as number, json }]))
-  }
-  for await (const page of loadInPages(places, load)) {
-    for (const { seq, json } of page) yield JSON.stringify({ event: placeOfEvent(seq, json) })
+  for await (const page of loadInPages(log, places)) {
+    for (const { seq, json } of page) {
+      if (json !== undefined) yield JSON.stringify({ event: placeOfEvent(seq, json) })
+    }
   }
 }
 
@@ -193,11 +191,11 @@ export async function* trainingLines(log: OperableLog): AsyncGenerator<string> {
         if (entry.kind === KIND.training) yield entry
       }
     }
-    const load = async (page: readonly { readonly seq: number }[]) =>
-      (await log.load(page.map(({ seq }) => seq))).flatMap((json) => (json === undefined ? [] : [{ json }]))
-    for await (const page of loadInPages(places(), load)) {
-      // A damaged one must not look like two.
-      for (const { json } of page) yield json.replaceAll('\n', ' ')
+    for await (const page of loadInPages(log, places())) {
+      for (const { json } of page) {
+        // A damaged one must not look like two.
+        if (json !== undefined) yield json.replaceAll('\n', ' ')
+      }
     }
   } finally {
     await snapshot.close()

@@ -73,6 +73,11 @@ const KEEP_EVERY_EVENTS = 64
 const KEEP_EVERY_PART = 1 / 8
 /** These in any case. */
 const KEEP_ALWAYS_EVENTS = 1_024
+/**
+ * The largest state that is kept on disk: it is read in one go, while everybody waits. A larger document is merged from
+ * its log again, beside everybody.
+ */
+const MAX_KEPT_BYTES = 16 * 1024 * 1024
 /** How often work on a document may end what merges, before the document is left alone. */
 const MAX_CRASHES = 2
 /** How often it is begun again because others' work ended what merges. */
@@ -133,8 +138,10 @@ export function createMergedStates(options: MergedStatesOptions): MergedStates {
     const { head } = log
     if (entry.throughSeq >= head) return
     const entries = log.documentLog(address, entry.throughSeq, head)
-    for await (const page of loadInPages(entries, loadTexts)) {
-      const texts = page.map(({ json }) => json)
+    for await (const places of loadInPages(log, entries)) {
+      // A checkpoint may have taken the place of one since its position was read.
+      const page = places.filter(({ json }) => json !== undefined)
+      const texts = page.map(({ json }) => json as string)
       const { bytes, failed, ...size } = await merger.run('apply', entry.doc, texts)
       for (const { index, error } of failed) {
         logger.error('a stored event can not be merged; it is left out', { seq: page[index]?.seq, error })
@@ -145,14 +152,6 @@ export function createMergedStates(options: MergedStatesOptions): MergedStates {
       Object.assign(entry, size)
     }
     entry.throughSeq = head
-  }
-
-  async function loadTexts(
-    page: readonly { readonly seq: number }[],
-  ): Promise<{ seq: number; json: string }[]> {
-    const texts = await log.load(page.map(({ seq }) => seq))
-    // A checkpoint may have taken its place since the position was read.
-    return texts.flatMap((json, index) => (json === undefined ? [] : { seq: page[index]?.seq ?? 0, json }))
   }
 
   /** Brings the state on disk up to date. */
@@ -166,6 +165,7 @@ export function createMergedStates(options: MergedStatesOptions): MergedStates {
       entry.unkeptEvents = 0
       entry.unkeptBytes = 0
       entry.bytes = update.byteLength
+      if (update.byteLength > MAX_KEPT_BYTES) return
       log.keepState(address, { throughSeq: entry.throughSeq, update }).catch((error: unknown) => {
         // It is derived: the next reading builds it again.
         logger.warn('a merged state could not be kept', { error: String(error) })

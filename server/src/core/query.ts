@@ -19,9 +19,10 @@ import { isForEverybody, listsFor, type ServedKinds } from './plain-events.js'
 import {
   isOpenToOperators,
   isReadable,
-  loadEvents,
+  type Loaded,
   loadInPages,
   ownerOfAddress,
+  parseEvents,
   readableAmong,
   type StoredEvent,
 } from './stored-events.js'
@@ -113,8 +114,8 @@ export async function countEvents(
 /** All events of one filter's set, newest first. */
 async function* matchingEvents(scope: QueryScope, filter: Filter): AsyncGenerator<StoredEvent, undefined> {
   const { log, logger, clock, keys, isOperator = false, through } = scope
-  const load = async (entries: readonly { readonly seq: number }[]): Promise<StoredEvent[]> => {
-    const events = (await loadEvents(log, logger, entries)).filter(
+  const wanted = async (page: readonly Loaded<{ readonly seq: number }>[]): Promise<StoredEvent[]> => {
+    const events = parseEvents(logger, page).filter(
       ({ event }) =>
         matchFilter(filter, event) && isServed(scope, event.kind) && !isExpired(event, clock.now()),
     )
@@ -134,10 +135,12 @@ async function* matchingEvents(scope: QueryScope, filter: Filter): AsyncGenerato
   if (filter.ids !== undefined) {
     const seqs = await log.locate([...new Set(filter.ids)])
     const found = seqs.flatMap((seq) => (seq !== undefined && seq <= through ? { seq } : []))
-    yield* (await load(found)).sort((a, b) => compareNewestFirst(a.event, b.event))
+    const events: StoredEvent[] = []
+    for await (const page of loadInPages(log, found)) events.push(...(await wanted(page)))
+    yield* events.sort((a, b) => compareNewestFirst(a.event, b.event))
     return
   }
-  for await (const page of loadInPages(candidates(scope, filter), load)) yield* page
+  for await (const page of loadInPages(log, candidates(scope, filter))) yield* await wanted(page)
 }
 
 function isServed({ kinds }: QueryScope, kind: number): boolean {

@@ -10,7 +10,7 @@ import {
 import type { EventLog } from '../ports/event-log.js'
 import type { CheckedEvent } from './check-event.js'
 import { STORED_KINDS } from './query.js'
-import { ownerOfAddress } from './stored-events.js'
+import { loadInPages, ownerOfAddress } from './stored-events.js'
 
 /** What is kept for a key. */
 export interface Usage {
@@ -107,7 +107,7 @@ export function createQuotas({
   return {
     async check(checked, isNewDocument, added) {
       const change = {
-        bytes: added.bytes + utf8Length(checked.json),
+        bytes: added.bytes + checked.bytes,
         documents: isNewDocument ? added.documents + 1 : 0,
       }
       const error = whyTooMuch(await usageOf(checked, false), change, checked)
@@ -168,16 +168,9 @@ async function countUsage(log: CountedLog, owner: string, kinds: readonly number
 async function countBytes(log: CountedLog, owner: string, kinds: readonly number[]): Promise<number> {
   let bytes = 0
   for (const kind of kinds) {
-    let seqs: number[] = []
-    const addEvents = async (): Promise<void> => {
-      for (const json of await log.load(seqs)) bytes += json === undefined ? 0 : utf8Length(json)
-      seqs = []
+    for await (const page of loadInPages(log, log.ownerLog(owner, kind, 0, Number.MAX_SAFE_INTEGER))) {
+      for (const { json } of page) bytes += json === undefined ? 0 : utf8Length(json)
     }
-    for await (const { seq } of log.ownerLog(owner, kind, 0, Number.MAX_SAFE_INTEGER)) {
-      seqs.push(seq)
-      if (seqs.length >= PAGE) await addEvents()
-    }
-    await addEvents()
   }
   return bytes
 }

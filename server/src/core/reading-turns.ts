@@ -104,7 +104,7 @@ export function createReadingTurns(
         (...args: A) =>
           inTurns(account, question, () => source(...args))
       const turns: Partial<EventLog> = {
-        load: (seqs) => takeTurn(account(), question, () => log.load(seqs)),
+        load: (seqs, maxLength) => takeTurn(account(), question, () => log.load(seqs, maxLength)),
         feed: paged((...range: Parameters<EventLog['feed']>) => log.feed(...range)),
         documentLog: paged((...range: Parameters<EventLog['documentLog']>) => log.documentLog(...range)),
         ownerLog: paged((...range: Parameters<EventLog['ownerLog']>) => log.ownerLog(...range)),

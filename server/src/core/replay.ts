@@ -9,7 +9,7 @@ import {
 import type { DocumentRecord, EventLog } from '../ports/event-log.js'
 import { type Clocks, type Merger, MergerLost } from '../ports/merger.js'
 import type { MergedStates } from './merged-state.js'
-import { readableAmong } from './stored-events.js'
+import { loadInPages, readableAmong } from './stored-events.js'
 
 /** What a reader that catches up is to be brought. */
 export interface ReplayScope {
@@ -177,9 +177,9 @@ async function loadFew({ log }: ReplayScope, seqs: readonly number[]): Promise<s
   if (seqs.length > FEW_EVENTS) return undefined
   const texts: string[] = []
   let length = 0
-  for (let start = 0; start < seqs.length; start += PAGE_EVENTS) {
-    // No more than one page is read of events that turn out to be large.
-    for (const json of await log.load(seqs.slice(start, start + PAGE_EVENTS))) {
+  // No more than one page is read of events that turn out to be large.
+  for await (const page of loadInPages(log, seqs.map(placeAt))) {
+    for (const { json } of page) {
       if (json === undefined) continue
       texts.push(json)
       length += json.length
@@ -192,9 +192,8 @@ async function loadFew({ log }: ReplayScope, seqs: readonly number[]): Promise<s
 /** The lowest clock under which each client id writes in some events: before that the reader has everything. */
 async function clocksBefore({ log, merger }: ReplayScope, seqs: readonly number[]): Promise<Clocks> {
   const lowest = new Map<number, number>()
-  for (let start = 0; start < seqs.length; start += PAGE_EVENTS) {
-    const texts = await log.load(seqs.slice(start, start + PAGE_EVENTS))
-    const present = texts.filter((json) => json !== undefined)
+  for await (const page of loadInPages(log, seqs.map(placeAt))) {
+    const present = page.flatMap(({ json }) => json ?? [])
     for (const [client, clock] of await merger.run('lowestClocks', present)) {
       lowest.set(client, Math.min(clock, lowest.get(client) ?? clock))
     }
@@ -202,7 +201,8 @@ async function clocksBefore({ log, merger }: ReplayScope, seqs: readonly number[
   return [...lowest]
 }
 
-const PAGE_EVENTS = 64
+const placeAt = (seq: number) => ({ seq })
+
 /** Merging them takes some 20 ms. */
 const FEW_EVENTS = 256
 /** Of their JSON, in characters. */

@@ -5,7 +5,6 @@ import {
   membersOf,
   type Roster,
   type RosterStatement,
-  utf8Length,
 } from '@onyx-sync/shared'
 import type { DocumentContent } from '../ports/document-content.js'
 import type { DocumentRecord } from '../ports/event-log.js'
@@ -85,7 +84,7 @@ export function applyToDocument(
     headSeq: seq,
     contentSeq: bringsNews || isChange ? seq : (previous?.contentSeq ?? seq),
     eventCount: (previous?.eventCount ?? 0) + 1,
-    byteCount: (previous?.byteCount ?? 0) + utf8Length(checked.json),
+    byteCount: (previous?.byteCount ?? 0) + checked.bytes,
   }
   const before = keysOf(oldRoster)
   const after = keysOf(roster)

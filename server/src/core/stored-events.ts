@@ -96,31 +96,23 @@ export async function loadEvents<T extends { readonly seq: number }>(
   places: readonly T[],
 ): Promise<(T & StoredEvent)[]> {
   const events: (T & StoredEvent)[] = []
-  let size = places.length
-  for (let from = 0; from < places.length; ) {
-    const page = places.slice(from, from + size)
-    const texts = await log.load(page.map(({ seq }) => seq))
-    let length = 0
-    let parsed = 0
-    for (const [index, json] of texts.entries()) {
-      // The rest is loaded again, with a look at the sockets in between: parsing 64 MB takes a while.
-      if (length > PAGE_LENGTH) break
-      length += json?.length ?? 0
-      parsed++
-      const stored = parseStored(logger, page[index] as T, json)
-      if (stored !== undefined) events.push(stored)
-    }
-    from += parsed
-    size = parsed
-  }
+  for await (const page of loadInPages(log, places)) events.push(...parseEvents(logger, page))
   return events
+}
+
+/** Events of a page, each with whatever else its place carries. Those that are no more in the log, or can't be read, are left out. */
+export function parseEvents<T extends { readonly seq: number }>(
+  logger: Logger,
+  page: readonly Loaded<T>[],
+): (T & StoredEvent)[] {
+  return page.flatMap((place) => parseStored(logger, place) ?? [])
 }
 
 function parseStored<T extends { readonly seq: number }>(
   logger: Logger,
-  place: T,
-  json: string | undefined,
+  place: Loaded<T>,
 ): (T & StoredEvent) | undefined {
+  const { seq, json } = place
   // A checkpoint may have taken its place since the position was read.
   if (json === undefined) return undefined
   try {
@@ -128,7 +120,7 @@ function parseStored<T extends { readonly seq: number }>(
     const about = documentsOfEvent(event)
     return { ...place, event, json, address: addressOfEvent(event), about }
   } catch (error) {
-    logger.error('a stored event is unreadable; it is left out', { seq: place.seq, error: String(error) })
+    logger.error('a stored event is unreadable; it is left out', { seq, error: String(error) })
     return undefined
   }
 }
@@ -177,26 +169,60 @@ export function isOpenToOperators({ kind }: Pick<NostrEvent, 'kind'>): boolean {
   return kind === KIND.training
 }
 
+/** A place in the log, with the JSON of the event that is there; undefined where there is none. */
+export type Loaded<T> = T & { readonly json: string | undefined }
+
 const MIN_PAGE = 16
 const MAX_PAGE = 64
-/** Characters of JSON a page may have before the next one is made smaller: bounds what a reader holds. */
+/** Characters of JSON a page has at most, and one event more: bounds what a reader holds, and holds up. */
 const PAGE_LENGTH = 1024 * 1024
 
-/** Cuts a sequence into pages that `load` turns into events; pages shrink where events are large. */
-export async function* loadInPages<T, E extends { readonly json: string }>(
-  source: AsyncIterable<T>,
-  load: (page: readonly T[]) => Promise<E[]>,
-): AsyncGenerator<E[]> {
+/** Loads the events at some places, in pages; what is large comes in smaller ones. */
+export async function* loadInPages<T extends { readonly seq: number }>(
+  log: Pick<EventLog, 'load'>,
+  source: AsyncIterable<T> | Iterable<T>,
+): AsyncGenerator<Loaded<T>[]> {
   let size = MIN_PAGE
+  let waiting: T[] = []
+  for await (const place of source) {
+    waiting.push(place)
+    if (waiting.length < size) continue
+    const page = await loadPage(log, waiting)
+    yield page
+    waiting = waiting.slice(page.length)
+    size = Math.min(MAX_PAGE, size * 2)
+  }
+  while (waiting.length > 0) {
+    const page = await loadPage(log, waiting)
+    yield page
+    waiting = waiting.slice(page.length)
+  }
+}
+
+async function loadPage<T extends { readonly seq: number }>(
+  log: Pick<EventLog, 'load'>,
+  places: readonly T[],
+): Promise<Loaded<T>[]> {
+  const texts = await log.load(
+    places.map(({ seq }) => seq),
+    PAGE_LENGTH,
+  )
+  return texts.map((json, index) => ({ ...(places[index] as T), json }))
+}
+
+/** Cuts what has been loaded into pages of the same bounds. */
+export async function* inPages<T extends { readonly json: string }>(
+  source: AsyncIterable<T>,
+): AsyncGenerator<T[]> {
   let page: T[] = []
+  let length = 0
   for await (const item of source) {
     page.push(item)
-    if (page.length < size) continue
-    const events = await load(page)
-    const length = events.reduce((sum, { json }) => sum + json.length, 0)
-    size = length > PAGE_LENGTH ? Math.max(1, size >> 2) : Math.min(MAX_PAGE, size * 2)
+    length += item.json.length
+    if (page.length < MAX_PAGE && length < PAGE_LENGTH) continue
+    yield page
     page = []
-    yield events
+    length = 0
   }
-  if (page.length > 0) yield await load(page)
+  if (page.length > 0) yield page
 }

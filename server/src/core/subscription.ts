@@ -24,7 +24,14 @@ import type { ServedKinds } from './plain-events.js'
 import { queryEvents } from './query.js'
 import { type ReplayScope, replayStates, type StateBatch } from './replay.js'
 import type { StateSigner } from './state-signer.js'
-import { isReadable, loadEvents, loadInPages, readableAmong, type StoredEvent } from './stored-events.js'
+import {
+  isReadable,
+  type Loaded,
+  loadInPages,
+  parseEvents,
+  readableAmong,
+  type StoredEvent,
+} from './stored-events.js'
 import type { WriterEvents } from './writer-events.js'
 
 /** One `REQ` that is being answered. */
@@ -229,21 +236,19 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
     const granted = await grantedDocuments(log, keys, after, through)
     const skipped = new Set<number>()
     if (sync !== undefined) await sendStates({ after, through, granted }, skipped)
-    const load = async (page: readonly NewsItem[]) => {
-      const events = await loadEvents(log, logger, page)
-      return events.filter(({ seq, event, address, isWhole }) => {
+    const wanted = (page: readonly Loaded<NewsItem>[]) =>
+      parseEvents(logger, page).filter(({ seq, event, address, isWhole }) => {
         const grantedAt = address === undefined ? undefined : granted.get(address)
         // Comes, or came, with the whole document.
         if (!isWhole && grantedAt !== undefined && seq <= grantedAt) return false
         if (!kinds.isServed(event.kind)) return false
         return !isExpired(event, clock.now()) && filters.some((filter) => matchFilter(filter, event))
       })
-    }
     const relevant = await relevantNews(log, keys, filters, after, through, granted)
     for (const seq of relevant.unwanted) skipped.add(seq)
     const news = readNews(log, keys, after, through, relevant.granted, skipped, relevant.only, isOperator)
-    for await (const events of loadInPages(news, load)) {
-      await send(events, ({ covered }) => (isEoseSent ? sync?.codec.format(covered) : undefined))
+    for await (const page of loadInPages(log, news)) {
+      await send(wanted(page), ({ covered }) => (isEoseSent ? sync?.codec.format(covered) : undefined))
       if (!isOpen) return
     }
   }

@@ -3,7 +3,7 @@ import type { DocumentRecord, EventLog, Move, WithdrawnEvent } from '../ports/ev
 import type { CheckedEvent } from './check-event.js'
 import { type DeletionCommit, type GoneDocument, readersOf, tombstoneOf } from './deletions.js'
 import { plainPlaceOf } from './plain-events.js'
-import { documentsOfEvent, loadEvents, loadInPages, ownerOfAddress, withdrawnOf } from './stored-events.js'
+import { documentsOfEvent, loadInPages, ownerOfAddress, parseEvents, withdrawnOf } from './stored-events.js'
 
 /**
  * Decides a request to vanish: every document of the key, everything else that it signed up to that time, and what of
@@ -81,8 +81,8 @@ async function othersOf(
 }> {
   const others: { readonly gone: WithdrawnEvent; readonly stored: NostrEvent }[] = []
   const stillDeleted = new Map<string, number>()
-  for await (const page of loadInPages(log.ownedBy(pubkey), (places) => loadEvents(log, logger, places))) {
-    for (const stored of page) {
+  for await (const page of loadInPages(log, log.ownedBy(pubkey))) {
+    for (const stored of parseEvents(logger, page)) {
       const { event, address } = stored
       const owner = plainPlaceOf(event)?.owner ?? event.pubkey
       if (address !== undefined || owner !== pubkey || event.kind === KIND.vanish) continue

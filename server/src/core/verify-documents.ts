@@ -10,7 +10,7 @@ import {
 import type { DocumentRecord, IndexEntry } from '../ports/event-log.js'
 import type { PlaceEntry } from '../ports/inspectable-log.js'
 import { type StatedRoster, stateRoster } from './roster.js'
-import { loadInPages, ownerOfAddress } from './stored-events.js'
+import { type Loaded, loadInPages, ownerOfAddress } from './stored-events.js'
 import { decodeStored, placeOf } from './verify-events.js'
 import { END, type Findings, readRecord } from './verify-findings.js'
 import { createStateCheck, type StateCheck } from './verify-states.js'
@@ -75,7 +75,8 @@ async function walkThrough(
     stated: { roster: EMPTY_ROSTER, rosterSeqs: [0] },
   }
   const entries = check.log.documentLog(address, 0, END)
-  for await (const page of loadInPages(entries, (places) => loadStored(check, address, places))) {
+  for await (const places of loadInPages(check.log, entries)) {
+    const page = readStored(check, address, places)
     const updates: { readonly stored: Stored; readonly decoded: DecodedUpdateEvent }[] = []
     for (const stored of page) {
       walk.eventCount++
@@ -101,14 +102,8 @@ async function walkThrough(
  * The events of one document at some places. Left out are places that point to nothing or to something else:
  * what is wrong then is the index.
  */
-async function loadStored(
-  check: Findings,
-  address: string,
-  places: readonly IndexEntry[],
-): Promise<Stored[]> {
-  const texts = await check.log.load(places.map(({ seq }) => seq))
-  return places.flatMap(({ seq, id }, index): Stored[] => {
-    const json = texts[index]
+function readStored(check: Findings, address: string, places: readonly Loaded<IndexEntry>[]): Stored[] {
+  return places.flatMap(({ seq, id, json }): Stored[] => {
     if (json === undefined) return check.missing.has(seq) ? [{ seq, json: '', event: undefined }] : []
     if (check.damaged.has(seq)) return [{ seq, json, event: undefined }]
     const place = placeOf(json)

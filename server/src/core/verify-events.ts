@@ -14,7 +14,7 @@ import {
 import type { IndexEntry } from '../ports/event-log.js'
 import type { EntryOf, PlaceEntry } from '../ports/inspectable-log.js'
 import { type PlainPlace, plainPlaceOf } from './plain-events.js'
-import { addressOfEvent, loadInPages, ownerOfAddress, UNBOUNDED } from './stored-events.js'
+import { addressOfEvent, inPages, ownerOfAddress, UNBOUNDED } from './stored-events.js'
 import { entriesOfDeletion, noteDeletion } from './verify-deletions.js'
 import { type Findings, readable } from './verify-findings.js'
 
@@ -89,7 +89,7 @@ function entriesOfPlain({ readers, coordinate }: PlainPlace, place: IndexEntry, 
 
 /** Checks every event of the log, and that the indexes find it. */
 export async function checkEvents(check: Findings): Promise<void> {
-  for await (const page of loadInPages(readable(check, 'event'), async (entries) => [...entries])) {
+  for await (const page of inPages(readable(check, 'event'))) {
     const places: { readonly seq: number; readonly place: Place }[] = []
     for (const { seq, json } of page) {
       check.counts.events++

@@ -52,15 +52,14 @@ async function* followed<E extends { readonly seq: number }>(
   check: Findings,
   entries: AsyncIterable<E>,
 ): AsyncGenerator<Pointing<E>[]> {
-  yield* loadInPages(entries, async (page) => {
-    const texts = await check.log.load(page.map(({ seq }) => seq))
-    return page.map((entry, at) => {
-      const json = texts[at]
+  for await (const page of loadInPages(check.log, entries)) {
+    yield page.map((entry) => {
+      const { json } = entry
       const isDamaged = check.damaged.has(entry.seq)
       const found = json === undefined || isDamaged ? undefined : placeOf(json)
       return { ...entry, json: json ?? '', found, isDamaged }
     })
-  })
+  }
 }
 
 /**

@@ -168,6 +168,14 @@ export interface HeldPart extends PartGroup {
   readonly json: string
 }
 
+/** What is known of a part that is held, without reading it. */
+export interface HeldPlace {
+  readonly index: number
+  readonly id: string
+  /** Bytes of its JSON. */
+  readonly bytes: number
+}
+
 /** One atomic write: all of it is on disk or none. */
 export interface Commit {
   /** In log order, positions following `head` without a gap. */
@@ -259,12 +267,19 @@ export interface EventLog {
   /** All client ids of a document that belong to somebody, ascending. */
   writersOf(address: string): AsyncIterable<Writer>
   /** The parts that are held of a group, by ascending index. */
-  heldParts(group: PartGroup): Promise<HeldPart[]>
+  heldParts(group: PartGroup): Promise<readonly HeldPlace[]>
+  /** JSON of a part that is held; undefined if there is none. */
+  loadHeld(group: PartGroup, index: number): Promise<string | undefined>
   /** All groups of an author of which parts are held, with the bytes of their JSON; in no order. */
   heldGroups(author: string): Promise<(PartGroup & { readonly bytes: number })[]>
 
-  /** JSON of events by position, in the order asked for; undefined where there is none. */
-  load(seqs: readonly number[]): Promise<(string | undefined)[]>
+  /**
+   * JSON of events by position, in the order asked for; undefined where there is none. Where they are large, of the first
+   * ones only: at least one, and few more than have `maxLength` characters together.
+   *
+   * @param maxLength @default Infinity, so all of them
+   */
+  load(seqs: readonly number[], maxLength?: number): Promise<(string | undefined)[]>
   /** Positions of events by id; undefined where there is none, or no more. */
   locate(ids: readonly string[]): Promise<(number | undefined)[]>
   /** One key's feed, `after < seq <= through`, ascending. */

@@ -5,7 +5,10 @@ export interface Peer {
    * close it does nothing.
    */
   send(message: string | Uint8Array): void
-  /** Bytes queued in the socket and not yet taken by the network. */
+  /**
+   * Bytes queued in the socket and not yet taken by the network; at least what was sent since the event loop last went
+   * round: a fast network takes any amount at once, and everybody else would wait.
+   */
   readonly queuedBytes: number
   /** Resolves once little is queued, or the connection has closed. */
   drained(): Promise<void>

@@ -1,4 +1,12 @@
-import type { DeletedCoordinate, HeldPart, IndexEntry, KeptState, Vanished } from '../../ports/event-log.js'
+import type {
+  DeletedCoordinate,
+  HeldPart,
+  HeldPlace,
+  IndexEntry,
+  KeptState,
+  PartGroup,
+  Vanished,
+} from '../../ports/event-log.js'
 
 /**
  * How the log's indexes lie in LevelDB: a first byte names the index, numbers are big-endian so that keys sort
@@ -293,8 +301,19 @@ export function encodeHeld({ id, json }: { readonly id: string; readonly json: s
   return Buffer.concat([hex(id), Buffer.from(json, 'utf8')])
 }
 
+/** The JSON in the value of an `h` entry. */
+export function jsonOfHeld(value: Uint8Array): string {
+  return textAt(value, HASH_BYTES)
+}
+
 /** An `h` entry. */
 export function heldOfEntry(key: Uint8Array, value: Uint8Array): HeldPart {
+  const { bytes: _, ...place } = heldPlaceOfEntry(key, value)
+  return { ...place, json: jsonOfHeld(value) }
+}
+
+/** An `h` entry, without the event in it. */
+export function heldPlaceOfEntry(key: Uint8Array, value: Uint8Array): PartGroup & HeldPlace {
   const addressOffset = 1 + HASH_BYTES
   const addressEnd = addressOffset + 2 + view(key).getUint16(addressOffset)
   const groupEnd = addressEnd + 2 + view(key).getUint16(addressEnd)
@@ -304,7 +323,7 @@ export function heldOfEntry(key: Uint8Array, value: Uint8Array): HeldPart {
     group: textAt(key.subarray(0, groupEnd), addressEnd + 2),
     index: view(key).getUint16(groupEnd),
     id: hexAt(value, 0),
-    json: textAt(value, HASH_BYTES),
+    bytes: value.byteLength - HASH_BYTES,
   }
 }
 

@@ -2,11 +2,13 @@ import { KIND, parseAddress, SyncError } from '@onyx-sync/shared'
 import type { Level } from 'level'
 import {
   type Commit,
-  type HeldPart,
+  type HeldPlace,
   KEPT_SUPERSEDED_IDS,
+  type PartGroup,
   type Superseded,
   type WithdrawnEvent,
 } from '../../ports/event-log.js'
+import type { HeldIndex } from './held-index.js'
 import {
   decodeHex,
   EMPTY,
@@ -27,7 +29,7 @@ import { keysOfDeleted } from './level-deletion.js'
 /** What a commit needs to know of the database before it is written. */
 export interface LookedUp {
   /** Held parts that the commit releases. */
-  readonly released: readonly HeldPart[]
+  readonly released: readonly (PartGroup & HeldPlace)[]
   /** Ids of superseded events that are forgotten now, with their keys. */
   readonly forgotten: readonly { readonly key: Uint8Array; readonly id: string }[]
   /** Everything that is kept of documents that the commit deletes. */
@@ -41,20 +43,15 @@ interface Writer {
 }
 
 /** Reads what a commit releases and lets go. */
-export async function lookUp(db: Level<Uint8Array, Uint8Array>, commit: Commit): Promise<LookedUp> {
+export async function lookUp(
+  db: Level<Uint8Array, Uint8Array>,
+  commit: Commit,
+  held: HeldIndex,
+): Promise<LookedUp> {
   const { released = [], superseded = [] } = commit
-  const parts: HeldPart[] = []
+  const parts: (PartGroup & HeldPlace)[] = []
   for (const group of released) {
-    const range = rangeOf.held(group.author, group.address, group.group)
-    for (const [key, value] of await db.iterator(range).all()) {
-      // Only the id is needed: the rest of the key is the group's.
-      parts.push({
-        ...group,
-        index: (key[key.byteLength - 2] as number) * 256 + (key[key.byteLength - 1] as number),
-        id: decodeHex(value),
-        json: '',
-      })
-    }
+    for (const place of await held.parts(group)) parts.push({ ...group, ...place })
   }
   const forgotten: { key: Uint8Array; id: string }[] = []
   for (const { address, events } of superseded) {

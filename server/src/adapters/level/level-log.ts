@@ -1,10 +1,11 @@
 import { existsSync, mkdirSync, readdirSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { join } from 'node:path'
-import { getOrCreate, isSummary, type Logger, SyncError, silentLogger } from '@onyx-sync/shared'
+import { isSummary, type Logger, SyncError, silentLogger } from '@onyx-sync/shared'
 import { Level } from 'level'
-import type { Commit, KeptSummary, PartGroup } from '../../ports/event-log.js'
+import type { Commit, KeptSummary } from '../../ports/event-log.js'
 import type { OperableLog } from '../../ports/operable-log.js'
+import { createHeldIndex } from './held-index.js'
 import {
   addressOfChange,
   addressOfRecordKey,
@@ -20,7 +21,7 @@ import {
   entryOfTraining,
   expiryOfKey,
   grantOfKey,
-  heldOfEntry,
+  jsonOfHeld,
   type KeyRange,
   keyOf,
   rangeOf,
@@ -36,7 +37,7 @@ import { type Meta, readMeta, renewMeta } from './level-meta.js'
 import { createLevelOperations, type Place, readPlace } from './level-snapshot.js'
 import { paged } from './paging.js'
 import { parseRecord } from './records.js'
-import { smallValues } from './small-values.js'
+import { loadTexts, smallValues } from './values.js'
 
 /** What LevelDB keeps in memory until it writes a table of it: with twice its default it sorts half as often. */
 const WRITE_BUFFER_BYTES = 8 * 1024 * 1024
@@ -144,9 +145,11 @@ export function createLevelLog(db: Database, meta: Meta, initial: Place, logger:
     try {
       // LevelDB may write a value that was handed to it before after this batch.
       if (deletedDocuments.length > 0) await keeping
-      const lookedUp = await lookUp(db, commit)
+      const lookedUp = await lookUp(db, commit, held)
       await writeBatch((batch) => writeCommit(commit, lookedUp, batch))
+      held.committed(commit)
     } catch (error) {
+      held.forget()
       for (const { address } of deletedDocuments) deleted.delete(address)
       throw error
     }
@@ -187,6 +190,7 @@ export function createLevelLog(db: Database, meta: Meta, initial: Place, logger:
 
   const entries = (range: KeyRange) => paged<[Uint8Array, Uint8Array]>(db.iterator(range))
   const keys = (range: KeyRange) => paged<Uint8Array>(db.keys(range))
+  const held = createHeldIndex(db)
 
   return {
     databaseId: meta.databaseId,
@@ -225,7 +229,11 @@ export function createLevelLog(db: Database, meta: Meta, initial: Place, logger:
     ...createLevelOperations(db),
     mend(mending) {
       if (isClosed) return Promise.reject(new SyncError('STORE_FAILED', 'the event log is closed'))
-      return begin(heal().then(() => writeBatch((batch) => writeMending(mending, batch))))
+      return begin(
+        heal()
+          .then(() => writeBatch((batch) => writeMending(mending, batch)))
+          .finally(held.forget),
+      )
     },
     async writers(clients) {
       const keys = clients.map(({ address, clientId }) => keyOf.writer(address, clientId))
@@ -237,20 +245,13 @@ export function createLevelLog(db: Database, meta: Meta, initial: Place, logger:
         yield { address, clientId: clientIdOfWriterKey(key), pubkey: decodeHex(value) }
       }
     },
-    async heldParts({ author, address, group }) {
-      const found = await db.iterator(rangeOf.held(author, address, group)).all()
-      return found.map(([key, value]) => heldOfEntry(key, value))
+    heldParts: held.parts,
+    heldGroups: held.groups,
+    async loadHeld({ author, address, group }, index) {
+      const value = await db.get(keyOf.held(author, address, group, index))
+      return value === undefined ? undefined : jsonOfHeld(value)
     },
-    async heldGroups(author) {
-      const groups = new Map<string, PartGroup & { bytes: number }>()
-      for await (const [key, value] of entries(rangeOf.heldBy(author))) {
-        const { address, group } = heldOfEntry(key, value)
-        getOrCreate(groups, `${group} ${address}`, () => ({ author, address, group, bytes: 0 })).bytes +=
-          value.byteLength
-      }
-      return [...groups.values()]
-    },
-    load: (seqs) => db.getMany<Uint8Array, string>(seqs.map(keyOf.event), { valueEncoding: 'utf8' }),
+    load: (seqs, maxLength) => loadTexts(db, seqs.map(keyOf.event), maxLength),
     async locate(ids) {
       return (await smallValues(db, ids.map(keyOf.id))).map((value) =>
         value === undefined ? undefined : seqOfId(value),
