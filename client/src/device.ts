@@ -352,7 +352,8 @@ export async function openDevice(
         if (!isTaken) outbox?.answered(eventId, accepted, reason)
       },
       onLive(send, mode) {
-        localProblem = undefined
+        // What the disk refuses is no business of the network's.
+        if (documents.journal.unwrittenEdits() === 0) localProblem = undefined
         if (mode === 'plain') {
           holding?.caughtUpPlainly()
           // No increments, and no presence, which would be shown to anybody.
@@ -384,7 +385,12 @@ export async function openDevice(
       unsent: counts.unsent + documents.journal.unwrittenEdits() + (plain?.lacking ?? 0),
       refused: counts.refused,
       isCaughtUp: connection?.state === 'live' && holding?.isSettled === true,
-      problem: connection?.problem ?? localProblem ?? describe(trust.problem),
+      // A disk that refuses edits comes before a network that isn't there: those are lost with the process.
+      problem:
+        (localProblem?.code === 'STORE_FAILED' ? localProblem : undefined) ??
+        connection?.problem ??
+        localProblem ??
+        describe(trust.problem),
       retryAtMs: connection?.retryAtMs,
       mode: connection?.mode,
       cursor: inbox.cursor,

@@ -3,6 +3,7 @@ import { hasChromium } from '../support/browser.js'
 import {
   bringKeyIn,
   edit,
+  keepFromOpfs,
   openWebDevice,
   SAVED,
   serveWebClient,
@@ -179,9 +180,6 @@ it.skipIf(!hasChromium)(
     await vi.waitFor(async () => expect(await tab.getByText('Saved', { exact: true }).count()).toBe(6), wait)
     expect(faults).toEqual([])
 
-    const refusal = `navigator.storage.getDirectory = async () => {
-      throw new DOMException('denied', 'SecurityError')
-    };`
     for (const denied of ['settings', 'database'] as const) {
       const other = await browser().newContext({ serviceWorkers: 'block' })
       await other.addInitScript((what) => {
@@ -191,12 +189,7 @@ it.skipIf(!hasChromium)(
         if (what === 'settings') Object.defineProperty(window, 'localStorage', { get })
         Object.defineProperty(window, 'indexedDB', { value: undefined })
       }, denied)
-      await other.addInitScript(refusal)
-      // The same in the worker, where the script of the page isn't.
-      await other.route(/sqlite-worker/, async (route) => {
-        const response = await route.fetch()
-        await route.fulfill({ response, body: refusal + (await response.text()) })
-      })
+      await keepFromOpfs(other)
       const closed = await other.newPage()
       await closed.goto(url)
       if (denied === 'database') await closed.getByRole('button', { name: 'Start chatting' }).click()

@@ -1,17 +1,139 @@
-import { expect, it } from 'vitest'
+import type { BrowserContext, Page } from 'playwright-core'
+import { expect, it, vi } from 'vitest'
+import { violations } from '../support/axe.js'
 import { hasChromium } from '../support/browser.js'
 import {
+  bringKeyIn,
+  keepFromOpfs,
   openWebDevice,
   SAVED,
   serveWebClient,
   startChatting,
   switchNetwork,
+  takeKeyOut,
   textsOf,
   useWebBrowser,
+  wait,
   write,
 } from '../support/web-client.js'
 
 useWebBrowser()
+
+const HOUR_MS = 3_600_000
+
+/** Has pages of a browser read a clock that is off by so much, until it is set right there. */
+async function setClock(context: BrowserContext, offByMs: number): Promise<void> {
+  await context.addInitScript((off) => {
+    const page = Object.assign(window, { clockIsOffByMs: off })
+    const RealDate = Date
+    const read = () => RealDate.now() + page.clockIsOffByMs
+    window.Date = class extends RealDate {
+      constructor(...args: readonly []) {
+        if (args.length === 0) super(read())
+        else super(...args)
+      }
+      static override now = read
+    } as DateConstructor
+  }, offByMs)
+}
+
+/** Fills what room the page has, as other data of the site would. */
+async function fillStorage(page: Page): Promise<void> {
+  await page.evaluate(async () => {
+    const cache = await caches.open('fill')
+    let count = 0
+    for (let bytes = 4 << 20; bytes >= 1 << 10; bytes /= 2) {
+      try {
+        for (;;) {
+          const junk = new Uint8Array(bytes)
+          for (let at = 0; at < bytes; at += 65_536) crypto.getRandomValues(junk.subarray(at, at + 65_536))
+          await cache.put(`/fill/${count++}`, new Response(junk))
+        }
+      } catch {
+        // Not even half as much fits? Then half of that.
+      }
+    }
+  })
+}
+
+/** Messages in a chat, as they are shown to be kept. */
+const shown = (page: Page) =>
+  page.getByRole('log').locator('.message[data-role=user] .bubble').allInnerTexts()
+
+it.skipIf(!hasChromium).each(['opfs', 'indexeddb'] as const)(
+  '[WEB25] %s: without room it says so, loses nothing that was typed, calls nothing kept that isn’t, and goes on with room',
+  async (storage) => {
+    const { url } = await serveWebClient()
+    const { page, context, faults } = await openWebDevice('about:blank')
+    if (storage === 'indexeddb') await keepFromOpfs(context)
+    const cdp = await context.newCDPSession(page)
+    const origin = new URL(url).origin
+    // Chromium reserves room ahead, and remembers for a while how much there was.
+    await cdp.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: 30_000_000 })
+    await page.goto(url)
+    await startChatting(page)
+    await write(page, 'With room')
+    await page.getByText('Settings → Model').waitFor()
+    await page.getByRole('button', { name: SAVED }).waitFor()
+    await fillStorage(page)
+    const notKept = page.getByRole('region', { name: 'Not kept yet' })
+    const sent = ['With room']
+    while ((await notKept.count()) === 0) {
+      expect(sent.length).toBeLessThan(20)
+      // One word, which the echo says in one breath.
+      sent.push(`${sent.length}${'w'.repeat(300_000)}`)
+      await write(page, sent.at(-1) as string)
+      await Promise.race([
+        notKept.waitFor(),
+        vi.waitFor(async () => expect((await shown(page)).length).toBe(sent.length), wait),
+      ])
+    }
+    sent.push('Small, and refused too')
+    await write(page, 'Small, and refused too')
+    await notKept.getByText('Small, and refused too').waitFor()
+    // What is typed is kept, or said not to be: one of the two, and nowhere else.
+    const { kept, refused } = await page.evaluate(() => {
+      const texts = (of: string) =>
+        [...document.querySelectorAll<HTMLElement>(of)].map((one) => one.innerText)
+      const own = '.messages .message[data-role=user] .bubble'
+      return { kept: texts(own), refused: texts('.not-kept li') }
+    })
+    expect(kept.length + refused.length).toBe(sent.length)
+    expect(kept).toEqual(sent.slice(0, kept.length))
+    expect(
+      sent.slice(kept.length).map((text, at) => text.startsWith(refused[at]?.slice(0, 20) ?? '-')),
+    ).toEqual(refused.map(() => true))
+    await page.getByRole('button', { name: /This browser has no room left for your chats/ }).waitFor()
+    expect(await page.getByText(/kept on this device|Everything is saved/).count()).toBe(0)
+    await page.getByLabel('Message', { exact: true }).fill('A draft')
+    expect(await violations(page)).toEqual([])
+    // A chat that can't be made leaves its first words where they were written.
+    const other = await context.newPage()
+    await other.goto(url)
+    await write(other, 'In a chat of its own')
+    await other.getByText(/storage refuses it/).waitFor()
+    expect(await other.getByLabel('Message', { exact: true }).inputValue()).toBe('In a chat of its own')
+
+    await page.evaluate(() => caches.delete('fill'))
+    await cdp.send('Storage.overrideQuotaForOrigin', { origin })
+    await notKept.waitFor({ state: 'detached' })
+    await vi.waitFor(async () => expect(await shown(page)).toEqual(sent), wait)
+    expect(await page.getByLabel('Message', { exact: true }).inputValue()).toBe('A draft')
+    await other.getByLabel('Message', { exact: true }).press('Enter')
+    await other.getByRole('heading', { name: 'In a chat of its own' }).waitFor()
+    await page.getByRole('button', { name: SAVED }).waitFor()
+    await other.close()
+    await page.reload()
+    await vi.waitFor(async () => expect(await shown(page)).toEqual(sent), wait)
+    expect(await page.getByRole('link', { name: /message/ }).count()).toBe(2)
+    const laptop = await openWebDevice(url)
+    await bringKeyIn(laptop.page, await takeKeyOut(page))
+    await laptop.page.getByRole('link', { name: /With room/ }).click()
+    await vi.waitFor(async () => expect(await shown(laptop.page)).toEqual(sent), wait)
+    expect(faults).toEqual([])
+  },
+  120_000,
+)
 
 it.skipIf(!hasChromium)(
   '[WEB11] leaving an account ends the reply that is being written, and nothing of it is left',
@@ -34,6 +156,53 @@ it.skipIf(!hasChromium)(
     await page.getByText('No chats yet').waitFor()
     await page.getByRole('button', { name: SAVED }).waitFor()
     expect(await textsOf(page)).toEqual([])
+    expect(faults).toEqual([])
+  },
+  60_000,
+)
+
+it.skipIf(!hasChromium).each([
+  { off: 5 * HOUR_MS, words: /5 hours ahead/ },
+  { off: -3 * 24 * HOUR_MS, words: /3 days behind/ },
+])(
+  '[WEB26] with a clock that is $words it says so, and how to mend it; what is done meanwhile is kept, and saved once it is right',
+  async ({ off, words }) => {
+    const { url } = await serveWebClient()
+    const { page, context, faults } = await openWebDevice('about:blank')
+    await setClock(context, off)
+    await page.goto(url)
+    await page.getByRole('button', { name: 'Start chatting' }).click()
+    const bar = page.locator('.sync-bar')
+    await bar.getByText(words).waitFor()
+    await bar
+      .getByText(/The clock of this device is .+: set it right to go on \(the server has .+\)/)
+      .waitFor()
+    await write(page, 'At some other hour')
+    await page.getByText('Settings → Model').waitFor()
+    await page.getByRole('button', { name: 'Rename the chat' }).click()
+    await page.getByLabel('Title of the chat').fill('Another time')
+    await page.keyboard.press('Enter')
+    await page.getByText(/edits kept on this device, not saved yet/).waitFor()
+    expect(await page.getByText('On this device', { exact: true }).count()).toBe(2)
+    expect(await violations(page)).toEqual([])
+    await page.reload()
+    await bar.getByText(words).waitFor()
+    expect(await page.getByText('On this device', { exact: true }).count()).toBe(2)
+    const before = await textsOf(page)
+    expect(before).toHaveLength(2)
+
+    await page.evaluate(() => Object.assign(window, { clockIsOffByMs: 0 }))
+    // Unless it has just begun to by itself.
+    await page
+      .getByRole('button', { name: 'Try now' })
+      .click({ timeout: 2_000 })
+      .catch(() => {})
+    await page.getByRole('button', { name: SAVED }).waitFor()
+    expect(await page.getByText('Saved', { exact: true }).count()).toBe(2)
+    const laptop = await openWebDevice(url)
+    await bringKeyIn(laptop.page, await takeKeyOut(page))
+    await laptop.page.getByRole('link', { name: /Another time/ }).click()
+    await vi.waitFor(async () => expect(await textsOf(laptop.page)).toEqual(before), wait)
     expect(faults).toEqual([])
   },
   60_000,

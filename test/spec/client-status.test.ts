@@ -120,6 +120,25 @@ describe('edits that were only begun', () => {
     expect(await retried).toBe(true)
     expect(client.stateOf(address)).toBe('saved')
   })
+
+  it('[STA12] the disk is named before the network, until it has taken what was edited', async () => {
+    const { world, phone, client } = await livePhone('refused and offline')
+    phone.disk.faults.refuse = 1
+    const sent = client.chats.send('oslo', 'hello').catch(() => {})
+    await world.advance(1_000)
+    await sent
+    world.network.setOnline('phone', false)
+    await world.advance(60_000)
+    expect(client.status).toMatchObject({ connection: 'waiting', problem: { code: 'STORE_FAILED' } })
+    world.network.setOnline('phone', true)
+    await world.advance(60_000)
+    expect(client.status).toMatchObject({ unsent: 1, problem: { code: 'STORE_FAILED' } })
+    phone.disk.faults.refuse = 0
+    const flushed = client.flush()
+    await world.advance(60_000)
+    await flushed
+    expect(client.status).toMatchObject({ connection: 'live', unsent: 0, problem: undefined })
+  })
 })
 
 it('[STA4] the status is the same object until something in it differs', async () => {

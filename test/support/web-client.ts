@@ -80,6 +80,19 @@ export async function openWebDevice(url: string, options: BrowserContextOptions 
   return { context, page, faults }
 }
 
+/** Makes as if this browser's workers had no file system of their own. */
+export async function keepFromOpfs(context: BrowserContext): Promise<void> {
+  const refusal = `navigator.storage.getDirectory = async () => {
+    throw new DOMException('denied', 'SecurityError')
+  };`
+  await context.addInitScript(refusal)
+  // The same in the worker, where the script of the page isn't.
+  await context.route(/sqlite-worker/, async (route) => {
+    const response = await route.fetch()
+    await route.fulfill({ response, body: refusal + (await response.text()) })
+  })
+}
+
 /** What a person does first: one click, and there is an account. */
 export async function startChatting(page: Page): Promise<void> {
   await page.getByRole('button', { name: 'Start chatting' }).click()

@@ -88,8 +88,16 @@ function toFault(error: unknown): { readonly kind: WorkerFaultKind; readonly mes
   if (error instanceof WorkerFault) return { kind: error.kind, message: error.message }
   // The lower byte of an extended code is the code that it is one of.
   const code = Number((error as { resultCode?: number }).resultCode) & 0xff
-  const why = reason === undefined || reason === error ? '' : ` (${errorText(reason)})`
+  const why = reason === undefined || reason === error ? '' : ` (${whyText(reason)})`
   return { kind: DAMAGED.includes(code) ? 'damaged' : 'failed', message: errorText(error) + why }
+}
+
+/** The VFS has no words for a file that takes less than it was given; a browser does that when it has no room. */
+function whyText(error: unknown): string {
+  const text = errorText(error)
+  return /unknown write/i.test(text)
+    ? 'a file took only a part of what was written: there is no room left'
+    : text
 }
 
 async function answer({ id, method, args }: WorkerRequest): Promise<void> {

@@ -7,6 +7,7 @@ import { orToast } from '../parts/toasts.js'
 import { useStore } from '../parts/use-store.js'
 import { Composer } from './composer.js'
 import { MessageRow } from './message-row.js'
+import { NotKept } from './not-kept.js'
 import { Others } from './others.js'
 import { TitleField } from './title-field.js'
 import { useIsPainted } from './use-is-painted.js'
@@ -44,11 +45,13 @@ export function ChatView({ id, around }: { readonly id: string; readonly around:
 
   useEffect(() => {
     if (chat === undefined || document.visibilityState !== 'visible') return
-    if (total > 0) void chat.markRead()
+    // Where storage refuses it the bar says so.
+    if (total > 0) chat.markRead().catch(() => {})
   }, [chat, total])
 
   const keepDraft = useCallback(
-    (text: string) => void orToast(client.chats.setDraft(address, text)),
+    // Where storage refuses it the bar says so, and the text is still where it is written.
+    (text: string) => void client.chats.setDraft(address, text).catch(() => {}),
     [client, address],
   )
 
@@ -112,6 +115,7 @@ export function ChatView({ id, around }: { readonly id: string; readonly around:
         )}
       </div>
       <div className="chat-foot">
+        <NotKept />
         {scroll.isAway && (
           <button type="button" className="button small to-end" onClick={scroll.toEnd}>
             To the newest
@@ -126,7 +130,7 @@ export function ChatView({ id, around }: { readonly id: string; readonly around:
             onTyping={setTyping}
             onSend={(text) => {
               scroll.toEnd()
-              void orToast(say(text))
+              return say(text)
             }}
             onStop={isWriting ? () => replies.stop(address) : undefined}
             disabledBecause={

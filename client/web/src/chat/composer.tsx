@@ -1,5 +1,6 @@
 import { type KeyboardEvent, useEffect, useId, useRef, useState } from 'react'
 import { Icon } from '../parts/icon.js'
+import { orToast } from '../parts/toasts.js'
 
 /** How soon a draft is kept after the last key. Milliseconds. */
 const DRAFT_MS = 400
@@ -17,8 +18,8 @@ export function Composer({
   readonly draft: string
   readonly onDraft?: (text: string) => void
   readonly onTyping?: (isTyping: boolean) => void
-  /** Takes the text; the field is emptied at once. */
-  readonly onSend: (text: string) => void
+  /** Takes the text; the field is emptied at once. Where that fails, nothing was done with it, and it comes back. */
+  readonly onSend: (text: string) => Promise<void>
   /** Ends the reply that is being written here; undefined while none is. */
   readonly onStop?: (() => void) | undefined
   /** Why nothing can be written; undefined where it can. */
@@ -53,7 +54,14 @@ export function Composer({
     setText('')
     latest.current = { text: '', onDraft }
     onDraft?.('')
-    onSend(trimmed)
+    void orToast(onSend(trimmed).catch(takeBack(trimmed)))
+  }
+
+  function takeBack(sent: string) {
+    return (error: unknown) => {
+      setText((now) => (now === '' ? sent : `${sent}\n${now}`))
+      throw error
+    }
   }
 
   function onKey(event: KeyboardEvent) {

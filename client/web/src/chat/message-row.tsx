@@ -29,7 +29,7 @@ export const MessageRow = memo(
     readonly message: Message
     readonly previousId: string | undefined
   }) => {
-    const { client, marks } = useDevice()
+    const { client, marks, keeping } = useDevice()
     const [open, setOpen] = useState<'edit' | 'rate'>()
     const [hasActions, setActions] = useState(false)
     const message = useWhole(address, row)
@@ -52,7 +52,8 @@ export const MessageRow = memo(
     async function save(text: string) {
       setOpen(undefined)
       if (text === content) return
-      await marks.during(address, id, () => client.chats.edit(address, id, text))
+      const edit = () => marks.during(address, id, () => client.chats.edit(address, id, text))
+      await keeping.keep({ address, messageId: id, text }, edit)
     }
 
     return (

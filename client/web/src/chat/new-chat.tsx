@@ -1,9 +1,12 @@
-import { useState } from 'react'
+import { SyncError } from '@onyx-sync/client'
+import { useEffect, useRef, useState } from 'react'
 import { useDevice } from '../device/device-context.js'
 import { Icon } from '../parts/icon.js'
+import { newId } from '../parts/new-id.js'
 import { chatHash } from '../parts/route.js'
 import { orToast } from '../parts/toasts.js'
 import { Composer } from './composer.js'
+import { NotKept } from './not-kept.js'
 import { useSending } from './use-sending.js'
 
 const IDEAS = ['Hello there', 'Show me a table and some code', 'What time is it? Use a tool']
@@ -13,16 +16,37 @@ export function NewChat() {
   const { client } = useDevice()
   const send = useSending()
   const [isBusy, setBusy] = useState(false)
+  /** The chat that storage refused to keep: it goes with the next write, and isn't made twice. */
+  const refused = useRef<string>(undefined)
+  const isShown = useRef(true)
+  useEffect(() => {
+    isShown.current = true
+    return () => {
+      isShown.current = false
+    }
+  }, [])
+
+  async function make(): Promise<string> {
+    const id = refused.current ?? `chat_${newId()}`
+    try {
+      if (refused.current === undefined) await client.chats.create({ id })
+      else await client.flush()
+    } catch (error) {
+      if (error instanceof SyncError && error.code === 'STORE_FAILED') refused.current = id
+      throw error
+    }
+    refused.current = undefined
+    return id
+  }
 
   async function begin(text: string) {
     setBusy(true)
-    const { id } = await client.chats.create()
-    const chat = await client.chats.open(id)
     try {
-      await send(chat, text)
-      location.hash = chatHash(id)
+      const id = await make()
+      const chat = await client.chats.open(id)
+      await send(chat, text).finally(chat.release)
+      if (isShown.current) location.hash = chatHash(id)
     } finally {
-      chat.release()
       setBusy(false)
     }
   }
@@ -54,11 +78,8 @@ export function NewChat() {
         </ul>
       </div>
       <div className="chat-foot">
-        <Composer
-          draft=""
-          isFocused={!('ontouchstart' in window)}
-          onSend={(text) => void orToast(begin(text))}
-        />
+        <NotKept />
+        <Composer draft="" isFocused={!('ontouchstart' in window)} onSend={begin} />
       </div>
     </section>
   )

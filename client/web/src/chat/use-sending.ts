@@ -9,19 +9,24 @@ import { orToast } from '../parts/toasts.js'
 /** A title is the beginning of what was said first. Characters. */
 const TITLE_LENGTH = 48
 
-/** Appends what was written to an open chat, and has it answered by the model that is set. */
+/**
+ * Appends what was written to an open chat, and has it answered by the model that is set. What storage refuses is shown as
+ * not kept meanwhile, and goes on once it is. Rejects only where nothing was written.
+ */
 export function useSending(): (chat: Chat, text: string) => Promise<void> {
-  const { marks, replies, slot } = useDevice()
+  const { marks, keeping, replies, slot } = useDevice()
   const { preferences } = useSettings<ModelPreferences>()
   return useCallback(
     async (chat, text) => {
       const model = chosenModel(preferences, slot)
       const id = newId()
-      await marks.during(chat.address, id, () => chat.send(text, { id }))
-      if (chat.title === '') await chat.suggestTitle(titleOf(text))
+      const { address } = chat
+      const edit = () => marks.during(address, id, () => chat.send(text, { id }))
+      await keeping.keep({ address, messageId: id, text }, edit)
+      if (chat.title === '') await orToast(chat.suggestTitle(titleOf(text)))
       void orToast(replies.answer(chat, model))
     },
-    [marks, replies, slot, preferences],
+    [marks, keeping, replies, slot, preferences],
   )
 }
 

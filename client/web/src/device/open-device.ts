@@ -1,5 +1,6 @@
 import { accountDatabaseName, type Transport, wakeOnPlatformEvents } from '@onyx-sync/client'
 import { deleteBrowserDatabase, openSharedClient, type SharedClient } from '@onyx-sync/client/browser'
+import { createKeeping, type Keeping } from './keeping.js'
 import type { Account, Keychain } from './keychain.js'
 import { createMarks, type Marks } from './marks.js'
 import { createNetworkSwitch, type NetworkSwitch } from './network-switch.js'
@@ -12,6 +13,7 @@ export interface Device {
   readonly client: SharedClient
   readonly network: NetworkSwitch
   readonly marks: Marks
+  readonly keeping: Keeping
   /** The server's address, which is that of the page. */
   readonly url: string
 }
@@ -48,7 +50,8 @@ export async function openDevice(
   })
   const network = createNetworkSwitch(client, slot)
   wakeOnPlatformEvents(() => network.isOn && client.wake())
-  return { slot, account, client, network, marks: createMarks(client, slot), url }
+  const marks = createMarks(client, slot)
+  return { slot, account, client, network, marks, keeping: createKeeping(client), url }
 }
 
 /**
@@ -57,6 +60,7 @@ export async function openDevice(
  */
 export async function leaveDevice(device: Device, keychain: Keychain, discard: boolean): Promise<void> {
   await device.client.logOut({ discard })
+  device.keeping.forget()
   device.marks.forget()
   device.network.forget()
   keychain.forget()

@@ -1,3 +1,4 @@
+import { SyncError } from '@onyx-sync/client'
 import { useEffect } from 'react'
 import { useStore } from './use-store.js'
 
@@ -33,9 +34,15 @@ export async function orToast<T>(work: Promise<T> | undefined): Promise<T | unde
   try {
     return await work
   } catch (error) {
-    toast({ text: error instanceof Error ? error.message : String(error), isProblem: true })
+    toast({ text: problemWords(error), isProblem: true })
     return undefined
   }
+}
+
+function problemWords(error: unknown): string {
+  if (error instanceof SyncError && error.code === 'STORE_FAILED')
+    return 'This browser’s storage refuses it. It is in this page only, and tried again by itself.'
+  return error instanceof Error ? error.message : String(error)
 }
 
 /** Where they appear; one at a time, read out by a screen reader. */

@@ -11,14 +11,15 @@ import { useDevicesOnline } from './use-devices-online.js'
 
 /** The line above everything: how far this device's edits are, and the switch that takes it off the network. */
 export function SyncBar({ onDetails }: { readonly onDetails: () => void }) {
-  const { network } = useDevice()
+  const { network, keeping } = useDevice()
   const client = useSyncClient()
   const status = useSyncStatus()
   const isOn = useStore(network, () => network.isOn)
   const isUpdateReady = useStore(appUpdate, appUpdate.isReady)
   const others = useDevicesOnline()
   const now = useNow(status.connection === 'waiting')
-  const { tone, icon, text, more } = syncWords(status, isOn, now)
+  const { tone, icon, text, more, spoken } = syncWords(status, isOn, now)
+  const isRefusedHere = status.problem?.code === 'STORE_FAILED'
   const isCatchingUp = status.connection === 'catching-up'
 
   return (
@@ -31,11 +32,14 @@ export function SyncBar({ onDetails }: { readonly onDetails: () => void }) {
         </span>
       </button>
       <span className="visually-hidden" role="status">
-        {/* A count-down that is read out each second would drown everything else. */}
-        {status.connection === 'waiting' && isOn ? 'Offline, reconnecting' : text}
+        {spoken}
       </span>
-      {status.connection === 'waiting' && isOn && (
-        <button type="button" className="link" onClick={() => client?.wake()}>
+      {(isRefusedHere || (status.connection === 'waiting' && isOn)) && (
+        <button
+          type="button"
+          className="link"
+          onClick={() => (isRefusedHere ? keeping.retry() : client?.wake())}
+        >
           Try now
         </button>
       )}
