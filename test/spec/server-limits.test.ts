@@ -375,8 +375,18 @@ describe('fairness', () => {
     expect((await published).accepted).toBe(true)
     await vi.waitFor(() => expect(oks(noisy) - from).toBe(900), { timeout: 20_000 })
     // It came last, and there was more than one batch before it.
-    expect(commits[1]?.length).toBe(512)
+    expect(commits[1]?.length).toBe(33)
     expect(commits[1]?.slice(0, 2)).toContain(bob.publicKey)
+    expect(Math.max(...commits.slice(2).map(({ length }) => length))).toBe(32)
+    // Who has been alone for a while may have more.
+    const together = commits.length
+    for (let sent = 0; sent < 4_000; sent += 500) {
+      for (let index = 0; index < 500; index++) noisy.send('EVENT', quickEvent(alice))
+      await vi.waitFor(() => expect(oks(noisy) - from).toBe(1_400 + sent), { timeout: 20_000 })
+    }
+    const largest = commits.slice(together).map(({ length }) => length)
+    expect(Math.max(...largest.slice(0, 10))).toBeLessThanOrEqual(32)
+    expect(Math.max(...largest)).toBeGreaterThan(32)
   })
 
   it('[FAIR4] an account has one page under way, however much it asks for, and its questions are answered in order', async () => {

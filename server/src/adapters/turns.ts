@@ -35,7 +35,7 @@ export interface TurnsOptions {
 }
 
 /** Longest time for which messages are handled before the event loop goes round. Milliseconds. */
-const SLICE_MS = 5
+const SLICE_MS = 1
 /** Messages and bytes of one connection that may wait to be handled before its socket is read no more. */
 const MAX_WAITING = 64
 const MAX_WAITING_BYTES = 256 * 1024

@@ -62,11 +62,15 @@ interface Submission {
   settle(outcome: IngestOutcome): void
 }
 
-/**
- * Events of one commit: enough for one fsync to serve a crowd, few enough to keep the wait short. With 128 the wait behind a
- * flood is a third shorter, and an event a tenth dearer.
- */
+/** Events of one commit: enough for one fsync to serve a crowd, few enough to keep the wait short. */
 const MAX_BATCH_EVENTS = 512
+/**
+ * Of one account, while others publish too: what comes from them meanwhile waits for the whole commit. With so few an
+ * event is a tenth dearer, so an account that is alone has more.
+ */
+const MAX_SHARE_EVENTS = 32
+/** Events of one account in a row after which it counts as alone. */
+const ALONE_AFTER_EVENTS = 2_048
 /** Characters of JSON in one commit, so that large events don't add up to a huge write. */
 const MAX_BATCH_LENGTH = 4 * 1024 * 1024
 
@@ -85,6 +89,8 @@ export function createIngest({
   const queue = createFairQueue<Submission>()
   /** Work that waits for its turn between two batches. */
   const errands: (() => Promise<void>)[] = []
+  /** Events of one account that came in a row, up to now. */
+  let streak: { readonly account: string; events: number } | undefined
   let isStopped = false
   let running: Promise<void> | undefined
 
@@ -119,9 +125,11 @@ export function createIngest({
   function takeBatch(): Submission[] {
     const batch: Submission[] = []
     const names = new Set<string>()
+    const taken = new Map<string, number>()
+    const share = (streak?.events ?? 0) >= ALONE_AFTER_EVENTS ? MAX_BATCH_EVENTS : MAX_SHARE_EVENTS
     // Of two events of one name the second may take the place of the first, which has to be there for that.
-    const isPassed = ({ checked: { plain } }: Submission) =>
-      plain?.coordinate !== undefined && names.has(plain.coordinate)
+    const isPassed = ({ account, checked: { plain } }: Submission) =>
+      (taken.get(account) ?? 0) >= share || (plain?.coordinate !== undefined && names.has(plain.coordinate))
     for (let length = 0; batch.length < MAX_BATCH_EVENTS && length < MAX_BATCH_LENGTH; ) {
       const next = queue.peek(isPassed)
       // What is deleted may be in the batch: a deletion is one of its own.
@@ -129,6 +137,7 @@ export function createIngest({
       queue.shift(isPassed)
       const name = next.checked.plain?.coordinate
       if (name !== undefined) names.add(name)
+      taken.set(next.account, (taken.get(next.account) ?? 0) + 1)
       batch.push(next)
       length += next.checked.json.length
       if (isRemoval(next.checked)) break
@@ -239,6 +248,8 @@ export function createIngest({
         settleSubmission(new SyncError('SHUTTING_DOWN', 'the server is going down; send it again later'))
         return
       }
+      if (streak?.account === account) streak.events++
+      else streak = { account, events: 1 }
       queue.push(account, { checked, account, settle: settleSubmission })
       running ??= run()
     },
