@@ -11,6 +11,7 @@ import {
   toSyncError,
 } from '@onyx-sync/shared'
 import { checkPlatform } from './adapters/platform-check.js'
+import { platformTurns, turnsOf } from './adapters/platform-turns.js'
 import { createWebSocketTransport } from './adapters/websocket-transport.js'
 import type { SyncClientOptions, SyncStatus } from './client-api.js'
 import { checkBatching, checkHeartbeat, checkRandom, checkUrl } from './client-options.js'
@@ -99,6 +100,8 @@ export async function openDevice(
   const { store, signer, url } = options
   const clock = options.clock ?? systemClock
   const random = options.random ?? systemRandom
+  // In a world with a clock of its own nothing may hang on how fast this machine is.
+  const turns = options.clock === undefined ? platformTurns(clock) : turnsOf(clock)
   const logger = options.logger ?? silentLogger
   const limits = options.limits ?? DEFAULT_LIMITS
   const verifier = options.verifier ?? pureVerifier
@@ -145,6 +148,7 @@ export async function openDevice(
     logger,
     clock,
     random,
+    turns,
     compaction: upkeep.compaction,
     firstUnsigned: (address) => outbox?.firstUnsigned(address),
     accepts: (address) => holding?.accepts(address) !== false,

@@ -4,6 +4,7 @@ import { createSeededRandom, createVirtualClock } from '@onyx-sync/testing'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import * as Y from 'yjs'
+import { turnsOf } from '../../client/src/adapters/platform-turns.js'
 import { createDocuments, type Documents } from '../../client/src/core/documents.js'
 import { createProjection } from '../../client/src/model/projection.js'
 import { createDeviceDisk } from '../../testing/src/disks.js'
@@ -54,16 +55,18 @@ async function startDevice(seed: string) {
   async function start(): Promise<void> {
     const startedAs = ++starts
     unsigned = await disk.contents.loadOutbox()
+    const ownClock = createOwnedClock(
+      clock,
+      () => 0,
+      () => startedAs === starts,
+    )
     const opening = createDocuments({
       pubkey: OWNER,
       store: disk.open(),
       createProjection,
       logger: silentLogger,
-      clock: createOwnedClock(
-        clock,
-        () => 0,
-        () => startedAs === starts,
-      ),
+      clock: ownClock,
+      turns: turnsOf(ownClock),
       random: random.fork(`start ${startedAs}`),
       maxLoaded: 1,
       compaction: { minBytes: 600, ratio: 0.5 },

@@ -1,4 +1,4 @@
-import { hasPending, splitUpdate } from '@onyx-sync/shared'
+import { hasPending, readSliceable, splitUpdate } from '@onyx-sync/shared'
 import { createSeededRandom } from '@onyx-sync/testing'
 import fc from 'fast-check'
 import * as encoding from 'lib0/encoding'
@@ -314,5 +314,62 @@ describe('an update that is split', () => {
     // One client, one struct, client 300, clock 0: a gap of 16,000 clocks; no deletions.
     const gap = Uint8Array.from([1, 1, 172, 2, 0, 10, 128, 125, 0])
     expect(splitUpdate(gap, 8)).toEqual([Uint8Array.from([0, 0])])
+  })
+})
+
+describe('an update that is sliced', () => {
+  function slice(
+    updates: readonly Uint8Array[],
+    maxBytes: number,
+    knownTo: (client: number) => number = () => 0,
+  ): (readonly Uint8Array[])[] {
+    const reading = readSliceable(updates, 200)
+    for (let step = reading.next(); ; step = reading.next())
+      if (step.done === true) return [...step.value.slices(maxBytes, knownTo)]
+  }
+
+  it.each([true, false])('[LOD1] gives the same state, and waits for nothing on the way; GC %s', (gc) => {
+    let several = 0
+    fc.assert(
+      fc.property(edits, fc.integer({ min: 1, max: 400 }), fc.nat(), (history, maxBytes, draw) => {
+        const update = choose(play(history, gc, false), draw)
+        const whole = applyAll([update], { gc })
+        for (const given of [[update], splitUpdate(update, 400)]) {
+          const slices = slice(given, maxBytes)
+          if (slices.length > 1) several++
+          expect(fingerprint(applyAll(slices.flat(), { gc }))).toEqual(fingerprint(whole))
+          if (hasPending(whole)) continue
+          const doc = new Y.Doc({ gc })
+          for (const each of slices) {
+            for (const one of each) Y.applyUpdate(doc, one, 'remote')
+            expect(hasPending(doc)).toBe(false)
+          }
+        }
+      }),
+      { numRuns: 150 },
+    )
+    expect(several).toBeGreaterThan(50)
+  })
+
+  it('[LOD1] stays whole where it has formatting, or waits for something', () => {
+    fc.assert(
+      fc.property(edits, fc.nat(), (history, draw) => {
+        const update = choose(play(history, true, true), draw)
+        const slices = slice([update], 100)
+        const atOnce = slices.length === 1
+        expect(fingerprint(applyAll(slices.flat(), { atOnce }))).toEqual(fingerprint(applyAll([update])))
+      }),
+      { numRuns: 100 },
+    )
+    const doc = new Y.Doc()
+    for (const text of ['a', 'b'.repeat(100), 'c'.repeat(100)])
+      doc.getArray('messages').push([new Y.Map([['text', text]])])
+    const vector = Y.encodeStateVector(new Map([[doc.clientID, 1]]))
+    const late = Y.encodeStateAsUpdate(doc, vector)
+    expect(slice([late], 50)).toHaveLength(1)
+    expect(slice([late], 50, () => 1).length).toBeGreaterThan(1)
+    // For Yjs to say what is wrong with it.
+    const garbage = new Uint8Array(100).fill(3)
+    expect(slice([garbage], 50)).toEqual([[garbage]])
   })
 })

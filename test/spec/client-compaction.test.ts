@@ -8,6 +8,7 @@ import { PlainKeySigner } from 'nostr-tools/signer'
 import { describe, expect, it } from 'vitest'
 import * as Y from 'yjs'
 import { openSqlite } from '../../client/src/adapters/node/better-sqlite.js'
+import { turnsOf } from '../../client/src/adapters/platform-turns.js'
 import { createCompaction } from '../../client/src/core/compaction.js'
 import { createDocuments, type Documents } from '../../client/src/core/documents.js'
 import type { Journal, JournalChange } from '../../client/src/core/journal.js'
@@ -29,6 +30,7 @@ function openDocuments(store: SyncStore, clock = systemClock): Promise<Documents
     createProjection: () => ({ isStale: false, invalidate() {}, reset: async () => {}, take: () => [] }),
     logger: silentLogger,
     clock,
+    turns: turnsOf(clock),
     random: createSeededRandom('compaction'),
     firstUnsigned: () => undefined,
     onCommitted: () => {},

@@ -4,8 +4,12 @@ import { createSeededRandom, createVirtualClock } from '@onyx-sync/testing'
 import { generateSecretKey } from 'nostr-tools/pure'
 import { PlainKeySigner } from 'nostr-tools/signer'
 import { describe, expect, it } from 'vitest'
-import { createDocuments } from '../../client/src/core/documents.js'
+import * as Y from 'yjs'
+import { turnsOf } from '../../client/src/adapters/platform-turns.js'
+import { createDocuments, type Documents } from '../../client/src/core/documents.js'
 import { createProjection } from '../../client/src/model/projection.js'
+import type { Turns } from '../../client/src/ports/turns.js'
+import { remoteUpdate } from '../support/remote-update.js'
 
 /** A store whose reads take a while, and that counts how often each document is read. */
 function slowStore(store: SyncStore) {
@@ -40,6 +44,61 @@ async function storeWithChat() {
   return { store, signer, address: `30001:${client.pubkey}:oslo` }
 }
 
+const LONG = `30001:${'0'.repeat(64)}:long`
+
+async function openDocuments(
+  store: SyncStore,
+  options: { readonly turns?: Turns; readonly maxLoaded?: number } = {},
+): Promise<Documents> {
+  const clock = createVirtualClock(0)
+  return createDocuments({
+    pubkey: '0'.repeat(64),
+    store,
+    createProjection,
+    logger: silentLogger,
+    clock,
+    turns: turnsOf(clock),
+    random: createSeededRandom('unload'),
+    firstUnsigned: () => undefined,
+    onCommitted: () => {},
+    onFailed: () => {},
+    ...options,
+  })
+}
+
+/** A log with a long row, short ones of two devices before and after it, and one that can't be read. */
+function longLog(isFormatted: boolean): { updates: Uint8Array[]; expected: Y.Doc } {
+  const updates: Uint8Array[] = []
+  const [phone, laptop] = [new Y.Doc(), new Y.Doc()]
+  for (const [from, to] of [
+    [phone, laptop],
+    [laptop, phone],
+  ] as const)
+    from.on('update', (update: Uint8Array, origin: unknown) => {
+      if (origin === 'sync') return
+      updates.push(update)
+      Y.applyUpdate(to, update, 'sync')
+    })
+  const add = (doc: Y.Doc, count: number) =>
+    doc.transact(() => {
+      for (let index = 0; index < count; index++)
+        doc.getArray('messages').push([new Y.Map([['content', new Y.Text(`${index} `.repeat(120))]])])
+    })
+  for (let round = 0; round < 50; round++) add(round % 2 === 0 ? phone : laptop, 1)
+  add(phone, 501)
+  updates.push(new Uint8Array(0))
+  for (let round = 0; round < 50; round++) add(round % 2 === 0 ? phone : laptop, 1)
+  laptop.getArray('messages').delete(3, 20)
+  add(laptop, 20)
+  if (isFormatted)
+    (phone.getArray<Y.Map<Y.Text>>('messages').get(7).get('content') as Y.Text).format(0, 9, { bold: true })
+  const expected = new Y.Doc()
+  expected.transact(() => {
+    for (const update of updates) if (update.byteLength > 0) Y.applyUpdate(expected, update)
+  }, 'remote')
+  return { updates, expected }
+}
+
 describe('loading and unloading documents', () => {
   it('[EDT8][S1] shows a document that is being loaded whole or not yet, never empty, to everybody who asks', async () => {
     const { store, signer, address } = await storeWithChat()
@@ -56,21 +115,57 @@ describe('loading and unloading documents', () => {
     opened.release()
   })
 
+  it.each([false, true])(
+    '[LOD1][Y9] loads a long document in many turns, whole or not yet, and sets a bad row aside; formatted %s',
+    async (isFormatted) => {
+      const { updates, expected } = longLog(isFormatted)
+      const store = createMemoryStore()
+      await store.commit({ updates: updates.map((update, seq) => ({ seq: seq + 1, address: LONG, update })) })
+      const waiting: (() => void)[] = []
+      const turns = { next: () => new Promise<void>((resolve) => waiting.push(resolve)) }
+      const documents = await openDocuments(store, { turns })
+      let shown: number | undefined
+      const reading = documents.read(LONG, (doc) => {
+        shown = doc.getArray('messages').length
+        return Y.encodeStateAsUpdate(doc)
+      })
+      const editing = documents.edit(LONG, (doc) => doc.getMap('metadata').set('title', 'while it loads'))
+      let rounds = 0
+      while (shown === undefined && rounds < 1_000) {
+        await new Promise((resolve) => setImmediate(resolve))
+        if (shown === undefined) rounds++
+        for (const go of waiting.splice(0)) go()
+      }
+      // 300 KB in slices of 32 KiB.
+      expect(rounds).toBeGreaterThan(isFormatted ? 2 : 10)
+      expect(shown).toBe(601)
+      expect(await reading).toEqual(Y.encodeStateAsUpdate(expected))
+      await editing
+      expect(documents.incomplete()).toEqual([LONG])
+    },
+  )
+
+  it('[LOD1] tells of every edit made here, also of one that answers what was received', async () => {
+    const store = createMemoryStore()
+    const documents = await openDocuments(store)
+    const opened = await documents.open(LONG)
+    const other = new Y.Doc()
+    other.getMap('metadata').set('title', 'from elsewhere')
+    opened.doc.getMap('metadata').observe(({ transaction }) => {
+      if (!transaction.local) opened.doc.getMap('metadata').set('answer', 'made here')
+    })
+    await documents.applyRemote([remoteUpdate(LONG, Y.encodeStateAsUpdate(other))], () => ({}))
+    await documents.flush()
+    const stored = new Y.Doc()
+    for (const { update } of await store.loadUpdates(LONG)) Y.applyUpdate(stored, update)
+    expect(stored.getMap('metadata').toJSON()).toEqual({ title: 'from elsewhere', answer: 'made here' })
+    expect(await store.loadOutbox()).toHaveLength(1)
+  })
+
   it('[EDT9][S2] loses no edit to an unload, and never has two live copies of a document', async () => {
     const store = createMemoryStore()
     const slow = slowStore(store)
-    const documents = await createDocuments({
-      pubkey: '0'.repeat(64),
-      store: slow.store,
-      createProjection,
-      logger: silentLogger,
-      clock: createVirtualClock(0),
-      random: createSeededRandom('unload'),
-      maxLoaded: 1,
-      firstUnsigned: () => undefined,
-      onCommitted: () => {},
-      onFailed: () => {},
-    })
+    const documents = await openDocuments(slow.store, { maxLoaded: 1 })
     const addresses = ['a', 'b', 'c'].map((id) => `30001:${'0'.repeat(64)}:${id}`)
     const edits: Promise<unknown>[] = []
     for (let round = 0; round < 30; round++) {

@@ -222,7 +222,11 @@ describe('settings', () => {
   it('[SET1][Y11] grow by a mark for each key and start only', async () => {
     const store = createMemoryStore()
     for (let start = 0; start < 20; start++) {
-      const { client } = await openOffline({ store, seed: `start ${start}` })
+      const { client, clock } = await openOffline({ store, seed: `start ${start}` })
+      // A log that is long, as nothing of it is signed, is loaded in several turns.
+      const loading = client.settings.read()
+      await clock.advance(10)
+      await loading
       for (let index = 0; index < 50; index++) {
         await client.settings.set('a', start * 100 + index)
         await client.settings.setFeature('b', index % 2 === 0)

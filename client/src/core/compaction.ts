@@ -52,12 +52,16 @@ interface Tally {
   rows: { readonly seq: number; readonly weight: number }[]
   /** Weight of the state when it was last encoded; undefined if it wasn't since the document was loaded. */
   stateWeight: number | undefined
+  /** Until that is known, how much it weighs at least. */
+  leastWeight?: number
   /** Weight that has come since. */
   since: number
 }
 
 /** What a row costs in SQLite besides its data: its other columns, and its entries in two indexes. Bytes. */
 const ROW_BYTES = 200
+/** What begins it, and one number. */
+const LEAST_STRUCT_BYTES = 2
 /** Replacing rows by one that is hardly smaller gains nothing. */
 const WORTHWHILE = 0.9
 
@@ -85,7 +89,7 @@ export function createCompaction(parts: CompactionParts): Compaction {
   }
 
   /** Whether there is a reason to compact, be it possible now or not. */
-  function isWanted(address: string, { since, stateWeight = 0 }: Tally): boolean {
+  function isWanted(address: string, { since, leastWeight = 0, stateWeight = leastWeight }: Tally): boolean {
     // Without what a bad row holds the document is not what is to be kept.
     if (badRows.has(address)) return refetched.has(address)
     return since >= Math.max(minBytes, ratio * stateWeight)
@@ -110,7 +114,18 @@ export function createCompaction(parts: CompactionParts): Compaction {
     return undefined
   }
 
+  /** After loading, without encoding it: of a large document that takes long, and most have just been compacted. */
+  function isClearlyPointless(address: string, doc: Y.Doc, tally: Tally): boolean {
+    if (tally.stateWeight !== undefined || badRows.has(address)) return false
+    const atLeast = leastStateBytes(doc) + ROW_BYTES
+    if (weightOf(tally.rows) >= (1 + ratio) * atLeast) return false
+    tally.since = Math.max(0, weightOf(tally.rows) - atLeast)
+    tally.leastWeight = atLeast
+    return true
+  }
+
   function compact(address: string, doc: Y.Doc, tally: Tally): void {
+    if (isClearlyPointless(address, doc, tally)) return
     const update = Y.encodeStateAsUpdate(doc)
     const count = countReplaceable(address, tally)
     const weight = weightOf(tally.rows.slice(0, count))
@@ -192,6 +207,19 @@ export function createCompaction(parts: CompactionParts): Compaction {
       clock.clearTimeout(timer)
     },
   }
+}
+
+/** Bytes that a document's state takes at least: texts, and what every struct has. */
+function leastStateBytes({ store }: Y.Doc): number {
+  let bytes = 0
+  for (const structs of store.clients.values()) {
+    for (const struct of structs) {
+      bytes += LEAST_STRUCT_BYTES
+      if (struct instanceof Y.Item && struct.content instanceof Y.ContentString)
+        bytes += struct.content.str.length
+    }
+  }
+  return bytes
 }
 
 function weightOf(rows: Tally['rows']): number {

@@ -21,6 +21,7 @@ import {
   type StoredDocument,
   type SyncStore,
 } from '../ports/store.js'
+import type { Turns } from '../ports/turns.js'
 import { type CompactionOptions, createCompaction } from './compaction.js'
 import { createDocumentRecords, readRoster } from './document-records.js'
 import { createHiddenRows } from './hidden-rows.js'
@@ -31,7 +32,7 @@ import {
   type JournalChange,
   type RowChange,
 } from './journal.js'
-import { type CreateProjection, createLoadedDocuments, type Loaded, NOT_LOCAL } from './loaded-documents.js'
+import { type CreateProjection, createLoadedDocuments, type Loaded } from './loaded-documents.js'
 import { createRemoteUpdates, hasOthersBeyond, type RemoteUpdate } from './remote-updates.js'
 
 export { createClientId } from './client-id.js'
@@ -145,6 +146,7 @@ export interface DocumentsOptions {
   readonly logger: Logger
   readonly clock: Clock
   readonly random: Random
+  readonly turns: Turns
   /** Documents kept loaded though nobody pins them. @default 32 */
   readonly maxLoaded?: number
   readonly compaction?: CompactionOptions
@@ -163,7 +165,7 @@ export interface DocumentsOptions {
 }
 
 export async function createDocuments(options: DocumentsOptions): Promise<Documents> {
-  const { store, logger } = options
+  const { store, logger, turns } = options
   let committing: Loaded[] = []
   /** Loaded documents in which updates wait for others. */
   const waiting = new Set<string>()
@@ -214,6 +216,7 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
     createProjection: options.createProjection,
     logger,
     random: options.random,
+    turns,
     maxLoaded: options.maxLoaded ?? 32,
     async beforeRead(address) {
       // A body that has gone, and is on disk still, must not come back: what is brought later would be taken for
@@ -358,9 +361,9 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
         // another document was loaded would come back in pieces.
         for (const [entry, list, address] of entries) {
           if (!accepts(address) || isGone(address)) continue
-          entry.doc.transact(() => {
+          entry.receive(() => {
             for (const remote of list) if (!remotes.apply(entry, remote)) setAside++
-          }, NOT_LOCAL)
+          })
           noteWaiting(address, entry.doc)
         }
         // The cursor comes last, after all it covers, and goes in the same batch (trap C3).

@@ -1,8 +1,10 @@
 import { hasPending, type Logger, type Random } from '@onyx-sync/shared'
 import * as Y from 'yjs'
 import type { StoredUpdate, SyncStore } from '../ports/store.js'
+import type { Turns } from '../ports/turns.js'
 import { createClientId } from './client-id.js'
 import type { RowChange } from './journal.js'
+import { applyRows } from './load-rows.js'
 
 /** Turns one document into rows of query tables, by what changed. */
 export interface Projection {
@@ -27,6 +29,11 @@ export interface Loaded {
   readonly address: string
   readonly doc: Y.Doc
   readonly projection: Projection
+  /**
+   * Changes the document in one transaction by what didn't come from here: the server's word, or the disk's. Yjs doesn't
+   * encode what it did, which costs as much again as applying it.
+   */
+  receive(change: () => void): void
   pins: number
   /** Changed since the last successful commit: must stay in memory. */
   dirty: boolean
@@ -52,6 +59,7 @@ export interface LoadedDocumentsOptions {
   readonly createProjection: CreateProjection
   readonly logger: Logger
   readonly random: Random
+  readonly turns: Turns
   /** Documents kept loaded though nobody pins them. */
   readonly maxLoaded: number
   /** Called before a document is read; that waits for it. */
@@ -90,33 +98,21 @@ export function createLoadedDocuments(options: LoadedDocumentsOptions): LoadedDo
     // would diverge with equal state vectors (trap Y5). It comes from the port, so that a simulation repeats.
     const doc = new Y.Doc()
     doc.clientID = createClientId(options.random)
-    const badSeqs = applyRows(doc, address, rows)
+    const badSeqs: number[] = []
+    // Nobody sees the document before all of it is there.
+    await applyRows(doc, rows, options.turns, NOT_LOCAL, (seq, error) => {
+      if (!badSeqs.includes(seq)) badSeqs.push(seq)
+      options.logger.error('a stored update can not be applied', { address, seq, error: String(error) })
+    })
     const projection = options.createProjection(address, doc, badSeqs.length > 0 || hasPending(doc))
-    const entry: Loaded = { address, doc, projection, pins: 0, dirty: false }
-    doc.on('update', (update: Uint8Array, origin: unknown, _doc: Y.Doc, transaction: Y.Transaction) => {
-      if (origin === NOT_LOCAL) return
+    const receive = listenToEdits(doc, (update, transaction) => {
       entry.dirty = true
       options.onEdited(address, writersIn(transaction), update)
     })
+    const entry: Loaded = { address, doc, projection, receive, pins: 0, dirty: false }
     loaded.set(address, entry)
     options.onLoaded(address, doc, rows, badSeqs)
     return entry
-  }
-
-  /** One bad row is set aside, the rest is served (trap Y9). @returns the positions of those set aside */
-  function applyRows(doc: Y.Doc, address: string, rows: readonly StoredUpdate[]): number[] {
-    const badSeqs: number[] = []
-    doc.transact(() => {
-      for (const { seq, update } of rows) {
-        try {
-          Y.applyUpdate(doc, update, NOT_LOCAL)
-        } catch (error) {
-          badSeqs.push(seq)
-          options.logger.error('a stored update can not be applied', { address, seq, error: String(error) })
-        }
-      }
-    }, NOT_LOCAL)
-    return badSeqs
   }
 
   return {
@@ -145,6 +141,30 @@ export function createLoadedDocuments(options: LoadedDocumentsOptions): LoadedDo
         options.onUnloaded(address)
       }
     },
+  }
+}
+
+/** Tells of the updates that were made here. @returns changes the document by others' updates, see {@link Loaded} */
+function listenToEdits(
+  doc: Y.Doc,
+  onEdit: (update: Uint8Array, transaction: Y.Transaction) => void,
+): Loaded['receive'] {
+  const onUpdate = (update: Uint8Array, origin: unknown, _doc: Y.Doc, transaction: Y.Transaction) => {
+    if (origin !== NOT_LOCAL) onEdit(update, transaction)
+  }
+  const listen = () => doc.on('update', onUpdate)
+  // Whoever is told of what was received may answer with an edit.
+  doc.on('beforeTransaction', ({ origin }: Y.Transaction) => origin !== NOT_LOCAL && listen())
+  listen()
+  return (change) => {
+    // Within a transaction, or while others are told of one, that one's update is still to be encoded.
+    const isAlone = doc._transaction === null && doc._transactionCleanups.length === 0
+    if (isAlone) doc.off('update', onUpdate)
+    try {
+      doc.transact(change, NOT_LOCAL)
+    } finally {
+      listen()
+    }
   }
 }
 

@@ -8,6 +8,7 @@ import type {
   StoredDocument,
   StoredUpdate,
 } from '../../ports/store.js'
+import type { Turns } from '../../ports/turns.js'
 import { crc32 } from '../crc32.js'
 import { QUERY_COLUMNS } from '../query-columns.js'
 
@@ -39,23 +40,44 @@ export function updateToRows({ seq, address, update }: StoredUpdate): RawRow[] {
 /** What stands for an update that can't be read back: no Yjs update is empty, so whoever applies it notices. */
 const DAMAGED = new Uint8Array(0)
 
-/** Updates by ascending `seq`; one whose rows aren't what was written comes empty (trap Y9). */
-export function rowsToUpdates(rows: readonly RawRow[]): StoredUpdate[] {
-  return groupParts(rows, 'seq')
-    .map((group) => {
-      const { seq, address } = group[0] as RawRow
-      return { seq: Number(seq), address: String(address), update: groupToUpdate(group) }
-    })
-    .sort((a, b) => a.seq - b.seq)
+/**
+ * Updates by ascending `seq`; one whose rows aren't what was written comes empty (trap Y9). Between the rows of a long
+ * update others have their turn.
+ */
+export async function rowsToUpdates(rows: readonly RawRow[], turns: Turns): Promise<StoredUpdate[]> {
+  const updates: StoredUpdate[] = []
+  for (const group of groupParts(rows, 'seq')) {
+    const { seq, address } = group[0] as RawRow
+    updates.push({ seq: Number(seq), address: String(address), update: await groupToUpdate(group, turns) })
+  }
+  return updates.sort((a, b) => a.seq - b.seq)
 }
 
-function groupToUpdate(group: readonly RawRow[]): Uint8Array {
+async function groupToUpdate(group: readonly RawRow[], turns: Turns): Promise<Uint8Array> {
   try {
-    if (group.some((row) => row.crc !== crc32(String(row.data)))) return DAMAGED
-    return decodeBase64(joinParts(group, 'data'))
+    assertWhole(group)
+    const parts: Uint8Array[] = []
+    for (const { data, crc } of group) {
+      if (parts.length > 0) await turns.next()
+      if (crc !== crc32(String(data))) return DAMAGED
+      // Texts are cut where four characters of base64 end, so that each part can be read alone.
+      parts.push(decodeBase64(String(data)))
+    }
+    return concat(parts)
   } catch {
     return DAMAGED
   }
+}
+
+function concat(parts: readonly Uint8Array[]): Uint8Array {
+  if (parts.length === 1) return parts[0] as Uint8Array
+  const all = new Uint8Array(parts.reduce((sum, { byteLength }) => sum + byteLength, 0))
+  let at = 0
+  for (const part of parts) {
+    all.set(part, at)
+    at += part.byteLength
+  }
+  return all
 }
 
 export function outboxToRows(entry: OutboxEntry): RawRow[] {
@@ -165,9 +187,13 @@ function groupParts(rows: readonly RawRow[], column: string): RawRow[][] {
   return [...groups.values()]
 }
 
-function joinParts(group: readonly RawRow[], column: string): string {
+function assertWhole(group: readonly RawRow[]): void {
   const first = group[0] as RawRow
   const isWhole = group.length === Number(first.parts) && group.every((row, index) => row.part === index)
   if (!isWhole) throw new Error(`the database is damaged: row ${first.id} has parts missing`)
+}
+
+function joinParts(group: readonly RawRow[], column: string): string {
+  assertWhole(group)
   return group.map((row) => row[column]).join('')
 }

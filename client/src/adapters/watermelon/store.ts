@@ -1,9 +1,10 @@
 import type { Database } from '@nozbe/watermelondb'
-import { SyncError, toSyncError } from '@onyx-sync/shared'
+import { SyncError, systemClock, toSyncError } from '@onyx-sync/shared'
 import type { LogCompaction, QueryRow, RowSearch, StoreBatch, SyncStore } from '../../ports/store.js'
 import { type CheckedBatch, checkBatch } from '../check-batch.js'
 import { byOutboxOrder, byPosition, compactedRow } from '../memory-store.js'
 import { hasTerms, isSearched, searchPlainly, toSearchTerms } from '../plain-search.js'
+import { platformTurns } from '../platform-turns.js'
 import { checkLookupColumn } from '../query-columns.js'
 import { writeToLoki } from './loki-writer.js'
 import {
@@ -47,6 +48,7 @@ type Condition =
 export function watermelonStore(database: Database): SyncStore {
   assertFits(database)
   const isSqlite = adapterType(database) === 'sqlite'
+  const turns = platformTurns(systemClock)
   const write = isSqlite ? writeToSqlite : writeToLoki
   let tail: Promise<unknown> = Promise.resolve()
   let isClosed = false
@@ -171,7 +173,9 @@ export function watermelonStore(database: Database): SyncStore {
   }
 
   function loadUpdatesWhere(conditions: readonly Condition[]) {
-    return inOrder('read the log', async () => rowsToUpdates(await readRows('sync_updates', conditions)))
+    return inOrder('read the log', async () =>
+      rowsToUpdates(await readRows('sync_updates', conditions), turns),
+    )
   }
 
   return {
