@@ -3,8 +3,11 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { npubEncode } from 'nostr-tools/nip19'
 import { finalizeEvent } from 'nostr-tools/pure'
 import { expect, it, vi } from 'vitest'
+import { shortKey } from '../../client/web/src/parts/words.js'
+import { violations } from '../support/axe.js'
 import { hasChromium } from '../support/browser.js'
 import { testKey } from '../support/events.js'
 import { afterThisTest, connect, temporaryDataDirectory } from '../support/servers.js'
@@ -16,7 +19,6 @@ import {
   serveWebClient,
   startChatting,
   takeKeyOut,
-  textsOf,
   useWebBrowser,
   WEB_DIRECTORY,
   wait,
@@ -155,8 +157,10 @@ it.skipIf(!hasChromium)(
     await device.page.goto(url)
     await device.page.getByRole('button', { name: 'Use my Nostr extension' }).click()
     await write(device.page, 'By the extension')
-    await device.page.getByRole('button', { name: SAVED }).waitFor()
-    await vi.waitFor(async () => expect(await textsOf(device.page)).toHaveLength(2), wait)
+    await vi.waitFor(
+      async () => expect(await device.page.getByText('Saved', { exact: true }).count()).toBe(2),
+      wait,
+    )
     const reader = await connect(server, key)
     expect((await reader.request('s', { kinds: [30001] })).events.length).toBeGreaterThan(0)
 
@@ -197,7 +201,7 @@ it.skipIf(!hasChromium)(
 )
 
 it.skipIf(!hasChromium)(
-  '[WEB12] shares a chat with another key, for reading, and says who is there',
+  '[WEB12] shares a chat with another key, for reading and for writing, says who is there, and who wrote what',
   async () => {
     const { url } = await serveWebClient()
     const [owner, member] = [await openWebDevice(url), await openWebDevice(url)]
@@ -218,9 +222,45 @@ it.skipIf(!hasChromium)(
     await owner.page.getByRole('button', { name: 'Close' }).click()
     await member.page.getByRole('link', { name: /For both of us/ }).click()
     await member.page.getByPlaceholder('You may read this chat, not write in it').waitFor()
+    // Who wrote it: the message and its reply, in words that are read out too.
+    const ownerKey = (await owner.page.evaluate(() => localStorage.getItem('onyx-sync.account'))) ?? ''
+    const ownerName = shortKey(npubEncode((JSON.parse(ownerKey) as { pubkey: string }).pubkey))
+    await member.page
+      .getByRole('article', { name: new RegExp(`^${ownerName}, `) })
+      .getByText('For both of us')
+      .waitFor()
+    await member.page.getByText(`Reply, by ${ownerName}`, { exact: true }).waitFor()
+    expect(await owner.page.locator('.author').count()).toBe(0)
     await owner.page.getByText(/Also here: Chrome/).waitFor()
     await owner.page.getByLabel('Message', { exact: true }).fill('One mom')
     await member.page.getByText(/is typing…/).waitFor()
+
+    // From now on the member writes too, and each sees whose is whose; on a new device of the owner's as well.
+    await owner.page.getByRole('button', { name: 'Share and more' }).click()
+    await owner.page.getByLabel('Share with a public key').fill(npub)
+    await owner.page.getByLabel('What they may do').selectOption('write')
+    await owner.page.getByRole('button', { name: 'Share', exact: true }).click()
+    await owner.page.getByText('reads and writes', { exact: true }).first().waitFor()
+    await owner.page.getByRole('button', { name: 'Close' }).click()
+    await member.page.getByPlaceholder('Write a message').waitFor()
+    await write(member.page, 'From the member')
+    const laptop = await openWebDevice(url)
+    await owner.page.locator('.author').nth(1).waitFor()
+    await bringKeyIn(laptop.page, await takeKeyOut(owner.page))
+    await laptop.page.getByRole('link', { name: /For both of us/ }).click()
+    for (const { page } of [owner, laptop]) {
+      await page
+        .getByRole('article', { name: new RegExp(`^${shortKey(npub)}, `) })
+        .first()
+        .getByText('From the member')
+        .waitFor()
+      await page.getByText(`Reply, by ${shortKey(npub)}`, { exact: true }).waitFor()
+      expect(await page.locator('.author').count()).toBe(2)
+      expect(await violations(page)).toEqual([])
+    }
+    expect(await member.page.getByRole('article', { name: /^You, / }).allInnerTexts()).toEqual([
+      expect.stringContaining('From the member'),
+    ])
     expect([...owner.faults, ...member.faults]).toEqual([])
   },
   60_000,

@@ -207,14 +207,24 @@ describe('a device', () => {
     expect(await during(world, desk.chats.authorOf(address, 'more3'))).toBe(phone.pubkey)
     expect(await during(world, desk.chats.authorOf(address, 'm1'))).toBe(desk.pubkey)
 
+    const ids = ['m0', 'm1', 'more3', 'nothing']
+    const all = new Map([
+      ['m0', phone.pubkey],
+      ['m1', desk.pubkey],
+      ['more3', phone.pubkey],
+    ])
+    expect(await during(world, desk.chats.knownAuthors(address, ids))).toEqual(all)
+
     // What comes as a merged state says no author: the server is asked, once.
     deviceOf(world, 'late').start()
     await world.advance(10_000)
     const late = clientOf(world, 'late')
+    expect(await during(world, late.chats.knownAuthors(address, ids))).toEqual(new Map())
     expect(await during(world, late.chats.authorOf(address, 'm0'))).toBe(phone.pubkey)
     world.network.setOnline('late', false)
     await world.advance(1_000)
     expect(await during(world, late.chats.authorOf(address, 'm1'))).toBe(desk.pubkey)
+    expect(await during(world, late.chats.knownAuthors(address, ids))).toEqual(all)
     deviceOf(world, 'late').crash()
     deviceOf(world, 'late').start()
     await world.advance(1_000)

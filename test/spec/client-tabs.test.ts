@@ -2,6 +2,7 @@ import type { SyncStatus } from '@onyx-sync/client'
 import { createSeededRandom, type World } from '@onyx-sync/testing'
 import { describe, expect, it } from 'vitest'
 import * as Y from 'yjs'
+import { TAB_PROTOCOL } from '../../client/src/tabs/protocol.js'
 import { createBrowser, type SimulatedBrowser, type SimulatedTab } from '../support/tabs.js'
 import { clientOf, during, startWorld, storedDocument, textsOf } from '../support/worlds.js'
 
@@ -268,7 +269,7 @@ describe('several tabs', () => {
     channel.post({ onyx: 99, from: 'other', to: null, type: 'hello' })
     await scene.world.advance(100)
     // A tab of a later version is told who leads, and by which version's rules.
-    expect(heard).toContainEqual(expect.objectContaining({ onyx: 1, type: 'lead' }))
+    expect(heard).toContainEqual(expect.objectContaining({ onyx: TAB_PROTOCOL, type: 'lead' }))
     // And one of this version that another one leads.
     channel.post({ onyx: 99, from: 'other', to: null, type: 'lead', term: 'later', count: 9 })
     await scene.world.advance(100)
@@ -283,7 +284,7 @@ describe('several tabs', () => {
     const other = scene.browser.ports('other')
     await scene.now(other.lock('tab other'))
     const channel = other.join((message) => heard.push(message as Record<string, unknown>))
-    channel.post({ onyx: 1, from: 'other', to: null, type: 'hello' })
+    channel.post({ onyx: TAB_PROTOCOL, from: 'other', to: null, type: 'hello' })
     await scene.world.advance(100)
     const { term } = heard.find(({ type }) => type === 'lead') as { term: string }
     const nonsense: unknown[] = [
@@ -291,19 +292,26 @@ describe('several tabs', () => {
       'text',
       [],
       { type: 'push' },
-      { onyx: 1, from: 'other', to: null, type: 'push', term, push: { status: { unsent: 'many' } } },
       {
-        onyx: 1,
+        onyx: TAB_PROTOCOL,
+        from: 'other',
+        to: null,
+        type: 'push',
+        term,
+        push: { status: { unsent: 'many' } },
+      },
+      {
+        onyx: TAB_PROTOCOL,
         from: 'other',
         to: null,
         type: 'push',
         term,
         push: { updates: { address: 'x', list: [['', 'y']] } },
       },
-      { onyx: 1, from: 'other', to: null, type: 'push', term, push: { rows: { chats: [['x']] } } },
-      { onyx: 1, from: 'other', to: null, type: 'answer', term, id: -1, value: 1, error: null },
+      { onyx: TAB_PROTOCOL, from: 'other', to: null, type: 'push', term, push: { rows: { chats: [['x']] } } },
+      { onyx: TAB_PROTOCOL, from: 'other', to: null, type: 'answer', term, id: -1, value: 1, error: null },
       {
-        onyx: 1,
+        onyx: TAB_PROTOCOL,
         from: 'other',
         to: null,
         type: 'answer',
@@ -312,14 +320,23 @@ describe('several tabs', () => {
         value: 1,
         error: { code: 'NONE', message: '' },
       },
-      { onyx: 1, from: 'other', to: null, type: 'call', term, id: 'x', method: 'edit', args: [] },
-      { onyx: 1, from: 'other', to: null, type: 'attach', term, pubkey: 7, connects: true, streams: [] },
+      { onyx: TAB_PROTOCOL, from: 'other', to: null, type: 'call', term, id: 'x', method: 'edit', args: [] },
+      {
+        onyx: TAB_PROTOCOL,
+        from: 'other',
+        to: null,
+        type: 'attach',
+        term,
+        pubkey: 7,
+        connects: true,
+        streams: [],
+      },
     ]
     for (const message of nonsense) channel.post(message)
     await scene.world.advance(100)
     // One that joins has to ask in a known way.
     channel.post({
-      ...{ onyx: 1, from: 'other', to: null, type: 'attach', term, pubkey: a.client.pubkey },
+      ...{ onyx: TAB_PROTOCOL, from: 'other', to: null, type: 'attach', term, pubkey: a.client.pubkey },
       ...{ connects: false, streams: [] },
     })
     const calls: [string, unknown[]][] = [
@@ -332,7 +349,16 @@ describe('several tabs', () => {
       ['hold', [{ recent: -1 }]],
     ]
     for (const [at, [method, args]] of calls.entries())
-      channel.post({ onyx: 1, from: 'other', to: null, type: 'call', term, id: at + 1, method, args })
+      channel.post({
+        onyx: TAB_PROTOCOL,
+        from: 'other',
+        to: null,
+        type: 'call',
+        term,
+        id: at + 1,
+        method,
+        args,
+      })
     await scene.world.advance(500)
     const errors = heard
       .filter(({ type }) => type === 'answer')

@@ -25,10 +25,10 @@ export interface Authorship {
   note(address: string, pubkey: string, clientIds: readonly number[]): void
   /**
    * The keys that wrote under client ids; none for those where nobody can tell. Asks the server for what this device
-   * hasn't seen. Rejects then with `CONNECTION_FAILED` or `RELAY_UNSUITABLE`, and with `SERVER_KEY_CHANGED` where another
-   * server answers.
+   * hasn't seen, unless it must not. Rejects then with `CONNECTION_FAILED` or `RELAY_UNSUITABLE`, and with
+   * `SERVER_KEY_CHANGED` where another server answers.
    */
-  find(address: string, clientIds: readonly number[]): Promise<ReadonlyMap<number, string>>
+  find(address: string, clientIds: readonly number[], mayAsk?: boolean): Promise<ReadonlyMap<number, string>>
 }
 
 export interface AuthorshipParts {
@@ -85,11 +85,11 @@ export function createAuthorship(parts: AuthorshipParts): Authorship {
 
   return {
     note,
-    async find(address, clientIds) {
+    async find(address, clientIds, mayAsk = true) {
       const sole = soleWriter(address)
       if (sole !== undefined) return new Map(clientIds.map((id) => [id, sole]))
       const writers = writersOf(address)
-      const isKnown = clientIds.every((id) => writers.has(id))
+      const isKnown = !mayAsk || clientIds.every((id) => writers.has(id))
       // Who believes authors only asks no server.
       if (isKnown || (parts.session()?.status.state === 'live' && !trust.isServerKnown)) return writers
       await askServer(address)

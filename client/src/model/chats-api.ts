@@ -109,6 +109,11 @@ export interface Chats extends Sharing {
    */
   authorOf(chat: string, messageId: string): Promise<string | undefined>
   /**
+   * The keys that wrote messages into a chat, by message id, as far as this device knows them by itself: for many at once,
+   * and without a connection. Those that aren't there are for {@link Chats.authorOf} to tell, which asks for the whole chat.
+   */
+  knownAuthors(chat: string, messageIds: readonly string[]): Promise<ReadonlyMap<string, string>>
+  /**
    * Who changed what when, from the signed log that the server has: of what checkpoints have taken the place of, only the
    * outcome is left. Needs a connection: `CONNECTION_FAILED` without one, `RELAY_UNSUITABLE` at a plain relay.
    */

@@ -31,7 +31,7 @@ import type { Chats } from './chats-api.js'
 import { createHistory } from './history.js'
 import { createId } from './ids.js'
 import type { LocalState } from './local-state.js'
-import { messageToJson, readMessages } from './message.js'
+import { clientIdsOf, messageToJson, readMessages } from './message.js'
 import { createMessagesView } from './message-window.js'
 import type { RowFeed } from './row-feed.js'
 import { createSearch } from './search.js'
@@ -54,8 +54,12 @@ export interface ChatsOptions {
   /** The signed log of a document, from the server. */
   loadLog(address: DocumentAddress): Promise<readonly LoggedEdit[]>
   deleteForever(address: string): Promise<void>
-  /** The keys that wrote under Yjs client ids; none for those where nobody can tell. */
-  authorsOf(address: string, clientIds: readonly number[]): Promise<ReadonlyMap<number, string>>
+  /** The keys that wrote under Yjs client ids, see `Authorship.find`. */
+  authorsOf(
+    address: string,
+    clientIds: readonly number[],
+    mayAsk?: boolean,
+  ): Promise<ReadonlyMap<number, string>>
 }
 
 export function createChats(options: ChatsOptions): Chats {
@@ -205,6 +209,19 @@ export function createChats(options: ChatsOptions): Chats {
       const clientId = await documents.read(address, (doc) => requireMessage(doc, messageId)._item?.id.client)
       if (clientId === undefined) return undefined
       return (await options.authorsOf(address, [clientId])).get(clientId)
+    },
+    async knownAuthors(chat, messageIds) {
+      const address = addressOf(chat)
+      const clients = await documents.read(address, (doc) =>
+        clientIdsOf(doc.getArray('messages'), messageIds),
+      )
+      const authors = await options.authorsOf(address, [...clients.values()], false)
+      return new Map(
+        [...clients].flatMap(([id, client]) => {
+          const author = authors.get(client)
+          return author === undefined ? [] : [[id, author] as const]
+        }),
+      )
     },
     async history(chat) {
       const address = resolve(chat)

@@ -76,6 +76,20 @@ export function readMessages(messages: Y.Array<unknown>): Map<string, Y.Map<unkn
   return byId
 }
 
+/** The Yjs client ids that these messages were put in under, by message id; none for those that aren't there. */
+export function clientIdsOf(
+  messages: Y.Array<unknown>,
+  messageIds: readonly string[],
+): ReadonlyMap<string, number> {
+  const byId = readMessages(messages)
+  return new Map(
+    messageIds.flatMap((id) => {
+      const clientId = byId.get(id)?._item?.id.client
+      return clientId === undefined ? [] : [[id, clientId] as const]
+    }),
+  )
+}
+
 /** The first message with an id, as {@link readMessages} counts; undefined when there is none. */
 export function findMessage(messages: Y.Array<unknown>, id: string): Y.Map<unknown> | undefined {
   return messages.toArray().find((item) => messageId(item) === id) as Y.Map<unknown> | undefined

@@ -200,9 +200,9 @@ export function createHostCalls(parts: HostCallsParts): HostCalls {
     log: call<[string]>([isAddress], (_, __, address) =>
       device.loadLog(parseAddress(address) as NonNullable<ReturnType<typeof parseAddress>>),
     ),
-    authors: call<[string, readonly number[]]>(
-      [isAddress, isListOf(isCount)],
-      async (_, __, address, ids) => [...(await device.authorsOf(address, ids))],
+    authors: call<[string, readonly number[], boolean]>(
+      [isAddress, isListOf(isCount), isFlag],
+      async (_, __, address, ids, mayAsk) => [...(await device.authorsOf(address, ids, mayAsk))],
     ),
 
     connect: call<[boolean]>([isFlag], (_, __, isOn) => parts.connect(isOn)),

@@ -25,7 +25,7 @@ import {
  * Version of what tabs say to each other. It goes up with every change of it: tabs of different versions of an app may be
  * open at the same time, and have to notice.
  */
-export const TAB_PROTOCOL = 1
+export const TAB_PROTOCOL = 2
 
 /** The lock of the tab that has the database, and what the lock of each tab begins with. */
 export const LEADER_LOCK = 'leader'

@@ -63,8 +63,8 @@ export function createTabClient(parts: TabClientParts): SyncClient {
         throw new SyncError('INTERNAL', 'the tab that leads gave no history')
       return edits
     },
-    async authorsOf(address, clientIds) {
-      const pairs = await link.call('authors', [address, clientIds])
+    async authorsOf(address, clientIds, mayAsk = true) {
+      const pairs = await link.call('authors', [address, clientIds, mayAsk])
       return new Map(isListOf(isTuple<[number, string]>(isCount, isText))(pairs) ? pairs : [])
     },
     async deleteForever(address) {

@@ -1,5 +1,5 @@
 import { SyncError } from '@onyx-sync/client'
-import { decode, nsecEncode } from 'nostr-tools/nip19'
+import { decode, npubEncode, nsecEncode } from 'nostr-tools/nip19'
 import { getPublicKey } from 'nostr-tools/pure'
 import { hexToBytes } from 'nostr-tools/utils'
 
@@ -32,6 +32,11 @@ export function readSecretKey(text: string): Uint8Array {
 /** Whether two keys are one account. */
 export function isKeyOf(secretKey: Uint8Array, pubkey: string): boolean {
   return getPublicKey(secretKey) === pubkey
+}
+
+/** A public key of 64 hex characters as people see it: `npub1…`. Anything else is none: empty. */
+export function publicKeyText(hex: string): string {
+  return HEX.test(hex) ? npubEncode(hex) : ''
 }
 
 /** A public key as people paste it: `npub1…` or 64 hex characters. Undefined for anything else. */

@@ -10,6 +10,7 @@ import { MessageRow } from './message-row.js'
 import { NotKept } from './not-kept.js'
 import { Others } from './others.js'
 import { TitleField } from './title-field.js'
+import { useAuthors } from './use-authors.js'
 import { useIsPainted } from './use-is-painted.js'
 import { useScroll } from './use-scroll.js'
 import { useSending } from './use-sending.js'
@@ -41,6 +42,7 @@ export function ChatView({ id, around }: { readonly id: string; readonly around:
   const title = chat === undefined ? (summary?.title ?? '') : opened.title
   const isWriting = useStore(replies, () => replies.isWriting(address))
   const isFound = around !== undefined
+  const authors = useAuthors(chat, messages)
   const scroll = useScroll(messages, !isFound)
 
   useEffect(() => {
@@ -105,6 +107,7 @@ export function ChatView({ id, around }: { readonly id: string; readonly around:
               address={address}
               message={message}
               previousId={messages[index - 1]?.id}
+              author={authors.get(message.id)}
             />
           ))}
         </div>

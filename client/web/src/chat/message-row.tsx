@@ -4,7 +4,7 @@ import { useDevice } from '../device/device-context.js'
 import { CopyButton } from '../parts/copy-button.js'
 import { Icon } from '../parts/icon.js'
 import { orToast, toast } from '../parts/toasts.js'
-import { fullTime, shortTime } from '../parts/words.js'
+import { fullTime, shortKey, shortTime } from '../parts/words.js'
 import { Mark } from './mark.js'
 import { Markdown } from './markdown.js'
 import { MessageEditor } from './message-editor.js'
@@ -18,16 +18,27 @@ const ENDINGS: Readonly<Record<string, string>> = {
   aborted: 'This reply was stopped.',
 }
 
+/** Who speaks, in words. */
+function speakerOf(role: Message['role'], author: string | undefined): string {
+  const speaker = SPEAKERS[role] ?? role
+  if (author === undefined) return speaker
+  const name = author === '' ? 'somebody unknown' : shortKey(author)
+  return role === 'user' ? name : `${speaker}, by ${name}`
+}
+
 /** One message, and what can be done with it. Rendered again only when it changes, whatever streams below it. */
 export const MessageRow = memo(
   ({
     address,
     message: row,
     previousId,
+    author,
   }: {
     readonly address: string
     readonly message: Message
     readonly previousId: string | undefined
+    /** Who wrote it, `npub1…`, empty where nobody can tell; undefined for this account. */
+    readonly author: string | undefined
   }) => {
     const { client, marks, keeping } = useDevice()
     const [open, setOpen] = useState<'edit' | 'rate'>()
@@ -60,8 +71,14 @@ export const MessageRow = memo(
       <article
         className="message"
         data-role={role}
-        aria-label={`${SPEAKERS[role] ?? role}, ${fullTime(message.createdAt)}`}
+        data-by={author === undefined ? 'own' : 'other'}
+        aria-label={`${speakerOf(role, author)}, ${fullTime(message.createdAt)}`}
       >
+        {author !== undefined && (
+          <p className="author" title={author}>
+            {speakerOf(role, author)}
+          </p>
+        )}
         {reasoning !== undefined && reasoning !== '' && (
           <details className="fold">
             <summary>
