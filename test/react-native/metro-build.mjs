@@ -1,10 +1,12 @@
 /** Bundles with the Metro of the React Native that is installed in the directory of the first argument. */
+
+import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 export const here = fileURLToPath(new URL('.', import.meta.url))
-const root = resolve(here, '../..')
+export const root = resolve(here, '../..')
 if (process.argv[2] === undefined) {
   console.error('usage: node SCRIPT DIRECTORY, where DIRECTORY has React Native installed')
   process.exit(2)
@@ -20,15 +22,23 @@ export async function bundle({ entry, platform, out, replaced = {} }) {
   const config = withOnyxSync(
     mergeConfig(getDefaultConfig(project), {
       projectRoot: project,
-      watchFolders: ['client', 'shared', 'server', 'testing', 'node_modules', 'test/react-native'].map(
-        (name) => join(root, name),
+      watchFolders: ['client', 'shared', 'server', 'testing', 'node_modules', 'test'].map((name) =>
+        join(root, name),
       ),
       maxWorkers: 2,
       resolver: {
         nodeModulesPaths: [join(project, 'node_modules'), join(root, 'node_modules')],
         resolveRequest(context, name, target) {
           const file = replaced[name]
-          if (file !== undefined) return { type: 'sourceFile', filePath: file }
+          if (file !== undefined && file !== context.originModulePath)
+            return { type: 'sourceFile', filePath: file }
+          // Sources name each other as what they are built to.
+          if (name.startsWith('.') && name.endsWith('.js')) {
+            for (const ext of ['.ts', '.tsx']) {
+              const source = join(dirname(context.originModulePath), name.slice(0, -3) + ext)
+              if (existsSync(source)) return { type: 'sourceFile', filePath: source }
+            }
+          }
           return context.resolveRequest(context, name, target)
         },
       },

@@ -1,5 +1,5 @@
-import { deflateRawSync } from 'node:zlib'
-import { encodeSyncMessage, type NostrEvent } from '@onyx-sync/shared'
+import { encodeBase64, encodeSyncMessage, type NostrEvent } from '@onyx-sync/shared'
+import { deflateSync } from 'fflate'
 import * as encoding from 'lib0/encoding'
 import { chatTemplate, sign, type TestKey } from './events.js'
 
@@ -62,6 +62,6 @@ export function value(root: string, content: unknown, key?: string): Piece {
 export function deflatedChat(author: TestKey, update: Uint8Array): NostrEvent {
   const template = chatTemplate(author, { update: new Uint8Array([0, 0]) })
   const tags = template.tags.map((tag) => (tag[0] === 'encoding' ? ['encoding', 'yjs', 'deflate'] : tag))
-  const content = deflateRawSync(encodeSyncMessage({ update, checkpoint: false })).toString('base64')
+  const content = encodeBase64(deflateSync(encodeSyncMessage({ update, checkpoint: false })))
   return sign(author, { ...template, tags, content })
 }

@@ -2,14 +2,9 @@
  * What a contract suite uses of Vitest, for a page of a real browser: the suite is bundled with this in the place of
  * `vitest`, and the test on Node runs its cases one by one and reports each as a test of its own.
  */
-import {
-  chai,
-  GLOBAL_EXPECT,
-  JestAsymmetricMatchers,
-  JestChaiExpect,
-  JestExtend,
-  setState,
-} from '@vitest/expect'
+import { expect, failureText } from './chai-expect.js'
+
+export { expect }
 
 interface Case {
   readonly suite: string
@@ -49,19 +44,6 @@ export async function runCase(suiteName: string, name: string): Promise<string |
     }
     return undefined
   } catch (error) {
-    const { message, stack, actual, expected } = error as Error & { actual?: unknown; expected?: unknown }
-    const values = actual === undefined ? '' : `\ngot ${toText(actual)}\nexpected ${toText(expected)}`
-    return `${message}${values}\n${stack}`
+    return failureText(error)
   }
 }
-
-function toText(value: unknown): string {
-  return (JSON.stringify(value) ?? String(value)).slice(0, 2_000)
-}
-
-chai.use(JestExtend)
-chai.use(JestChaiExpect)
-chai.use(JestAsymmetricMatchers)
-export const expect = (value: unknown) => chai.expect(value)
-Object.defineProperty(globalThis, GLOBAL_EXPECT, { value: expect })
-setState({ assertionCalls: 0 }, expect as never)

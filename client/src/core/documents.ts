@@ -313,7 +313,8 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
   return {
     journal,
     async flush() {
-      await Promise.allSettled(underWay)
+      // Not Promise.allSettled, which older Hermes VMs lack.
+      await Promise.all([...underWay].map((work) => work.catch(() => {})))
       await journal.flush()
     },
     list: () => [...records.all()].map(toInfo),

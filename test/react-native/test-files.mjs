@@ -1,0 +1,69 @@
+/** Which of the tests run in a Hermes VM, and why others don't. */
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** Kinds of tests whose subject is a part without I/O. What the other folders under test/ need, a bare VM lacks. */
+const FOLDERS = ['contract', 'property', 'simulation', 'spec']
+
+const SERVER = 'is about the server, or talks to one over a socket'
+const NODE_DEVICE = 'opens a database with Node’s adapters, or reads files'
+
+/** Files that a bare VM can't run, with the reason. */
+const LEFT_OUT = [
+  [/^spec\/(server-.*|attacks.*|leaks|supported-nips)$/, SERVER],
+  [/^spec\/(attribution|client-session|roster)$/, SERVER],
+  [/^property\/(server-.*|level-tables|native-deflate|verifiers)$/, SERVER],
+  [/^contract\/(event-log|merger)$/, SERVER],
+  [/^contract\/store-(damage|watermelon)$/, NODE_DEVICE],
+  [/^contract\/store$/, `${NODE_DEVICE}; the contract itself runs, with the memory store`],
+  [/^spec\/client-(accounts|compaction|import|limits|status|tables)$/, NODE_DEVICE],
+  [/^spec\/web-.*$/, 'is about the web client'],
+  [/^spec\/(docs|traps)$/, 'is about files of the repository'],
+  [
+    /^spec\/platform-check$/,
+    'loads the packages anew on a platform that lacks something, which a bundle can’t',
+  ],
+  [/^property\/fuzz$/, 'reads its inputs from files'],
+  [/^(spec|property)\/client-tabs$/, 'is about the tabs of a browser'],
+  [/^simulation\/.*$/, 'is the simulated world, of which run-hermes.mjs runs histories'],
+]
+
+/** Tests that a VM can't run, or that alone would take it longer than most files, by a part of their names. */
+const LEFT_OUT_TESTS = [
+  [
+    '[EDT2] does not move a chat back when an older message',
+    'waits for time to pass, which the VM’s timers don’t',
+  ],
+  ['[YJS5][Y14] is bounded: a deflate bomb', 'looks at the memory of a Node process'],
+  ['[OUT17] gives events that a server takes', 'counts what many runs came upon'],
+  ['[STE2] that was changed in any way', 'counts what many runs came upon'],
+  ['[STE2] holds at most so many documents', 'takes long'],
+  ['[CAT1][C3] is stored in the same batch', 'takes long'],
+  ['[OUT15] are not stalled by a person', 'takes long: hundreds of signatures'],
+  ['[CKP4] is put off until the log has doubled', 'takes long: hundreds of signatures'],
+  ['[EVT6] fills its pieces', 'takes long'],
+]
+
+/** What to run, paths from the root of the repository, and what not. Throws where a reason has nothing to be for. */
+export function testFiles(root) {
+  const names = FOLDERS.flatMap((folder) =>
+    readdirSync(join(root, 'test', folder))
+      .filter((name) => name.endsWith('.test.ts'))
+      .map((name) => `${folder}/${name.slice(0, -'.test.ts'.length)}`),
+  )
+  for (const [pattern] of LEFT_OUT)
+    if (!names.some((name) => pattern.test(name))) throw new Error(`no test file is left out by ${pattern}`)
+  const leftOut = names.flatMap((name) => {
+    const found = LEFT_OUT.find(([pattern]) => pattern.test(name))
+    return found === undefined ? [] : [{ name, reason: found[1] }]
+  })
+  const isOut = new Set(leftOut.map(({ name }) => name))
+  return {
+    run: [
+      'test/react-native/memory-store.ts',
+      ...names.filter((name) => !isOut.has(name)).map((name) => `test/${name}.test.ts`),
+    ],
+    leftOut,
+    leftOutTests: LEFT_OUT_TESTS,
+  }
+}
