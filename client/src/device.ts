@@ -232,6 +232,7 @@ export async function openDevice(
       documents,
       clock,
       random,
+      turns,
       limits,
       logger,
       maxEventBytes: () => serverMaxEventBytes,

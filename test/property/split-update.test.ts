@@ -1,4 +1,4 @@
-import { hasPending, readSliceable, splitUpdate } from '@onyx-sync/shared'
+import { encodeState, hasPending, mergeUpdates, readSliceable, splitUpdate } from '@onyx-sync/shared'
 import { createSeededRandom } from '@onyx-sync/testing'
 import fc from 'fast-check'
 import * as encoding from 'lib0/encoding'
@@ -371,5 +371,27 @@ describe('an update that is sliced', () => {
     // For Yjs to say what is wrong with it.
     const garbage = new Uint8Array(100).fill(3)
     expect(slice([garbage], 50)).toEqual([[garbage]])
+  })
+})
+
+describe('a state that is encoded in pieces', () => {
+  it.each([true, false])('[CKP9] says what the state says, to the byte where it is one; GC %s', (gc) => {
+    let several = 0
+    fc.assert(
+      fc.property(edits, fc.integer({ min: 1, max: 400 }), fc.boolean(), (history, maxBytes, formats) => {
+        const { docs } = play(history, gc, formats)
+        for (const doc of docs) {
+          const pieces = [...encodeState(doc, maxBytes)]
+          if (pieces.length > 1) several++
+          const state = Y.encodeStateAsUpdate(doc)
+          expect([...encodeState(doc, 1_000_000)]).toEqual([state])
+          const merged = mergeUpdates(pieces)
+          expect(atoms(merged)).toEqual(atoms(state))
+          expect(fingerprint(applyAll([merged], { gc }))).toEqual(fingerprint(applyAll([state], { gc })))
+        }
+      }),
+      { numRuns: 100 },
+    )
+    expect(several).toBeGreaterThan(50)
   })
 })

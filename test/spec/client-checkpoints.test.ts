@@ -3,6 +3,7 @@ import {
   DEFAULT_LIMITS,
   decodeUpdateEvent,
   hasSameState,
+  mergeUpdates,
   type NostrEvent,
   stringifyEvent,
 } from '@onyx-sync/shared'
@@ -10,6 +11,7 @@ import type { World } from '@onyx-sync/testing'
 import { PlainKeySigner } from 'nostr-tools/signer'
 import { describe, expect, it } from 'vitest'
 import * as Y from 'yjs'
+import { statePieces } from '../../client/src/core/state-pieces.js'
 import { copyOf, mergedFrom } from '../support/chat-copy.js'
 import { chatAddressText, chatEvent, membersOf, noise, testKey } from '../support/events.js'
 import {
@@ -427,6 +429,50 @@ describe('when a device makes a checkpoint', () => {
     await whole.clock.advance(120_000)
     expect(whole.server.events()).toEqual([])
     expect(whole.client.status.connection).toBe('live')
+  })
+
+  it('[CKP9] goes in parts of a bounded size where it is large', async () => {
+    const doc = new Y.Doc()
+    const list = doc.getArray<Y.Map<unknown>>('messages')
+    const edits: NostrEvent[] = []
+    function edit(change: () => void): void {
+      const before = Y.encodeStateVector(doc)
+      doc.transact(change)
+      edits.push(chatEvent(owner, { update: Y.encodeStateAsUpdate(doc, before) }))
+    }
+    for (let n = 0; n < 9; n++)
+      edit(() => list.push([new Y.Map<unknown>([['content', new Y.Text(noise(60_000, `${n}`))]])]))
+    // What is written and taken out again is in the log, and not in the state.
+    const content = list.get(0).get('content') as Y.Text
+    for (let n = 0; n < 30; n++) {
+      edit(() => content.insert(0, noise(60_000, `and ${n}`)))
+      edit(() => content.delete(0, 60_000))
+    }
+    const { client, clock, server } = await open(brings(edits))
+    client.connect()
+    await clock.advance(60_000)
+    const parts = server.events()
+    expect(parts.length).toBeGreaterThan(3)
+    expect(parts.every(isCheckpoint)).toBe(true)
+    for (const part of parts) expect(stringifyEvent(part).length).toBeLessThan(200_000)
+    expect(hasSameState(mergedFrom(parts), doc)).toBe(true)
+  })
+
+  it('[CKP9] is of one moment: a document that changes while it is encoded has no state yet', async () => {
+    const doc = new Y.Doc()
+    const list = doc.getArray<Y.Map<unknown>>('messages')
+    for (let n = 0; n < 8; n++)
+      list.push([new Y.Map<unknown>([['content', new Y.Text(noise(60_000, `${n}`))]])])
+    const encode = (change: () => void) => {
+      let turn = 0
+      return statePieces(doc, { next: async () => void (++turn === 2 && change()) })
+    }
+    expect(await encode(() => doc.getMap('metadata').set('title', 'new'))).toBeUndefined()
+    expect(await encode(() => list.delete(0, 1))).toBeUndefined()
+    // What is known already changes nothing.
+    const pieces = await encode(() => Y.applyUpdate(doc, Y.encodeStateAsUpdate(doc)))
+    expect(pieces?.length).toBeGreaterThan(2)
+    expect(hasSameState(copyOf(mergeUpdates(pieces ?? [])), doc)).toBe(true)
   })
 
   it('[CKP7] is told from a count that outlives a restart, and that a merged state or a reset sets right', async () => {

@@ -11,13 +11,14 @@ import {
   type Signer,
   type TimerHandle,
 } from '@onyx-sync/shared'
-import * as Y from 'yjs'
+import type { Turns } from '../ports/turns.js'
 import { createBackoff } from './backoff.js'
 import { signChecked } from './checked-signing.js'
-import { cutEdit } from './cut-edit.js'
+import { cutPieces } from './cut-edit.js'
 import type { Documents } from './documents.js'
 import { eventBytes } from './outbox-events.js'
 import type { EditState } from './outbox-queries.js'
+import { statePieces } from './state-pieces.js'
 
 /** When this device publishes the state of a document, so that the server can drop the events it stands for. */
 export interface CheckpointOptions {
@@ -56,6 +57,7 @@ export interface CheckpointerParts extends CheckpointOptions {
   readonly documents: Documents
   readonly clock: Clock
   readonly random: Random
+  readonly turns: Turns
   readonly limits: Limits
   readonly logger: Logger
   /** Largest event that the server takes, bytes of JSON. */
@@ -80,7 +82,7 @@ const GROWTH_BEFORE_RETRY = 1.25
 const GROWTH_AFTER_FAILURE = 2
 
 export function createCheckpointer(parts: CheckpointerParts): Checkpointer {
-  const { pubkey, signer, documents, clock, random, limits, logger } = parts
+  const { pubkey, signer, documents, clock, random, turns, limits, logger } = parts
   const minLogBytes = parts.minLogBytes ?? 32_768
   const ratio = parts.ratio ?? 3
   const waitMs = parts.waitMs ?? 2_000
@@ -133,15 +135,16 @@ export function createCheckpointer(parts: CheckpointerParts): Checkpointer {
         end()
         return
       }
-      const templates = await documents.read(address, (doc) => build(address, doc))
+      const templates = await build(current)
       const events: NostrEvent[] = []
       for (const template of templates) {
         // Meanwhile the connection may have gone, or somebody else's checkpoint may have come.
         if (attempt !== current) return
+        if (events.length > 0) await turns.next()
         events.push(await signChecked(signer, pubkey, template, limits))
       }
       if (attempt !== current) return
-      if (events.length > 0) publish(address, events)
+      if (events.length > 0) await publish(address, events)
       else end()
     } catch (error) {
       logger.warn('a checkpoint could not be made', { address, reason: String(error) })
@@ -152,26 +155,51 @@ export function createCheckpointer(parts: CheckpointerParts): Checkpointer {
   }
 
   /** The checkpoint, if everything in the document is on the server and nothing is missing from it; else nothing. */
-  function build(address: string, doc: Y.Doc): readonly EventTemplate[] {
+  async function build(current: Attempt): Promise<readonly EventTemplate[]> {
+    const { address } = current
+    const { doc, release } = await documents.open(address)
+    try {
+      if (!isPossible(address)) return []
+      const pieces = await statePieces(doc, turns)
+      // Somebody edits it: it would be none of the moment for which all of this is known.
+      if (pieces === undefined) wanted.add(address)
+      if (pieces === undefined || attempt !== current || !isPossible(address)) return []
+      return await cut(current, pieces)
+    } finally {
+      release()
+    }
+  }
+
+  function isPossible(address: string): boolean {
+    if (!isDue(address) || documents.incomplete().includes(address)) return false
+    if (parts.editState(address) === 'saved') return true
+    wanted.add(address)
+    return false
+  }
+
+  async function cut(current: Attempt, pieces: readonly Uint8Array[]): Promise<readonly EventTemplate[]> {
+    const { address } = current
     const info = documents.info(address)
     const parsed = parseAddress(address)
-    if (info === undefined || parsed === undefined || !isDue(address)) return []
-    if (documents.incomplete().includes(address)) return []
-    if (parts.editState(address) !== 'saved') {
-      wanted.add(address)
-      return []
-    }
-    const { templates, reason } = cutEdit(
+    if (info === undefined || parsed === undefined) return []
+    const cutting = cutPieces(
       {
         address: parsed,
         author: pubkey,
-        framed: { update: Y.encodeStateAsUpdate(doc), checkpoint: true },
+        checkpoint: true,
         roster: info.roster,
         createdAt: Math.floor(clock.now() / 1000),
       },
+      pieces,
       () => bytesToHex(random.bytes(GROUP_BYTES)),
       { ...limits, maxEventBytes: parts.maxEventBytes() },
     )
+    let step = cutting.next()
+    for (; step.done !== true; step = cutting.next()) {
+      await turns.next()
+      if (attempt !== current) return []
+    }
+    const { templates, reason } = step.value
     const bytes = templates.reduce((sum, template) => sum + sizeOf(template), 0)
     if (reason === '' && info.logBytes >= ratio * bytes) return templates
     if (reason !== '') logger.warn('a document is too large for a checkpoint', { address, reason })
@@ -179,13 +207,19 @@ export function createCheckpointer(parts: CheckpointerParts): Checkpointer {
     return []
   }
 
-  function publish(address: string, events: readonly NostrEvent[]): void {
+  async function publish(address: string, events: readonly NostrEvent[]): Promise<void> {
     // Whatever becomes of it, so that no server and no line makes this device send it again and again. When it
     // comes back, it says how large it is.
     putOff(address, GROWTH_AFTER_FAILURE * (documents.info(address)?.logBytes ?? 0))
     const bytes = events.reduce((sum, event) => sum + eventBytes(event), 0)
     attempt = { address, sent: { unanswered: new Set(events.map(({ id }) => id)), bytes } }
-    for (const event of events) send?.(encodeClient.event(event))
+    const sendNow = send
+    for (const event of events) {
+      if (event !== events[0]) await turns.next()
+      // What was begun goes to its end on this connection: the server keeps the parts until all are there.
+      if (send !== sendNow) return
+      send?.(encodeClient.event(event))
+    }
   }
 
   return {
