@@ -1,3 +1,4 @@
+import type { SyncError } from '@onyx-sync/shared'
 import type { SyncClient, SyncClientOptions } from './client-api.js'
 import type { SyncStore } from './ports/store.js'
 import type { TabPorts } from './ports/tabs.js'
@@ -11,6 +12,11 @@ export interface SharedClientOptions extends Omit<SyncClientOptions, 'store'> {
   readonly tabs: TabPorts
   /** Opens the database; called in the tab that leads, which closes it. */
   openStore(): Promise<SyncStore>
+  /**
+   * Hears while this tab can't be opened because another one has the database and doesn't answer (`TAB_SILENT`), and with
+   * undefined when it does again. Opening goes on by itself once that tab answers or is gone.
+   */
+  onWaiting?(problem: SyncError | undefined): void
 }
 
 /**

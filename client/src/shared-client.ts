@@ -62,6 +62,8 @@ export async function createSharedClient(options: SharedClientOptions): Promise<
   const link = createTabLink({
     bus,
     pubkey,
+    clock,
+    isHere: () => letGoOfLead !== undefined,
     hello: () => ({ connects: state.connects, streams: live.ids() }),
     onPush(push) {
       const rows = state.take(push)
@@ -77,6 +79,10 @@ export async function createSharedClient(options: SharedClientOptions): Promise<
       if (isOpen) feed.reset()
     },
     onProblem: state.setProblem,
+    onSilent(error) {
+      state.setProblem(error)
+      if (!isOpen) options.onWaiting?.(error)
+    },
     onChange: () => state.status.changed(),
     onOver() {
       state.setProblem(new SyncError('CLIENT_CLOSED', 'the account was logged out in another tab'))

@@ -45,6 +45,7 @@ export const ERROR_CODES = {
   CLIENT_CLOSED: { prefix: 'error', retryable: false },
   DATABASE_LOCKED: { prefix: 'error', retryable: true },
   TAB_OUTDATED: { prefix: 'error', retryable: false },
+  TAB_SILENT: { prefix: 'error', retryable: true },
   DATABASE_NEWER: { prefix: 'error', retryable: false },
   DATABASE_UNREADABLE: { prefix: 'error', retryable: false },
   IDENTITY_MISMATCH: { prefix: 'error', retryable: false },

@@ -1,4 +1,4 @@
-import type { BrowserContext, Page } from 'playwright-core'
+import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { expect, it, vi } from 'vitest'
 import { violations } from '../support/axe.js'
 import { hasChromium } from '../support/browser.js'
@@ -17,7 +17,7 @@ import {
   write,
 } from '../support/web-client.js'
 
-useWebBrowser()
+const browser = useWebBrowser()
 
 const HOUR_MS = 3_600_000
 
@@ -206,4 +206,82 @@ it.skipIf(!hasChromium).each([
     expect(faults).toEqual([])
   },
   60_000,
+)
+
+/** Keeps a page from doing anything else for so long. */
+function hang(page: Page, ms: number): Promise<void> {
+  return page.evaluate((forMs) => {
+    const until = performance.now() + forMs
+    while (performance.now() < until) {
+      // As a script that is stuck.
+    }
+  }, ms)
+}
+
+/** Ends the process of the page that hangs, of this browser: the one that computes all the time. */
+async function endHungRenderer(from: Browser): Promise<void> {
+  const cdp = await from.newBrowserCDPSession()
+  const usage = async () => {
+    const { processInfo } = await cdp.send('SystemInfo.getProcessInfo')
+    return processInfo.filter(({ type }) => type === 'renderer')
+  }
+  const before = new Map((await usage()).map(({ id, cpuTime }) => [id, cpuTime]))
+  await new Promise((resolve) => setTimeout(resolve, 2_000))
+  const after = (await usage()).map(({ id, cpuTime }) => ({
+    id,
+    used: cpuTime - (before.get(id) ?? cpuTime),
+  }))
+  const [busiest] = after.sort((a, b) => b.used - a.used)
+  process.kill((busiest as { id: number }).id, 'SIGKILL')
+}
+
+it.skipIf(!hasChromium)(
+  '[WEB8][TABS12] a tab that has the database and hangs is named in the others, and they go on when it answers or is closed',
+  async () => {
+    const { url } = await serveWebClient()
+    const { page: first, context, faults } = await openWebDevice(url)
+    await startChatting(first)
+    await write(first, 'From the first tab')
+    await first.getByText('Settings → Model').waitFor()
+    await first.getByRole('button', { name: SAVED }).waitFor()
+    const second = await context.newPage()
+    await second.goto(first.url())
+    await second.getByText('Settings → Model').waitFor()
+
+    const hanging = hang(first, 30_000)
+    const third = await context.newPage()
+    await third.goto(url)
+    await write(second, 'While it hangs')
+    await second.getByRole('region', { name: 'Not kept yet' }).getByText('While it hangs').waitFor()
+    await second
+      .getByText(/Another tab of this page doesn’t answer: close it/)
+      .first()
+      .waitFor()
+    expect(await second.getByText(/kept on this device|Everything is saved/).count()).toBe(0)
+    expect(await violations(second)).toEqual([])
+    await third.getByText(/Another tab of this page has them open and doesn’t answer/).waitFor()
+    await hanging
+    await third.getByRole('link', { name: /From the first tab/ }).waitFor()
+    await vi.waitFor(
+      async () => expect(await shown(second)).toEqual(['From the first tab', 'While it hangs']),
+      wait,
+    )
+    await second.getByRole('button', { name: SAVED }).waitFor()
+
+    hang(first, 600_000).catch(() => {})
+    await write(second, 'Until it is closed')
+    await second
+      .getByText(/Another tab of this page doesn’t answer: close it/)
+      .first()
+      .waitFor()
+    // What only closes the tab here leaves its process, which has the locks: a browser asks its user to end that.
+    await endHungRenderer(browser())
+    const all = ['From the first tab', 'While it hangs', 'Until it is closed']
+    await vi.waitFor(async () => expect(await shown(second)).toEqual(all), wait)
+    await second.getByRole('button', { name: SAVED }).waitFor()
+    await second.reload()
+    await vi.waitFor(async () => expect(await shown(second)).toEqual(all), wait)
+    expect(faults).toEqual([])
+  },
+  120_000,
 )

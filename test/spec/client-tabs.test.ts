@@ -438,6 +438,56 @@ describe('several tabs', () => {
     expect(scene.browser.faults).toEqual([])
   })
 
+  it('[TABS12] a tab that leads and is silent is named in the others, and nothing is taken from it while it lives', async () => {
+    const scene = await start('silent', 2)
+    const [a, b] = [tabOf(scene, 0), tabOf(scene, 1)]
+    const chat = await scene.now(b.client.chats.open('oslo'))
+    await scene.world.advance(60_000)
+    expect(b.client.status.problem).toBeUndefined()
+    const problems: (string | undefined)[] = []
+    b.client.onStatus(({ problem }) => problem?.code !== problems.at(-1) && problems.push(problem?.code))
+
+    const goOn = scene.browser.hang('a')
+    const { openings } = scene.browser
+    let isSent = false
+    const sending = chat.send('meanwhile').then(() => {
+      isSent = true
+    })
+    const told: (string | undefined)[] = []
+    const opening = scene.browser.open('c', { onWaiting: (problem) => told.push(problem?.code) })
+    await scene.world.advance(60_000)
+    expect([problems, told, isSent]).toEqual([['TAB_SILENT'], ['TAB_SILENT'], false])
+    expect(b.client.status.unsent).toBe(1)
+    expect(b.client.role).toBe('follower')
+    expect(scene.browser.openings).toBe(openings)
+
+    // It was only slow: what it was asked meanwhile it does once.
+    goOn()
+    const c = await scene.now(opening)
+    await scene.now(sending)
+    await scene.world.advance(10_000)
+    expect([problems.at(-1), told.at(-1)]).toEqual([undefined, undefined])
+    expect(contents((await scene.now(c.client.chats.read('oslo'))).messages)).toEqual(['meanwhile'])
+
+    // And one that is closed is followed at once.
+    scene.browser.hang('a')
+    const last = c.client.chats.send('oslo', 'the last')
+    await scene.world.advance(60_000)
+    expect(c.client.status.problem?.code).toBe('TAB_SILENT')
+    a.kill()
+    await scene.now(last)
+    await scene.world.advance(1_000)
+    expect([b, c].filter(({ client }) => client.role === 'leader')).toHaveLength(1)
+    for (const { client } of [b, c]) {
+      expect(client.status.problem).toBeUndefined()
+      expect(contents((await scene.now(client.chats.read('oslo'))).messages)).toEqual([
+        'meanwhile',
+        'the last',
+      ])
+    }
+    expect(scene.browser.faults).toEqual([])
+  })
+
   it.each([
     ['leads', 0],
     ['follows', 1],

@@ -33,6 +33,8 @@ export interface SimulatedBrowser {
   readonly faults: readonly string[]
   /** Tabs of which nothing reaches any other: as if they were gone before they said it. */
   readonly muted: Set<string>
+  /** Has a tab hang: it neither says nor hears anything, and keeps its locks and the database. @returns lets it go on */
+  hang(name: string): () => void
   /** What is posted between tabs, as it is delivered. */
   onPosted: ((from: string, message: unknown) => void) | undefined
   open(name: string, options?: Partial<SharedClientOptions>): Promise<SimulatedTab>
@@ -61,6 +63,8 @@ export function createBrowser(
   const tabs: SimulatedTab[] = []
   const faults: string[] = []
   const muted = new Set<string>()
+  const hung = new Set<string>()
+  let held: { readonly from: string; readonly to: string; readonly message: unknown }[] = []
   let openIn: string | undefined
   let openings = 0
 
@@ -70,8 +74,9 @@ export function createBrowser(
     const atMs = Math.max(arrivals.get(key) ?? 0, clock.now() + delays.below(MAX_MESSAGE_MS + 1))
     arrivals.set(key, atMs)
     clock.setTimeout(() => {
+      if (hung.has(from) || hung.has(to)) held.push({ from, to, message })
       // What a tab has handed over arrives, though it is gone.
-      if (alive.has(to)) channels.get(to)?.(message)
+      else if (alive.has(to)) channels.get(to)?.(message)
     }, atMs - clock.now())
   }
 
@@ -172,6 +177,15 @@ export function createBrowser(
     faults,
     muted,
     onPosted: undefined,
+    hang(name) {
+      hung.add(name)
+      return () => {
+        hung.delete(name)
+        const waiting = held
+        held = []
+        for (const { from, to, message } of waiting) deliver(from, to, message)
+      }
+    },
     get openings() {
       return openings
     },

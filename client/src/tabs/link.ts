@@ -1,5 +1,6 @@
-import { SyncError } from '@onyx-sync/shared'
+import { type Clock, SyncError } from '@onyx-sync/shared'
 import type { TabBus } from './bus.js'
+import { createHeartbeat } from './heartbeat.js'
 import { fromWireError, type Push, readForTab, type ToTab } from './protocol.js'
 
 /**
@@ -34,6 +35,9 @@ export interface UnkeptCall {
 export interface TabLinkParts {
   readonly bus: TabBus
   readonly pubkey: string
+  readonly clock: Clock
+  /** Whether this tab has the database, or is about to. */
+  isHere(): boolean
   /** What is told on joining. */
   hello(): { readonly connects: boolean; readonly streams: readonly string[] }
   onPush(push: Push): void
@@ -41,6 +45,8 @@ export interface TabLinkParts {
   onAttached(): void
   /** The tab that leads doesn't take this one, or another version of the app leads; undefined when one does. */
   onProblem(error: SyncError | undefined): void
+  /** Another tab has the database and doesn't answer; undefined when it does again. */
+  onSilent(error: SyncError | undefined): void
   /** What is unkept has changed. */
   onChange(): void
   /** The account was logged out in another tab. */
@@ -118,9 +124,17 @@ export function createTabLink(parts: TabLinkParts): TabLink {
     })
   }
 
+  const heartbeat = createHeartbeat({
+    clock: parts.clock,
+    isElsewhere: () => !parts.isHere(),
+    ask: () => bus.post({ type: 'hello' }),
+    onSilent: (isSilent) => parts.onSilent(isSilent ? silence() : undefined),
+  })
+
   const stop = bus.listen((raw) => {
     const message = readForTab(raw)
     if (message === undefined || isClosed) return
+    heartbeat.heard()
     if (message === 'other version') {
       problem(
         new SyncError(
@@ -168,9 +182,17 @@ export function createTabLink(parts: TabLinkParts): TabLink {
       isClosed = true
       bus.post({ type: 'bye' })
       stop()
+      heartbeat.stop()
       const error = new SyncError('CLIENT_CLOSED', 'this client was closed')
       for (const { reject } of calls.values()) reject(error)
       calls.clear()
     },
   }
+}
+
+function silence(): SyncError {
+  return new SyncError(
+    'TAB_SILENT',
+    'another tab has this database and does not answer: close it, and this one goes on; what is done here meanwhile is in this tab only',
+  )
 }

@@ -22,11 +22,25 @@ export function App({
   return (
     <>
       {state.phase === 'welcome' && <Welcome session={session} givenKey={givenKey} />}
-      {state.phase === 'opening' && <p className="opening">Opening your chats…</p>}
+      {state.phase === 'opening' && <Opening isHeldUp={state.problem !== undefined} />}
       {state.phase === 'failed' && <Failed error={state.error} />}
       {state.phase === 'open' && <Opened session={session} device={state.device} givenKey={givenKey} />}
       <Toasts />
     </>
+  )
+}
+
+function Opening({ isHeldUp }: { readonly isHeldUp: boolean }) {
+  return (
+    <div className="opening" role="status">
+      <p>Opening your chats…</p>
+      {isHeldUp && (
+        <p>
+          Another tab of this page has them open and doesn’t answer. Close that tab, and they open here;
+          nothing is lost.
+        </p>
+      )}
+    </div>
   )
 }
 

@@ -6,7 +6,7 @@ import { useStore } from '../parts/use-store.js'
 /** So much of a text is shown: enough to know it by. Characters. */
 const SHOWN = 160
 
-/** What was written and the browser's storage refused, so that nobody takes it for kept, nor for lost. */
+/** What was written and isn't in the browser's database yet, so that nobody takes it for kept, nor for lost. */
 export function NotKept() {
   const { keeping } = useDevice()
   const unkept = useStore(keeping, keeping.unkept)
@@ -14,8 +14,8 @@ export function NotKept() {
   return (
     <section className="not-kept" aria-label="Not kept yet">
       <p role="alert">
-        <Icon name="warning" size={18} /> <strong>Not kept yet.</strong> This browser’s storage refuses it, so
-        it is in this page only, and lost when the page is closed. It is tried again by itself.
+        <Icon name="warning" size={18} /> <strong>Not kept yet.</strong> It is in this page only, and lost
+        when the page is closed; the bar above says what is in the way. It is tried again by itself.
       </p>
       <ul>
         {unkept.map((what) => (

@@ -1,6 +1,6 @@
 import { type SyncClient, SyncError } from '@onyx-sync/client'
 
-/** A text that the browser's storage refused: it is in this page's memory only. */
+/** A text that the browser's storage refused, or that the tab with the database hasn't taken: it is in this page only. */
 export interface Unkept {
   /** Of its chat. */
   readonly address: string
@@ -11,8 +11,9 @@ export interface Unkept {
 /** Looks after what storage refuses, as when it is full: shows it, tries again, and asks before the page goes. */
 export interface Keeping {
   /**
-   * Does an edit that holds a text of its user. Where storage refuses it, the text is among {@link Keeping.unkept} until
-   * it is kept; resolves then. Rejects as the edit does with anything else, when nothing has changed.
+   * Does an edit that holds a text of its user. Where storage refuses it, or it takes long, the text is among
+   * {@link Keeping.unkept} until it is kept; resolves then. Rejects as the edit does with anything else, when nothing has
+   * changed.
    */
   keep(what: Unkept, edit: () => Promise<unknown>): Promise<void>
   /** The same list until it changes. */
@@ -26,6 +27,10 @@ export interface Keeping {
 
 /** Between two tries: somebody may have made room. Milliseconds. */
 const RETRY_MS = 3_000
+/** What takes longer is said not to be kept yet. Milliseconds. */
+const LONG_MS = 3_000
+/** While one of these is in the way, what is done here is in this page only. */
+const IN_THE_WAY: readonly (string | undefined)[] = ['STORE_FAILED', 'TAB_SILENT']
 
 export function createKeeping(client: SyncClient): Keeping {
   const listeners = new Set<() => void>()
@@ -36,7 +41,7 @@ export function createKeeping(client: SyncClient): Keeping {
   client.onStatus(look)
 
   function look(): void {
-    const isRefused = !isForgotten && (waiting.size > 0 || client.status.problem?.code === 'STORE_FAILED')
+    const isRefused = !isForgotten && (waiting.size > 0 || IN_THE_WAY.includes(client.status.problem?.code))
     if (isRefused === (timer !== undefined)) return
     if (isRefused) {
       timer = setInterval(retry, RETRY_MS)
@@ -71,14 +76,24 @@ export function createKeeping(client: SyncClient): Keeping {
 
   return {
     async keep(what, edit) {
+      const timer = setTimeout(() => {
+        waiting.set(what, () => {})
+        show()
+      }, LONG_MS)
       try {
         await edit()
+        if (waiting.delete(what)) show()
       } catch (error) {
         // It is in the document all the same, and goes with the next write that works.
-        if (!(error instanceof SyncError) || error.code !== 'STORE_FAILED') throw error
+        if (!(error instanceof SyncError) || error.code !== 'STORE_FAILED') {
+          if (waiting.delete(what)) show()
+          throw error
+        }
         const kept = new Promise<void>((resolve) => waiting.set(what, resolve))
         show()
         await kept
+      } finally {
+        clearTimeout(timer)
       }
     },
     unkept: () => unkept,

@@ -1,4 +1,4 @@
-import { accountDatabaseName, type Transport, wakeOnPlatformEvents } from '@onyx-sync/client'
+import { accountDatabaseName, type SyncError, type Transport, wakeOnPlatformEvents } from '@onyx-sync/client'
 import { deleteBrowserDatabase, openSharedClient, type SharedClient } from '@onyx-sync/client/browser'
 import { createKeeping, type Keeping } from './keeping.js'
 import type { Account, Keychain } from './keychain.js'
@@ -16,6 +16,13 @@ export interface Device {
   readonly keeping: Keeping
   /** The server's address, which is that of the page. */
   readonly url: string
+}
+
+export interface DeviceOptions {
+  /** @default the platform's */
+  readonly transport?: Transport | undefined
+  /** Hears while another tab has the database and doesn't answer. */
+  readonly onWaiting?: ((problem: SyncError | undefined) => void) | undefined
 }
 
 /** The server that the page came from. In development Vite serves the page, and the server is where `npm start` has it. */
@@ -37,7 +44,7 @@ export async function openDevice(
   account: Account,
   keychain: Keychain,
   slot: Slot,
-  transport?: Transport,
+  { transport, onWaiting }: DeviceOptions = {},
 ): Promise<Device> {
   const url = syncUrl()
   const client = await openSharedClient({
@@ -45,6 +52,7 @@ export async function openDevice(
     signer: await keychain.signer(account),
     url,
     ...(transport && { transport }),
+    ...(onWaiting && { onWaiting }),
     // A page that came without encryption has shown that its network is trusted as it is.
     allowInsecure: location.protocol !== 'https:',
   })

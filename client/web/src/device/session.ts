@@ -6,7 +6,7 @@ import type { Slot } from './slot.js'
 /** What the page shows: nobody yet, a device that opens, one that is open, or why none is. */
 export type SessionState =
   | { readonly phase: 'welcome' }
-  | { readonly phase: 'opening' }
+  | { readonly phase: 'opening'; readonly problem?: SyncError | undefined }
   | { readonly phase: 'open'; readonly device: Device }
   | { readonly phase: 'failed'; readonly error: SyncError }
 
@@ -37,7 +37,8 @@ export function createSession(slot: Slot, transport?: Transport): Session {
   async function open(account: Account): Promise<void> {
     show({ phase: 'opening' })
     try {
-      show({ phase: 'open', device: await openDevice(account, keychain, slot, transport) })
+      const onWaiting = (problem: SyncError | undefined) => show({ phase: 'opening', problem })
+      show({ phase: 'open', device: await openDevice(account, keychain, slot, { transport, onWaiting }) })
     } catch (error) {
       fail(error)
     }

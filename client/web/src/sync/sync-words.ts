@@ -27,6 +27,7 @@ export function syncWords(status: SyncStatus, isNetworkOn: boolean, now: number)
 function choose(status: SyncStatus, isNetworkOn: boolean, now: number): Words {
   const { connection, unsent, refused, problem, retryAtMs, progress } = status
   if (problem?.code === 'STORE_FAILED') return storageWords(problem.message)
+  if (problem?.code === 'TAB_SILENT') return SILENT_TAB
   const kept = unsent === 0 ? '' : `${counted(unsent, 'edit')} kept on this device, not saved yet`
   if (refused > 0) {
     return {
@@ -56,6 +57,14 @@ function choose(status: SyncStatus, isNetworkOn: boolean, now: number): Words {
   if (problem !== undefined) return { tone: 'bad', icon: 'warning', text: problem.message, more: kept }
   if (unsent > 0) return { tone: 'busy', icon: 'up', text: `Saving ${counted(unsent, 'edit')}`, more: '' }
   return { tone: 'good', icon: 'checks', text: 'Everything is saved on the server', more: '' }
+}
+
+/** It has the database, so that nothing which is done here is kept. */
+const SILENT_TAB: Words = {
+  tone: 'bad',
+  icon: 'warning',
+  text: 'Another tab of this page doesn’t answer: close it, and this one goes on',
+  more: 'New edits are in this tab only: keep it open. If closing the other isn’t enough, end it in the browser’s task manager',
 }
 
 /** What storage refuses is neither saved nor kept, so nothing of that kind is said beside it. */
