@@ -5,6 +5,7 @@ import { DEFAULT_LIMITS, silentLogger, systemClock } from '@onyx-sync/shared'
 import { expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 import * as Y from 'yjs'
+import { createTurns } from '../../server/src/adapters/turns.js'
 import { createWorkerMerger } from '../../server/src/adapters/worker-merger.js'
 import { createWebSocketListener } from '../../server/src/adapters/ws-listener.js'
 import type { Peer } from '../../server/src/ports/peer.js'
@@ -76,4 +77,41 @@ it('[FAIR5] large bytes that merging gives out are not copied, and can be given 
   const again = new Y.Doc()
   for (const piece of pieces) Y.applyUpdate(again, piece)
   expect(again.getMap('metadata').toJSON()).toEqual(doc.getMap('metadata').toJSON())
+})
+
+it('[FAIR2] the event loop goes round more often while one says more than it is served and others say something', () => {
+  let nowMs = 0
+  const rounds: (() => void)[] = []
+  const turns = createTurns({ now: () => nowMs, defer: (callback) => rounds.push(callback) })
+  let handled: string[] = []
+  const laneOf = (account: string) =>
+    turns.open({
+      account: () => account,
+      setReading() {},
+      handle() {
+        nowMs += 0.5
+        handled.push(account)
+      },
+    })
+  const [noisy, quiet] = [laneOf('noisy'), laneOf('quiet')]
+  const flood = (count: number) => {
+    for (let index = 0; index < count; index++) noisy.push(Buffer.from('x'))
+  }
+  /** Messages of one round each. */
+  const goRound = () => {
+    const before = handled.length
+    rounds.shift()?.()
+    return handled.length - before
+  }
+  quiet.push(Buffer.from('x'))
+  flood(3_000)
+  expect([goRound(), goRound()]).toEqual([2, 2])
+  quiet.push(Buffer.from('x'))
+  handled = []
+  expect(goRound()).toBe(2)
+  expect(handled).toContain('quiet')
+  // Nobody else has said anything for a while.
+  for (let round = 0; round < 1_100; round++) goRound()
+  flood(100)
+  expect([goRound(), goRound()]).toEqual([10, 10])
 })

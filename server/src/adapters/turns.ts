@@ -35,7 +35,14 @@ export interface TurnsOptions {
 }
 
 /** Longest time for which messages are handled before the event loop goes round. Milliseconds. */
-const SLICE_MS = 1
+const SLICE_MS = 5
+/**
+ * The same while a connection sends faster than it is served and others say something, too: each step that these wait for
+ * takes a round. More rounds make all of it dearer, so not else.
+ */
+const CROWDED_SLICE_MS = 1
+/** Messages of one account in a row after which it counts as alone. */
+const ALONE_AFTER_MESSAGES = 2_048
 /** Messages and bytes of one connection that may wait to be handled before its socket is read no more. */
 const MAX_WAITING = 64
 const MAX_WAITING_BYTES = 256 * 1024
@@ -44,6 +51,8 @@ interface Place {
   readonly options: LaneOptions
   readonly messages: Buffer[]
   bytes: number
+  /** Whether more waits than is read for. */
+  isFull: boolean
   isPaused: boolean
   isReading: boolean
   isQueued: boolean
@@ -55,6 +64,10 @@ export function createTurns({ now, defer }: TurnsOptions): Turns {
   const accounts = new Map<string, Place[]>()
   let isDeferred = false
   let sliceEndsAt = 0
+  /** Connections of which more waits than is read for. */
+  let full = 0
+  /** Messages of one account that were handled in a row, up to now. */
+  let streak = { account: '', messages: 0 }
 
   function enqueue(place: Place): void {
     if (place.isQueued || place.isPaused || place.messages.length === 0) return
@@ -82,6 +95,9 @@ export function createTurns({ now, defer }: TurnsOptions): Turns {
     const message = place.messages.shift()
     if (message === undefined) return
     place.bytes -= message.byteLength
+    const account = place.options.account()
+    if (account === streak.account) streak.messages++
+    else streak = { account, messages: 1 }
     place.options.handle(message)
     enqueue(place)
     settle(place)
@@ -90,6 +106,8 @@ export function createTurns({ now, defer }: TurnsOptions): Turns {
   function settle(place: Place): void {
     const isFull = place.messages.length >= MAX_WAITING || place.bytes >= MAX_WAITING_BYTES
     const isLow = place.messages.length <= MAX_WAITING / 2 && place.bytes <= MAX_WAITING_BYTES / 2
+    if (isFull !== place.isFull) full += isFull ? 1 : -1
+    place.isFull = isFull
     const isReading = !place.isPaused && (place.isReading ? !isFull : isLow)
     if (isReading !== place.isReading) {
       place.isReading = isReading
@@ -105,7 +123,8 @@ export function createTurns({ now, defer }: TurnsOptions): Turns {
     const startedAt = now()
     if (!isDeferred) {
       isDeferred = true
-      sliceEndsAt = startedAt + SLICE_MS
+      const isCrowded = full > 0 && streak.messages < ALONE_AFTER_MESSAGES
+      sliceEndsAt = startedAt + (isCrowded ? CROWDED_SLICE_MS : SLICE_MS)
       defer(next)
     }
     while (accounts.size > 0 && now() < sliceEndsAt) {
@@ -125,6 +144,7 @@ export function createTurns({ now, defer }: TurnsOptions): Turns {
         options,
         messages: [],
         bytes: 0,
+        isFull: false,
         isPaused: false,
         isReading: true,
         isQueued: false,
