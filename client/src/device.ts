@@ -20,6 +20,7 @@ import { type Authorship, createAuthorship } from './core/authorship.js'
 import { createBodyLoader } from './core/body-loader.js'
 import { createChatList, META_LIST_CURSOR } from './core/chat-list.js'
 import { type Checkpointer, createCheckpointer } from './core/checkpointer.js'
+import { createContributions } from './core/contributions.js'
 import { createDeletions, type Deletions, isDeleted } from './core/deletions.js'
 import { createDocumentLog } from './core/document-log.js'
 import { createDocuments, type Documents } from './core/documents.js'
@@ -249,6 +250,10 @@ export async function openDevice(
     documents,
     outbox,
     deletions,
+    contributions: createContributions({
+      ...{ pubkey, outbox, journal: documents.journal },
+      verify: (event) => verifier.verify(event),
+    }),
     verifier,
     clock,
     logger,

@@ -180,7 +180,7 @@ describe('the main job', () => {
     }
   })
 
-  it('[CLI6] merges what two devices did offline, and gives it to a third', {
+  it('[CLI6][TRN4] merges what two devices did offline, and gives it to a third', {
     timeout: 120_000,
   }, async () => {
     const directory = temporaryDirectory()
@@ -214,6 +214,12 @@ describe('the main job', () => {
       'from A',
       'from B',
     ])
+    // What one device contributed is the account's: the others list it, also one that came later.
+    for (const device of [a, b, c]) {
+      expect(await device('train', 'list')).toMatchObject([
+        { messageId: kept.id, quality: 4, state: 'sent', content: 'What should I pack?' },
+      ])
+    }
     const settings = await a('settings', 'get')
     expect(settings).toEqual({
       preferences: { activeModel: 'opus', trainingConsent: true },

@@ -21,7 +21,8 @@ import {
 } from '@onyx-sync/shared'
 import { createAssembly } from './assembly.js'
 import { type Comparison, createComparison } from './comparison.js'
-import type { Deletions, ReceivedDeletion } from './deletions.js'
+import type { Contributions } from './contributions.js'
+import type { Deletions } from './deletions.js'
 import type { Documents } from './documents.js'
 import type { JournalChange } from './journal.js'
 import type { Outbox } from './outbox.js'
@@ -70,6 +71,7 @@ export interface InboxOptions {
   readonly documents: Documents
   readonly outbox: Outbox
   readonly deletions: Deletions
+  readonly contributions: Contributions
   readonly verifier: EventVerifier
   readonly clock: Clock
   readonly logger: Logger
@@ -95,7 +97,8 @@ export interface InboxOptions {
 const MAX_BATCH = 128
 
 export function createInbox(options: InboxOptions): Inbox {
-  const { pubkey, documents, outbox, deletions, verifier, clock, logger, limits, trust } = options
+  const { pubkey, documents, outbox, deletions, contributions, verifier, clock, logger, limits, trust } =
+    options
   let cursor = options.cursor
   let setAside = 0
   let queue: Incoming[] = []
@@ -165,12 +168,12 @@ export function createInbox(options: InboxOptions): Inbox {
 
   async function applyEvents(events: readonly IncomingEvent[], newCursor: string | undefined): Promise<void> {
     const updates: RemoteUpdate[] = []
-    const received: ReceivedDeletion[] = []
+    const others: Apply[] = []
     for (const incoming of events) {
       // What is wrong with a state ends the connection: the events in its place have to come first.
       if (isState(incoming.event)) updates.push(...openState(incoming.event))
+      else if (isOfNoDocument(incoming.event)) others.push(...openOther(incoming.event))
       else updates.push(...openEvent(incoming))
-      if (isDeletion(incoming.event)) received.push(...openDeletion(incoming.event))
     }
     for (const update of updates) {
       if (options.accepts?.(update.address) !== false) comparison?.noteUpdate(update)
@@ -181,7 +184,7 @@ export function createInbox(options: InboxOptions): Inbox {
     const isHeld = edits.incomplete.length > 0 || comparison !== undefined
     const cursorNow = isHeld ? undefined : heldCursor
     if (!isHeld) heldCursor = undefined
-    await store(updates, cursorNow, received)
+    await store(updates, cursorNow, others)
   }
 
   /** An author's event; nothing for one that can't be read, is no update, or waits for other parts. */
@@ -190,7 +193,6 @@ export function createInbox(options: InboxOptions): Inbox {
       const event = parseEvent(incoming.event, limits)
       comparison?.noteEvent(event)
       arrived.push(event.id)
-      // Training data is only ever written by this account: there is nothing of it to apply.
       if (!isDocumentKind(event.kind)) return []
       const decoded = decodeUpdateEvent(event, limits)
       const read = toRemoteUpdate(event, decoded, () => verifier.verify(event))
@@ -206,13 +208,21 @@ export function createInbox(options: InboxOptions): Inbox {
     }
   }
 
-  /** A request that deletes chats; nothing for one that can't be read, or that its author didn't sign. */
-  function openDeletion(value: unknown): ReceivedDeletion[] {
+  /** A deletion request, or training data; nothing for one that can't be read, or that its author didn't sign. */
+  function openOther(value: unknown): Apply[] {
     try {
-      return [deletions.open(parseEvent(value, limits))]
+      const event = parseEvent(value, limits)
+      comparison?.noteEvent(event)
+      arrived.push(event.id)
+      if (event.kind === KIND.deletion) {
+        const deletion = deletions.open(event)
+        return [() => deletions.apply(deletion), () => contributions.deleted(event)]
+      }
+      const contributed = contributions.open(event)
+      return contributed === undefined ? [] : [() => contributions.apply(contributed)]
     } catch (error) {
       setAside++
-      logger.error('a received deletion request was set aside', { error: String(error) })
+      logger.error('a received event was set aside', { error: String(error) })
       return []
     }
   }
@@ -248,12 +258,12 @@ export function createInbox(options: InboxOptions): Inbox {
   async function store(
     updates: readonly RemoteUpdate[],
     newCursor: string | undefined,
-    received: readonly ReceivedDeletion[] = [],
+    others: readonly Apply[] = [],
   ): Promise<void> {
     const isNews = newCursor !== undefined && (newCursor !== cursor || arrived.length > 0)
-    if (updates.length === 0 && received.length === 0 && !isNews) return
+    if (updates.length === 0 && others.length === 0 && !isNews) return
     setAside += await documents.applyRemote(updates, () => {
-      for (const deletion of received) documents.journal.add(deletions.apply(deletion))
+      for (const apply of others) documents.journal.add(apply())
       // In memory at once: should this batch fail, it stays in the journal and goes with the next one, and
       // until then the server is asked from here on. Asked from before, a server that was set back meanwhile
       // could hand out a cursor that hides what it lost.
@@ -263,7 +273,7 @@ export function createInbox(options: InboxOptions): Inbox {
       arrived = []
       return { ...outbox.confirm(covered), meta: { [META_CURSOR]: newCursor } }
     })
-    if (received.length > 0) deletions.tidy()
+    if (others.length > 0) deletions.tidy()
     for (const { address, statement } of updates) {
       if (statement === undefined) continue
       const own = documents.info(address)?.members.find((member) => member.pubkey === options.pubkey)
@@ -355,8 +365,12 @@ export function createInbox(options: InboxOptions): Inbox {
   }
 }
 
-function isDeletion(event: unknown): boolean {
-  return (event as { readonly kind?: unknown } | null)?.kind === KIND.deletion
+/** Takes in what was received and checked. @returns what to write together with the cursor that covers it */
+type Apply = () => JournalChange
+
+function isOfNoDocument(event: unknown): boolean {
+  const kind = (event as { readonly kind?: unknown } | null)?.kind
+  return kind === KIND.deletion || kind === KIND.training
 }
 
 /** Whether something received is a state event. */

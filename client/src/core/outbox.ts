@@ -1,7 +1,7 @@
 import { SyncError } from '@onyx-sync/shared'
 import type { OutboxEntry } from '../ports/store.js'
 import type { JournalChange } from './journal.js'
-import { createLanes, isEventLane } from './outbox-lanes.js'
+import { createLanes, DELETION_LANE, isEventLane } from './outbox-lanes.js'
 import { createOutboxProgress, type EntryProgress } from './outbox-progress.js'
 import { createOutboxQueries, type OutboxQueries } from './outbox-queries.js'
 import { createOutboxSender, type OutboxSenderOptions, type PublishDocument } from './outbox-sender.js'
@@ -43,6 +43,8 @@ export interface Outbox extends OutboxQueries {
   /** Position of the oldest entry of a lane of which the server hasn't said yet what it makes of it. */
   firstUnsent(lane: string): number | undefined
   hasEntry(lane: string, id: string): boolean
+  /** Whether a deletion request that is kept here names an event. */
+  asksToDelete(eventId: string): boolean
   /** Takes entries in that are as they shall stay. */
   keep(entries: readonly OutboxEntry[]): void
   /** Forgets what a lane has saved, or all of it. @returns the ids of the entries to delete */
@@ -235,6 +237,8 @@ export function createOutbox(options: OutboxOptions): Outbox {
     firstUnsent: (name) =>
       lanes.get(name).entries.find(({ state }) => state === 'pending' || state === 'staged')?.seq,
     hasEntry: (name, id) => lanes.get(name).entries.some((entry) => entry.id === id),
+    asksToDelete: (eventId) =>
+      lanes.get(DELETION_LANE).entries.some(({ event }) => event.includes(`"${eventId}"`)),
     keep(entries) {
       for (const entry of entries) lanes.put(entry)
     },

@@ -13,7 +13,7 @@ import type { Settings } from './settings.js'
 import { type ContributionState, trainingId } from './training-rows.js'
 import { createView, endAll, type View } from './view.js'
 
-/** A message that this device's user contributed. */
+/** A message that the account's user contributed, on this device or another. */
 export interface Contribution {
   readonly id: string
   /** Address of the chat. */
@@ -56,7 +56,7 @@ export interface Training {
    * (NIP-09), with the next connection. It leaves the list at once.
    */
   revoke(id: string): Promise<void>
-  /** What was contributed on this device, newest first. */
+  /** What the account contributed, newest first: here, and on other devices once it was sent. */
   list(): Promise<Contribution[]>
   /** The same list, to be observed. */
   watch(): View<readonly Contribution[]>
@@ -194,7 +194,7 @@ export function createTraining(parts: TrainingParts): KeptTraining {
   return training
 }
 
-/** What was contributed on this device, by its rows. */
+/** What was contributed, by its rows. */
 export function createContributions(store: RowReader, feed: RowFeed): Pick<Training, 'list' | 'watch'> {
   async function list(): Promise<Contribution[]> {
     const rows = await store.loadRows('training')

@@ -1,0 +1,86 @@
+import { KIND, type NostrEvent, parseDeletion, stringifyEvent, tagValues } from '@onyx-sync/shared'
+import type { OutboxEntry } from '../ports/store.js'
+import type { Journal, JournalChange } from './journal.js'
+import type { Outbox } from './outbox.js'
+import { eventsOf } from './outbox-events.js'
+import { TRAINING_LANE } from './outbox-lanes.js'
+
+/**
+ * Training data that other devices of the account contributed. It comes with everything else and is kept as this device
+ * keeps its own, so that any device lists it, can take it back, and brings it to a server that was set back. Source: SPEC
+ * TRN4.
+ */
+export interface Contributions {
+  /** Reads what the server sent. Undefined for what is none of this account's, or known. Throws for a wrong signature. */
+  open(event: NostrEvent): NostrEvent | undefined
+  /** Takes it in, at once. @returns what to write together with the cursor that covers it */
+  apply(event: NostrEvent): JournalChange
+  /** Lets go of what a request of this account deletes, whichever device made it. @returns what to write */
+  deleted(request: NostrEvent): JournalChange
+}
+
+export interface ContributionsOptions {
+  readonly pubkey: string
+  readonly journal: Journal
+  readonly outbox: Outbox
+  verify(event: NostrEvent): void
+}
+
+export function createContributions({
+  pubkey,
+  journal,
+  outbox,
+  verify,
+}: ContributionsOptions): Contributions {
+  /** An operator's device gets those of others, too, and a key may have notes that are no contributions. */
+  function isNews(event: NostrEvent): boolean {
+    const isOwn = event.pubkey === pubkey && tagValues(event, 't').includes('training')
+    const [quality = ''] = tagValues(event, 'quality')
+    if (!isOwn || !/^[1-5]$/.test(quality)) return false
+    // One that was taken back comes once more if it was on its way back by then.
+    return !outbox.hasEntry(TRAINING_LANE, `event-${event.id}`) && !outbox.asksToDelete(event.id)
+  }
+
+  return {
+    open(event) {
+      if (!isNews(event)) return undefined
+      verify(event)
+      return event
+    },
+
+    apply(event) {
+      if (!isNews(event)) return {}
+      const seq = journal.nextSeq()
+      const entry: OutboxEntry = {
+        id: `event-${event.id}`,
+        lane: TRAINING_LANE,
+        seq,
+        throughSeq: seq,
+        edits: 1,
+        state: 'confirmed',
+        event: stringifyEvent(event),
+        reason: '',
+      }
+      outbox.keep([entry])
+      return { outboxPut: [entry] }
+    },
+
+    deleted(request) {
+      if (request.kind !== KIND.deletion || request.pubkey !== pubkey) return {}
+      const named = new Set(parseDeletion(request).ids)
+      const rows: string[] = []
+      // Not what was withdrawn here: that stays listed.
+      const gone = outbox.forget(TRAINING_LANE, (entry) => {
+        const isMeant = isSent(entry) && eventsOf(entry).some(({ id }) => named.has(id))
+        if (isMeant) rows.push(`${TRAINING_LANE}-${entry.seq}`)
+        return isMeant
+      })
+      // By its first id too, under which its row goes.
+      return { outboxDelete: [...gone, ...rows] }
+    },
+  }
+}
+
+function isSent({ state }: OutboxEntry): boolean {
+  return state === 'saved' || state === 'confirmed'
+}

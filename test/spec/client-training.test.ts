@@ -1,0 +1,164 @@
+import { createMemoryStore } from '@onyx-sync/client'
+import type { NostrEvent } from '@onyx-sync/shared'
+import { describe, expect, it } from 'vitest'
+import { sign, testKey } from '../support/events.js'
+import { openScripted } from '../support/scripted-server.js'
+import { clientOf, deviceOf, during, serverEvents, startWorld } from '../support/worlds.js'
+
+const owner = testKey(1)
+
+/** Two devices of an account, of which the first has contributed a message. */
+async function startContributed(seed: string) {
+  const world = await startWorld(seed, { ada: ['phone', 'laptop'] })
+  const [phone, laptop] = [clientOf(world, 'phone'), clientOf(world, 'laptop')]
+  await during(world, phone.chats.create({ id: 'chat' }))
+  for (const id of ['a', 'b']) await during(world, phone.chats.send('chat', `answer ${id}`, { id }))
+  await during(world, phone.training.setConsent(true))
+  await world.advance(10_000)
+  const start = world.serverDisk.commits.length
+  const mine = await during(world, phone.training.submit('chat', 'a', 4))
+  await world.advance(10_000)
+  const kinds = async () =>
+    (await serverEvents(world.serverDisk.contents))
+      .map(({ kind }) => kind)
+      .filter((kind) => kind === 1 || kind === 5)
+  return { world, phone, laptop, mine, start, kinds }
+}
+
+describe('contributions of other devices', () => {
+  it('[TRN4] are listed on each device of the account, also on one that comes later', async () => {
+    const { world, phone, mine } = await startContributed('training elsewhere')
+    world.addDevice('tablet', 'ada').start()
+    await world.advance(20_000)
+    const wanted = { messageId: 'a', quality: 4, state: 'sent', content: 'answer a', address: mine.address }
+    const [own] = await phone.training.list()
+    for (const name of ['laptop', 'tablet']) {
+      const device = clientOf(world, name)
+      expect(await device.training.list()).toMatchObject([{ ...wanted, eventId: own?.eventId }])
+      // Neither is anything of it to be sent, nor does a rebuild lose it, nor a restart.
+      expect(device.status).toMatchObject({ unsent: 0, refused: 0 })
+      await during(world, device.rebuild())
+      expect(await device.training.list()).toMatchObject([wanted])
+    }
+    await deviceOf(world, 'laptop').crash()
+    deviceOf(world, 'laptop').start()
+    await world.advance(20_000)
+    expect(await clientOf(world, 'laptop').training.list()).toMatchObject([wanted])
+    // Both know more by now: what each contributes is one more for the other.
+    const shown: number[] = []
+    const view = phone.training.watch()
+    const end = view.subscribe(() => shown.push(view.getSnapshot()?.length ?? 0))
+    await during(world, clientOf(world, 'laptop').training.submit('chat', 'b', 5))
+    await world.advance(20_000)
+    expect(shown.at(-1)).toBe(2)
+    end()
+  })
+
+  it('[TRN4][DLD6] are taken back on any device, for all of them', async () => {
+    const { world, phone, laptop, kinds } = await startContributed('taken back elsewhere')
+    const [theirs] = await laptop.training.list()
+    await during(world, laptop.training.revoke(theirs?.id ?? ''))
+    expect(await laptop.training.list()).toEqual([])
+    await world.advance(20_000)
+    expect(await phone.training.list()).toEqual([])
+    expect(await kinds()).toEqual([5])
+    for (const device of [phone, laptop]) {
+      await during(world, device.rebuild())
+      expect(await device.training.list()).toEqual([])
+    }
+  })
+
+  it('[TRN4] stay gone where they come back once more after they were taken back', async () => {
+    const { world, phone, laptop, kinds } = await startContributed('taken back meanwhile')
+    world.network.setOnline('laptop', false)
+    await world.advance(1_000)
+    const [theirs] = await laptop.training.list()
+    await during(world, laptop.training.revoke(theirs?.id ?? ''))
+    const [event] = (await serverEvents(world.serverDisk.contents)).filter(({ kind }) => kind === 1)
+    expect(event?.id).toBe(theirs?.eventId)
+    // A server that was set back brings everything again before it hears of the request.
+    world.crashServer()
+    await world.serverDisk.restore(1)
+    world.startServer()
+    await world.advance(60_000)
+    const shown: number[] = []
+    const view = laptop.training.watch()
+    const end = view.subscribe(() => shown.push(view.getSnapshot()?.length ?? 0))
+    world.network.setOnline('laptop', true)
+    await world.advance(60_000)
+    expect(await laptop.training.list()).toEqual([])
+    expect(shown.every((count) => count === 0)).toBe(true)
+    end()
+    expect(await phone.training.list()).toEqual([])
+    expect(await kinds()).toEqual([5])
+  })
+
+  it('[TRN4] come back to a server that was set back from whichever device is there', async () => {
+    const { world, start, kinds } = await startContributed('set back')
+    await deviceOf(world, 'phone').crash()
+    world.crashServer()
+    await world.serverDisk.restore(start)
+    expect(await kinds()).toEqual([])
+    world.startServer()
+    await world.advance(60_000)
+    expect(await kinds()).toEqual([1])
+  })
+
+  it('[TRN4][CAT7] cost a reconnect nothing', async () => {
+    const { world, laptop } = await startContributed('reconnect')
+    const connected = async () => {
+      laptop.disconnect()
+      await world.advance(1_000)
+      const before = world.network.messages
+      laptop.connect()
+      await world.advance(5_000)
+      return world.network.messages - before
+    }
+    expect(await laptop.training.list()).toHaveLength(1)
+    expect(await connected()).toBe(5)
+  })
+
+  it('[TRN4] of nobody else are taken for such, nor notes, nor what was not signed', async () => {
+    const contribution = (changes: Partial<NostrEvent> & { readonly tags?: string[][] }, key = owner) =>
+      sign(key, {
+        kind: 1,
+        created_at: 1_764_000_000,
+        tags: [['t', 'training'], ['quality', '3'], ['-']],
+        content: 'answer',
+        ...changes,
+      })
+    const good = contribution({ content: 'good' })
+    const events = [
+      contribution({ content: 'of another' }, testKey(2)),
+      contribution({ content: 'a note', tags: [['-']] }),
+      contribution({
+        content: 'no quality',
+        tags: [
+          ['t', 'training'],
+          ['quality', '6'],
+        ],
+      }),
+      { ...contribution({ content: 'signed' }), content: 'changed' },
+      good,
+      good,
+    ]
+    const store = createMemoryStore()
+    const { clock, client } = await openScripted(owner, {
+      store,
+      script: {
+        onReq(link, id) {
+          for (const event of events) link.send('EVENT', id, event, 'c1')
+          link.send('EOSE', id, ['finish', 'cursor:c1'])
+        },
+      },
+    })
+    client.connect()
+    await clock.advance(5_000)
+    expect(client.status).toMatchObject({ isCaughtUp: true, setAside: 1, unsent: 0 })
+    // The account has not even agreed on this device: it lists what was sent, and sends nothing.
+    expect(await client.training.list()).toMatchObject([
+      { content: 'good', quality: 3, state: 'sent', eventId: good.id, address: '', messageId: '' },
+    ])
+    expect((await store.loadOutbox()).map(({ state }) => state)).toEqual(['confirmed'])
+  })
+})
