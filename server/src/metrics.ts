@@ -97,7 +97,11 @@ export function createServerMetrics(relay: Relay, log: EventLog, verifier: Event
         byLabel('refused_total', 'Events, logins and queries refused, by error code.', 'code', refusedByCode),
         gauge('events_queued', 'Events that wait to be written.', measures.queuedEvents),
         histogram('ok_seconds', 'From an event that passed its checks to its OK true.', measures.okSeconds),
-        histogram('verify_seconds', 'Time of one check of id and signature.', measures.verifySeconds),
+        histogram(
+          'verify_seconds',
+          'Time until the id and signature of an event are checked.',
+          measures.verifySeconds,
+        ),
         histogram('commit_seconds', 'Time of one durable write to the log.', measures.commitSeconds),
         histogram('commit_events', 'Events of one write.', measures.commitEvents),
         counter('commits_failed', 'Writes to the log that failed.', counters.commitsFailed),

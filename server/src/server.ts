@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import type { Server as HttpServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { availableParallelism } from 'node:os'
 import {
   type Clock,
   type EventVerifier,
@@ -23,6 +24,8 @@ import { createMemoryModeration } from './adapters/memory-moderation.js'
 import { createSealedPlaces } from './adapters/sealed-places.js'
 import { createServerSigner, type ServerSigner } from './adapters/server-signer.js'
 import { chooseVerifier, type VerifierChoice } from './adapters/verifiers/choose-verifier.js'
+import type { ChosenVerifier } from './adapters/verifiers/event-verifier.js'
+import { createVerifierPool } from './adapters/verifiers/verifier-pool.js'
 import { readWebFiles, type WebFiles } from './adapters/web-files.js'
 import { createWebHandler } from './adapters/web-http.js'
 import { createWorkerMerger } from './adapters/worker-merger.js'
@@ -39,6 +42,7 @@ import { createServerMetrics } from './metrics.js'
 import type { EventLog } from './ports/event-log.js'
 import type { Merger } from './ports/merger.js'
 import type { ModerationStore } from './ports/moderation-store.js'
+import type { SpreadVerifier } from './ports/spread-verifier.js'
 import { VERSION } from './version.js'
 
 /** How to run a server. Everything has a default but the place of the data. */
@@ -137,6 +141,9 @@ export interface SyncServer {
 const DESCRIPTION = 'Keeps and merges Yjs documents that travel as signed Nostr events.'
 /** The built one, also where this module is loaded from its source. */
 const MERGE_WORKER = new URL('../dist/merge-worker.js', import.meta.url)
+const VERIFY_WORKER = new URL('../dist/verify-worker.js', import.meta.url)
+/** More would hardly find work: one thread parses, stores and answers for all of them. */
+const MAX_VERIFY_THREADS = 4
 /** Options that are no plain data. */
 const PARTS: ReadonlySet<string> = new Set(['log', 'server', 'clock', 'random', 'logger'])
 const ANY_ADDRESS = new Set(['0.0.0.0', '::', ''])
@@ -183,7 +190,8 @@ export function createSyncServer(options: SyncServerOptions): SyncServer {
         : { log: options.log, store: createMemoryModeration() }
     try {
       const { verifier = 'auto' } = options
-      const chosen = typeof verifier === 'string' ? await chooseVerifier(verifier, logger) : verifier
+      const chosen =
+        typeof verifier === 'string' ? spread(await chooseVerifier(verifier, logger), logger) : verifier
       const moderation = await createModeration(store, config.operators)
       const { directory } = config.web
       const web = directory === undefined ? undefined : await readWebFiles(directory)
@@ -273,7 +281,7 @@ interface Given extends Stored {
 function assemble(
   options: SyncServerOptions,
   config: ServerConfig,
-  verifier: EventVerifier,
+  verifier: ServerVerifier,
   { log, store, moderation, signer, web }: Given,
   httpServer: HttpServer,
   relayUrls: () => readonly string[],
@@ -358,6 +366,7 @@ function assemble(
       isClosing = true
       await relay.stop()
       await merger.close()
+      await verifier.close?.()
       await listener.close()
       metrics.close()
       detach()
@@ -374,6 +383,17 @@ function chooseMerger({ maxMergeSeconds }: Limits, logger: Logger, onLost: () =>
     path: MERGE_WORKER.pathname,
   })
   return createLocalMerger()
+}
+
+/** What checks events, with threads that help where a check takes long and there are processors for them. */
+type ServerVerifier = EventVerifier & Partial<SpreadVerifier> & { close?(): Promise<void> }
+
+function spread(chosen: ChosenVerifier, logger: Logger): ServerVerifier {
+  const { schnorr } = chosen
+  const threads = Math.min(availableParallelism() - 1, MAX_VERIFY_THREADS)
+  // The system's library takes as long for a check as the rest of the work takes to hand it over and store the event.
+  if (schnorr.kind === 'native' || threads < 1 || !existsSync(VERIFY_WORKER)) return chosen
+  return createVerifierPool({ schnorr, script: VERIFY_WORKER, threads, logger })
 }
 
 function listenOn(server: HttpServer, host: string, port: number, logger: Logger): Promise<void> {

@@ -6,8 +6,11 @@ import { chooseVerifier } from '../../server/src/adapters/verifiers/choose-verif
 import { createEventVerifier } from '../../server/src/adapters/verifiers/event-verifier.js'
 import { createNativeSchnorr } from '../../server/src/adapters/verifiers/native-schnorr.js'
 import { createPureSchnorr } from '../../server/src/adapters/verifiers/pure-schnorr.js'
+import type { Schnorr } from '../../server/src/adapters/verifiers/schnorr.js'
+import { createVerifierPool } from '../../server/src/adapters/verifiers/verifier-pool.js'
+import type { SpreadVerifier } from '../../server/src/ports/spread-verifier.js'
 import { chatEvent, testKey, trainingEvent } from '../support/events.js'
-import { connect, metricsOf, runServer } from '../support/servers.js'
+import { afterThisTest, connect, metricsOf, runServer } from '../support/servers.js'
 import { BIP340_VECTORS, nativeMissing, SCHNORRS } from '../support/verifiers.js'
 
 const alice = testKey(1)
@@ -81,8 +84,9 @@ it.runIf(nativeMissing === undefined)(
 describe('a verifier that is missing or broken', () => {
   const pure = createPureSchnorr
   const missing = () => createNativeSchnorr(['libnothing.so.1'])
-  const liar = () => ({ name: 'liar', verify: () => true })
+  const liar = () => ({ kind: 'native' as const, name: 'liar', verify: () => true })
   const thrower = () => ({
+    kind: 'native' as const,
     name: 'thrower',
     verify() {
       throw new Error('no')
@@ -116,6 +120,91 @@ describe('a verifier that is missing or broken', () => {
   it('[SIG3] a name that is none is refused when the server is made', () => {
     const options = { log: createMemoryLog(), verifier: 'fast' } as unknown as SyncServerOptions
     expect(() => createSyncServer(options)).toThrowError(/^verifier must be .*auto.*native.*wasm.*pure.*fast/)
+  })
+})
+
+describe('threads that check along', () => {
+  const WORKER = new URL('../../server/dist/verify-worker.js', import.meta.url)
+  const { wasm } = SCHNORRS as { readonly wasm: Schnorr }
+
+  function poolOf(script: URL, threads = 2) {
+    const pool = createVerifierPool({ schnorr: wasm, script, threads, logger: silentLogger })
+    afterThisTest(() => pool.close())
+    return pool
+  }
+
+  /** Events of which every third is not what its author signed, each in another way. */
+  function mixed(count: number): NostrEvent[] {
+    return Array.from({ length: count }, (_, index) => {
+      const own = trainingEvent(alice, `note ${index}`)
+      if (index % 3 !== 1) return own
+      const wrong = [
+        { sig: event.sig },
+        { content: 'other' },
+        { sig: 'f'.repeat(128) },
+        { id: '' },
+        { pubkey: testKey(2).publicKey },
+        { sig: own.sig.slice(2) },
+      ]
+      return { ...own, ...wrong[((index / 3) % wrong.length) | 0] }
+    })
+  }
+
+  const outcome = (work: () => unknown): unknown => {
+    try {
+      work()
+      return 'ok'
+    } catch (error) {
+      return (error as { code?: unknown }).code
+    }
+  }
+  const outcomes = async (pool: SpreadVerifier, events: readonly NostrEvent[]) =>
+    (await Promise.allSettled(events.map((one) => pool.later(one)))).map((result) =>
+      result.status === 'fulfilled' ? 'ok' : (result.reason as { code?: unknown }).code,
+    )
+
+  it.each([1, 2, 5, 16, 200])(
+    '[SIG6] say of %i events what a check of each by itself says',
+    async (count) => {
+      const events = mixed(count)
+      const expected = events.map((one) => outcome(() => createEventVerifier(wasm).verify(one)))
+      const pool = poolOf(WORKER)
+      expect(await outcomes(pool, events)).toEqual(expected)
+      // Again, with threads that have begun.
+      expect(await outcomes(pool, events)).toEqual(expected)
+    },
+  )
+
+  it.each([
+    ['ends when it is asked', 'process.exit(3)'],
+    ['fails when it is asked', 'throw new Error("no")'],
+  ])('[SIG6] one that %s costs nobody an answer', async (_, does) => {
+    const script = `import { parentPort } from 'node:worker_threads'; parentPort.on('message', () => { ${does} })`
+    const pool = poolOf(new URL(`data:text/javascript,${encodeURIComponent(script)}`))
+    const events = mixed(100)
+    const expected = events.map((one) => outcome(() => createEventVerifier(wasm).verify(one)))
+    for (let again = 0; again < 4; again++) expect(await outcomes(pool, events)).toEqual(expected)
+  })
+
+  it('[SIG6][MRG3] events are decided, and questions answered, in the order in which they came', async () => {
+    const server = await runServer({ verifier: 'wasm' })
+    const client = await connect(server, alice)
+    const events = mixed(90)
+    const isRight = (_: unknown, index: number) => index % 3 !== 1
+    for (const [index, one] of events.entries()) {
+      client.send('EVENT', one)
+      if (index === 44) client.send('COUNT', 'half', { kinds: [1] })
+    }
+    await client.waitFor(([type, id]) => type === 'OK' && id === events[89]?.id)
+    await client.waitFor(([type, id]) => type === 'COUNT' && id === 'half')
+    const answers = client.messages.filter(([type]) => type === 'OK').slice(1)
+    const idsOf = (accepted: boolean) =>
+      answers.filter(([, , isTaken]) => isTaken === accepted).map(([, id]) => id)
+    expect(idsOf(true)).toEqual(events.filter(isRight).map(({ id }) => id))
+    expect(idsOf(false)).toEqual(events.filter((_, index) => !isRight(_, index)).map(({ id }) => id))
+    client.send('COUNT', 'all', { kinds: [1] })
+    const counted = await client.waitFor(([type, id]) => type === 'COUNT' && id === 'all')
+    expect(counted[2]).toEqual({ count: 60 })
   })
 })
 

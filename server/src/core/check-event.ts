@@ -93,13 +93,31 @@ export function beginCheck(
   checks: EventChecks,
   inline: Limits = checks.limits,
 ): CheckedEvent | UndecodedEvent {
+  const formed = checkForm(value, checks)
+  checks.verifier.verify(formed.event)
+  return checkSigned(formed, checks, inline)
+}
+
+/** The first half of it: everything that can be said without the signature. */
+export function checkForm(value: unknown, checks: EventChecks): UndecodedEvent {
   const undecoded = checkShape(value, checks)
   const { event } = undecoded
   const isPlain = checks.isExtraKind?.(event.kind) === true
   if (!isPlain && !isDocumentKind(event.kind) && !OTHER_KINDS.includes(event.kind)) {
     throw new SyncError('KIND_NOT_ACCEPTED', `kind ${event.kind} is not accepted here`)
   }
-  checkAuthor(event, checks)
+  return undecoded
+}
+
+/** The second half, of an event whose id and signature hold. */
+export function checkSigned(
+  undecoded: UndecodedEvent,
+  checks: EventChecks,
+  inline: Limits = checks.limits,
+): CheckedEvent | UndecodedEvent {
+  const { event } = undecoded
+  const isPlain = checks.isExtraKind?.(event.kind) === true
+  checkIsAuthor(event, checks)
   const { limits, nowMs } = checks
   if (nowMs !== undefined) checkExpiration(event, nowMs)
   if (isPlain) return checkedPlain(undecoded)
@@ -157,8 +175,12 @@ export function checkShape(value: unknown, { keys, limits }: EventChecks): Undec
 }
 
 /** That an event is what its author signed, and that the author has authenticated on the connection. */
-export function checkAuthor(event: NostrEvent, { keys, verifier }: EventChecks): void {
-  verifier.verify(event)
+export function checkAuthor(event: NostrEvent, checks: EventChecks): void {
+  checks.verifier.verify(event)
+  checkIsAuthor(event, checks)
+}
+
+function checkIsAuthor(event: NostrEvent, { keys }: EventChecks): void {
   if (!keys.has(event.pubkey) && !isForAnyone(event)) {
     throw new SyncError(
       'WRITE_RESTRICTED',

@@ -1,6 +1,7 @@
-import { type EventVerifier, SyncError, type SyncErrorCode } from '@onyx-sync/shared'
+import { type EventVerifier, type NostrEvent, SyncError, type SyncErrorCode } from '@onyx-sync/shared'
 import type { Commit, EventLog } from '../ports/event-log.js'
 import type { Peer } from '../ports/peer.js'
+import type { SpreadVerifier } from '../ports/spread-verifier.js'
 import { createHistogram, type Histogram } from './histogram.js'
 import type { Ingest, IngestOutcome } from './ingest.js'
 
@@ -11,6 +12,7 @@ export interface Measures {
   readonly commitSeconds: Histogram
   /** Events of one commit. */
   readonly commitEvents: Histogram
+  /** From when a check of id and signature was asked for to its answer. */
   readonly verifySeconds: Histogram
   /** From a `REQ` to its `EOSE`. */
   readonly catchUpSeconds: Histogram
@@ -28,7 +30,7 @@ export interface Measures {
   refused(error: SyncError): void
   loggedIn(): void
   /** Parts of a relay that are measured as they are used. */
-  verifier(verifier: EventVerifier): EventVerifier
+  verifier(verifier: EventVerifier & Partial<SpreadVerifier>): EventVerifier & Partial<SpreadVerifier>
   log(log: EventLog): EventLog
   ingest(ingest: Ingest): Ingest
   peer(peer: Peer): Peer
@@ -91,8 +93,16 @@ export function createMeasures(): Measures {
       counts.logins++
     },
     verifier(verifier) {
+      const { later } = verifier
+      const measured = later && {
+        async later(event: NostrEvent): Promise<void> {
+          const startedAt = secondsNow()
+          await later(event).finally(() => verifySeconds.observe(secondsNow() - startedAt))
+        },
+      }
       return {
         name: verifier.name,
+        ...measured,
         verify(event) {
           const startedAt = secondsNow()
           try {

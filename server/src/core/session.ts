@@ -21,6 +21,7 @@ import type { EventLog } from '../ports/event-log.js'
 import type { Merger } from '../ports/merger.js'
 import type { Peer } from '../ports/peer.js'
 import type { PlaceCodec } from '../ports/place-codec.js'
+import type { SpreadVerifier } from '../ports/spread-verifier.js'
 import { createBrake } from './brake.js'
 import type { CheckedEvent } from './check-event.js'
 import type { Counters } from './counters.js'
@@ -35,6 +36,7 @@ import type { MergedStates } from './merged-state.js'
 import { createMessageGate } from './message-gate.js'
 import type { Moderation } from './moderation.js'
 import { createNegentropy } from './negentropy.js'
+import { peekType } from './peek.js'
 import type { ServedKinds } from './plain-events.js'
 import type { Presence } from './presence.js'
 import { countEvents } from './query.js'
@@ -61,7 +63,8 @@ export interface SessionContext {
   readonly presence: Presence
   readonly rates: RateLimits
   readonly reading: ReadingTurns
-  readonly verifier: EventVerifier
+  /** Where it can check several at a time, it is given those of events. */
+  readonly verifier: EventVerifier & Partial<SpreadVerifier>
   readonly limits: Limits
   readonly clock: Clock
   readonly random: Random
@@ -105,7 +108,7 @@ export function createSession(peer: Peer, context: SessionContext): Session {
   const presence = context.presence.connect()
   const meter = context.rates.connect(peer.address)
   const brake = createBrake(peer, limits, clock)
-  const checker = createEventChecker(context.merger, limits, brake)
+  const checker = createEventChecker(context.merger, limits, brake, context.verifier.later)
   const gate = createMessageGate({
     ...{ meter, brake, peer, counters, endSubscription },
     refused: context.measures.refused,
@@ -408,7 +411,8 @@ export function createSession(peer: Peer, context: SessionContext): Session {
       return account
     },
     receive(text, bytes = text.length) {
-      if (checker.isBusy) checker.waits(() => receive(text, bytes))
+      const hasToWait = checker.isBusy && !(checker.takesEvents && peekType(text) === 'EVENT')
+      if (hasToWait) checker.waits(() => receive(text, bytes))
       else receive(text, bytes)
     },
     notice(text) {

@@ -1,5 +1,5 @@
-import type { EventVerifier, Logger } from '@onyx-sync/shared'
-import { createEventVerifier } from './event-verifier.js'
+import type { Logger } from '@onyx-sync/shared'
+import { type ChosenVerifier, createEventVerifier } from './event-verifier.js'
 import { KNOWN_SIGNATURES } from './known-signatures.js'
 import { createNativeSchnorr } from './native-schnorr.js'
 import { createPureSchnorr } from './pure-schnorr.js'
@@ -36,7 +36,7 @@ export async function chooseVerifier(
   choice: VerifierChoice,
   logger: Logger,
   factories: Readonly<Record<string, SchnorrFactory>> = FACTORIES,
-): Promise<EventVerifier> {
+): Promise<ChosenVerifier> {
   const names = Object.keys(factories)
   const first = choice === 'auto' ? 0 : names.indexOf(choice)
   let failure: unknown

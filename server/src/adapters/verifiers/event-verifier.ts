@@ -9,26 +9,51 @@ const HASH_BYTES = 32
  * Checks events with one implementation of BIP-340. The id is hashed once, by Node's OpenSSL. Lengths, lower
  * case and whole numbers are looked at first, whoever calls: libraries differ in what they make of the rest.
  */
-export function createEventVerifier(schnorr: Schnorr): EventVerifier {
-  const bytes = Buffer.alloc(SIGNATURE_BYTES + 2 * HASH_BYTES)
-  const signature = bytes.subarray(0, SIGNATURE_BYTES)
-  const id = bytes.subarray(SIGNATURE_BYTES, SIGNATURE_BYTES + HASH_BYTES)
-  const publicKey = bytes.subarray(SIGNATURE_BYTES + HASH_BYTES)
+export function createEventVerifier(schnorr: Schnorr): ChosenVerifier {
+  const bytes = Buffer.alloc(CHECK_BYTES)
   return {
     name: schnorr.name,
+    schnorr,
     verify(event) {
-      if (!isHex64(event.id) || eventId(event) !== event.id) {
-        throw new SyncError('EVENT_ID_MISMATCH', 'id is not the SHA-256 of the event as NIP-01 serialises it')
-      }
-      if (isHex128(event.sig) && isHex64(event.pubkey)) {
-        signature.write(event.sig, 'hex')
-        id.write(event.id, 'hex')
-        publicKey.write(event.pubkey, 'hex')
-        if (schnorr.verify(signature, id, publicKey)) return
-      }
-      throw new SyncError('EVENT_SIGNATURE_INVALID', 'sig is not a signature of id by pubkey')
+      writeCheck(event, bytes, 0)
+      if (!isSigned(schnorr, bytes, 0)) throw signatureInvalid()
     },
   }
+}
+
+/** An event verifier, with what it computes with. */
+export interface ChosenVerifier extends EventVerifier {
+  readonly schnorr: Schnorr
+}
+
+/** Bytes of what one check is about: signature, id and public key. */
+export const CHECK_BYTES = SIGNATURE_BYTES + 2 * HASH_BYTES
+
+/** Looks at everything of an event but its signature, and writes what that is checked with. Throws as `verify` does. */
+export function writeCheck(event: NostrEvent, bytes: Buffer, offset: number): void {
+  if (!isHex64(event.id) || eventId(event) !== event.id) {
+    throw new SyncError('EVENT_ID_MISMATCH', 'id is not the SHA-256 of the event as NIP-01 serialises it')
+  }
+  if (!isHex128(event.sig) || !isHex64(event.pubkey)) throw signatureInvalid()
+  bytes.write(event.sig, offset, 'hex')
+  bytes.write(event.id, offset + SIGNATURE_BYTES, 'hex')
+  bytes.write(event.pubkey, offset + SIGNATURE_BYTES + HASH_BYTES, 'hex')
+}
+
+/** Whether the signature holds that {@link writeCheck} wrote. */
+export function isSigned(schnorr: Schnorr, bytes: Uint8Array, offset: number): boolean {
+  const idAt = offset + SIGNATURE_BYTES
+  const keyAt = idAt + HASH_BYTES
+  return schnorr.verify(
+    bytes.subarray(offset, idAt),
+    bytes.subarray(idAt, keyAt),
+    bytes.subarray(keyAt, offset + CHECK_BYTES),
+  )
+}
+
+/** What is thrown for a signature that doesn't hold. */
+export function signatureInvalid(): SyncError {
+  return new SyncError('EVENT_SIGNATURE_INVALID', 'sig is not a signature of id by pubkey')
 }
 
 /** The id that NIP-01 gives an event; undefined where a number is none that it could write. */

@@ -69,6 +69,7 @@ function bind(library: Library, libraryName: string): Schnorr {
     return made
   }
   return {
+    kind: 'native',
     name: `${libraryName} (native)`,
     verify(signature, message, publicKey) {
       const key = parsed(publicKey)

@@ -1,5 +1,7 @@
 /** One implementation of BIP-340 verification. */
 export interface Schnorr {
+  /** How it is done: in C, as WebAssembly, or in JavaScript. */
+  readonly kind: 'native' | 'wasm' | 'pure'
   /** Shown in the log and in the metrics. */
   readonly name: string
   /**

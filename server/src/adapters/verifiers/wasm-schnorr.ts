@@ -4,6 +4,7 @@ import type { Schnorr } from './schnorr.js'
 export async function createWasmSchnorr(): Promise<Schnorr> {
   const { verifySchnorr } = await import('tiny-secp256k1')
   return {
+    kind: 'wasm',
     name: 'tiny-secp256k1 (WebAssembly)',
     verify(signature, message, publicKey) {
       try {
