@@ -258,6 +258,7 @@ export async function openDevice(
     clock,
     logger,
     limits,
+    turns,
     trust,
     cursor,
     accepts: (address) => holding?.accepts(address) !== false,

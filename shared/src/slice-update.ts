@@ -22,7 +22,7 @@ export interface SliceableUpdates {
    * Smaller updates that say the same, each to be applied as soon as it is there, in a transaction of its own: what
    * something hangs on comes before it or with it, and deletions come last. A slice has about `maxBytes`; a struct is never
    * cut, so one with a long text is a slice of its own. What can't be cut that way, formatted text and what waits for
-   * something, comes as it was given, in one. `knownTo` tells how far the document knows a client, in clocks. Once only.
+   * something, comes as it was given, in one. `knownTo` tells how far the document knows a client, in clocks.
    */
   slices(maxBytes: number, knownTo: (client: number) => number): Generator<readonly Uint8Array[], void, void>
 }
@@ -63,7 +63,9 @@ export function* readSliceable(
   return {
     isFormatted: false,
     *slices(maxBytes, knownTo) {
-      for (const [client, { structs }] of queues) {
+      for (const [client, queue] of queues) {
+        queue.next = 0
+        const { structs } = queue
         if ((structs[0] as ReadStruct).clock <= knownTo(client)) continue
         yield updates
         return

@@ -4,11 +4,11 @@ import type { RemoteUpdate } from '../../client/src/core/remote-updates.js'
 export function remoteUpdate(address: string, update: Uint8Array): RemoteUpdate {
   return {
     address,
-    update,
+    updates: [update],
     author: undefined,
     clientIds: [],
     statement: undefined,
     logged: { as: 'event', bytes: update.byteLength },
-    verify: () => {},
+    checks: [],
   }
 }

@@ -68,11 +68,9 @@ export function createComparison({ pubkey, documents, outbox, limits }: Comparis
     noteEvent({ id }) {
       eventIds.add(id)
     },
-    noteUpdate({ address, update, statement }) {
-      Y.applyUpdate(
-        getOrCreate(serverDocs, address, () => new Y.Doc()),
-        update,
-      )
+    noteUpdate({ address, updates, statement }) {
+      const doc = getOrCreate(serverDocs, address, () => new Y.Doc())
+      for (const update of updates) Y.applyUpdate(doc, update)
       if (statement !== undefined)
         rosters.set(address, joinRoster(rosters.get(address) ?? EMPTY_ROSTER, statement))
     },

@@ -33,6 +33,7 @@ import {
   type RowChange,
 } from './journal.js'
 import { type CreateProjection, createLoadedDocuments, type Loaded } from './loaded-documents.js'
+import { applySteps } from './remote-steps.js'
 import { createRemoteUpdates, hasOthersBeyond, type RemoteUpdate } from './remote-updates.js'
 
 export { createClientId } from './client-id.js'
@@ -77,8 +78,10 @@ export interface Documents {
   edit<T>(address: string, change: (doc: Y.Doc) => T, origin?: unknown): Promise<T>
   /**
    * Applies updates and records them as received. Resolves when durable, together with what `settle` adds in
-   * the same batch; the number of updates set aside because they were not what their author signed is
-   * returned. Documents whose body this device doesn't hold are left alone, unless `accepts` says otherwise.
+   * the last batch; the number of updates set aside because they were not what their author signed is
+   * returned. What is much goes in several batches, in order and with turns between them: should the device end in
+   * between, the rest of it comes again. Documents whose body this device doesn't hold are left alone, unless `accepts`
+   * says otherwise.
    */
   applyRemote(
     updates: readonly RemoteUpdate[],
@@ -350,30 +353,26 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
         if (accepts(update.address) && !isGone(update.address))
           getOrCreate(byAddress, update.address, () => []).push(update)
       }
-      const entries: [Loaded, readonly RemoteUpdate[], string][] = []
-      let setAside = 0
+      const entries: Loaded[] = []
       try {
+        const received: [Loaded, RemoteUpdate][] = []
         for (const [address, list] of byAddress) {
           const entry = await loaded.load(address)
           entry.pins++
-          entries.push([entry, list, address])
+          entries.push(entry)
+          for (const remote of list) received.push([entry, remote])
         }
-        // From here to the end nothing awaits: all of it is in one batch, or none. A body that left the device while
-        // another document was loaded would come back in pieces.
-        for (const [entry, list, address] of entries) {
-          if (!accepts(address) || isGone(address)) continue
-          entry.receive(() => {
-            for (const remote of list) if (!remotes.apply(entry, remote)) setAside++
-          })
-          noteWaiting(address, entry.doc)
-        }
-        // The cursor comes last, after all it covers, and goes in the same batch (trap C3).
+        // A body may leave while others are loaded, and would come back in pieces.
+        const isMeant = ({ address }: Loaded) => accepts(address) && !isGone(address)
+        const setAside = await applySteps(received, { remotes, journal, turns, isMeant })
+        for (const { address, doc } of entries) noteWaiting(address, doc)
+        // The cursor comes last, after all it covers, and no later than its last batch (trap C3).
         journal.add(settle())
+        await journal.flush()
+        return setAside
       } finally {
-        for (const [entry] of entries) entry.pins--
+        for (const entry of entries) entry.pins--
       }
-      await journal.flush()
-      return setAside
     },
 
     async rebuildRows(address) {

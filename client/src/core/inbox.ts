@@ -19,6 +19,7 @@ import {
   parseStateEvent,
   stringifyEvent,
 } from '@onyx-sync/shared'
+import type { Turns } from '../ports/turns.js'
 import { createAssembly } from './assembly.js'
 import { type Comparison, createComparison } from './comparison.js'
 import type { Contributions } from './contributions.js'
@@ -28,6 +29,7 @@ import type { JournalChange } from './journal.js'
 import type { Outbox } from './outbox.js'
 import type { RemoteUpdate } from './remote-updates.js'
 import type { ServerTrust } from './server-trust.js'
+import { createPace, SLICE_BYTES } from './slices.js'
 
 /** Key of the cursor in the store's meta. */
 export const META_CURSOR = 'cursor'
@@ -76,6 +78,7 @@ export interface InboxOptions {
   readonly clock: Clock
   readonly logger: Logger
   readonly limits: Limits
+  readonly turns: Turns
   readonly trust: ServerTrust
   /** The cursor as it is on disk; empty before the first catch-up. */
   readonly cursor: string
@@ -99,6 +102,7 @@ const MAX_BATCH = 128
 export function createInbox(options: InboxOptions): Inbox {
   const { pubkey, documents, outbox, deletions, contributions, verifier, clock, logger, limits, trust } =
     options
+  const pace = createPace(options.turns)
   let cursor = options.cursor
   let setAside = 0
   let queue: Incoming[] = []
@@ -169,11 +173,15 @@ export function createInbox(options: InboxOptions): Inbox {
   async function applyEvents(events: readonly IncomingEvent[], newCursor: string | undefined): Promise<void> {
     const updates: RemoteUpdate[] = []
     const others: Apply[] = []
+    const startedIn = epoch
     for (const incoming of events) {
       // What is wrong with a state ends the connection: the events in its place have to come first.
-      if (isState(incoming.event)) updates.push(...openState(incoming.event))
+      if (isState(incoming.event)) updates.push(...(await openState(incoming.event)))
       else if (isOfNoDocument(incoming.event)) others.push(...openOther(incoming.event))
       else updates.push(...openEvent(incoming))
+      await pace.did(lengthOf(incoming.event))
+      // The connection may have gone meanwhile, and with it what was put together of its parts.
+      if (startedIn !== epoch) return
     }
     for (const update of updates) {
       if (options.accepts?.(update.address) !== false) comparison?.noteUpdate(update)
@@ -227,11 +235,14 @@ export function createInbox(options: InboxOptions): Inbox {
     }
   }
 
-  function openState(value: unknown): RemoteUpdate[] {
+  async function openState(value: unknown): Promise<RemoteUpdate[]> {
+    const startedIn = epoch
     try {
       const event = parseEvent(value, limits)
       trust.check(event)
       verifier.verify(event)
+      await pace.did(event.content.length)
+      if (startedIn !== epoch) return []
       const state = parseStateEvent(event, limits)
       progress = state.progress
       const updates = state.documents.map(stateToUpdate)
@@ -373,6 +384,12 @@ function isOfNoDocument(event: unknown): boolean {
   return kind === KIND.deletion || kind === KIND.training
 }
 
+/** What there is to look through in an event, about as many bytes of an update. */
+function lengthOf(event: unknown): number {
+  const { content } = (event ?? {}) as { readonly content?: unknown }
+  return typeof content === 'string' ? content.length : 0
+}
+
 /** Whether something received is a state event. */
 export function isState(event: unknown): boolean {
   return (event as { readonly kind?: unknown } | null)?.kind === KIND.state
@@ -387,12 +404,12 @@ export function toRemoteUpdate(
   const { roster, clientIds } = decoded
   return {
     address: formatAddress(decoded.address),
-    update: decoded.framed.update,
+    updates: [decoded.framed.update],
     author: event.pubkey,
     clientIds,
     statement: roster,
     logged: { as: decoded.framed.checkpoint ? 'checkpoint' : 'event', bytes: stringifyEvent(event).length },
-    verify,
+    checks: [verify],
   }
 }
 
@@ -404,27 +421,28 @@ export function stateToUpdate({
 }: DecodedStateEvent['documents'][number]): RemoteUpdate {
   return {
     address: formatAddress(address),
-    update,
+    updates: [update],
     author: undefined,
     clientIds: [],
     statement: undefined,
     logged: log === undefined ? undefined : { as: 'log', bytes: log.bytes },
     // The one signature of the state event is checked already.
-    verify: () => {},
+    checks: [],
   }
 }
 
 /** The parts of one edit or state, as one update. */
 export function joinParts(parts: readonly RemoteUpdate[]): RemoteUpdate {
   const last = parts[parts.length - 1] as RemoteUpdate
-  const bytes = parts.reduce((sum, { logged }) => sum + (logged?.bytes ?? 0), 0)
+  const loggedBytes = parts.reduce((sum, { logged }) => sum + (logged?.bytes ?? 0), 0)
+  const { logged } = last
+  const updates = parts.flatMap((part) => part.updates)
+  const bytes = updates.reduce((sum, { byteLength }) => sum + byteLength, 0)
   return {
     ...last,
-    logged: last.logged === undefined || last.logged.as === 'log' ? last.logged : { ...last.logged, bytes },
-    update: mergeUpdates(parts.map(({ update }) => update)),
+    logged: logged === undefined || logged.as === 'log' ? logged : { ...logged, bytes: loggedBytes },
+    updates: bytes > SLICE_BYTES ? updates : [mergeUpdates(updates)],
     clientIds: [...new Set(parts.flatMap(({ clientIds }) => clientIds))],
-    verify: () => {
-      for (const { verify } of parts) verify()
-    },
+    checks: parts.flatMap(({ checks }) => checks),
   }
 }

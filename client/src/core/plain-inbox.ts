@@ -136,20 +136,22 @@ export function createPlainInbox(options: PlainInboxOptions): PlainInbox {
     const { event, name, update, roster } = state
     return {
       address: name,
-      update,
+      updates: [update],
       author: event.pubkey,
       // A whole state: what its author wrote of it can't be told.
       clientIds: [],
       statement: roster,
       logged: undefined,
-      verify() {
-        try {
-          verifier.verify(event)
-        } catch (error) {
-          onWrong()
-          throw error
-        }
-      },
+      checks: [
+        () => {
+          try {
+            verifier.verify(event)
+          } catch (error) {
+            onWrong()
+            throw error
+          }
+        },
+      ],
     }
   }
 

@@ -4,19 +4,24 @@ import {
   isSameRoster,
   joinRoster,
   type Logger,
+  mergeUpdates,
   type Roster,
   type RosterStatement,
+  type SliceableUpdates,
 } from '@onyx-sync/shared'
 import * as Y from 'yjs'
+import type { Turns } from '../ports/turns.js'
 import type { Compaction } from './compaction.js'
 import { type DocumentRecords, isMostly, type Logged } from './document-records.js'
 import type { Journal } from './journal.js'
 import { type Loaded, NOT_LOCAL } from './loaded-documents.js'
+import { createPace, readInSteps, SLICE_BYTES, takeInSlices } from './slices.js'
 
 /** An update as it came from the server. */
 export interface RemoteUpdate {
   readonly address: string
-  readonly update: Uint8Array
+  /** In parts, where it came in parts and is large: together they are the update. */
+  readonly updates: readonly Uint8Array[]
   /** Whose event it came in; undefined where that isn't known. */
   readonly author: string | undefined
   /** Yjs client ids under which it writes. */
@@ -25,17 +30,24 @@ export interface RemoteUpdate {
   readonly statement: RosterStatement | undefined
   /** What it says of the size of the document's log; undefined where that is known already, or not told. */
   readonly logged: Logged | undefined
-  /** Throws unless the author signed this. Called for everything that would change something. */
-  verify(): void
+  /** Each throws unless the author signed its part of this. Called for everything that would change something. */
+  readonly checks: readonly (() => void)[]
 }
 
 /** Takes in what came from the server. */
 export interface RemoteUpdates {
-  /**
-   * Applies an update to its document, and hands to the journal what is to be kept of it. @returns whether the
-   * event is what its author signed, as far as that had to be looked at
-   */
+  /** Checks who signed it, where it would change something. @returns whether it is what its author signed, as far as that had to be looked at */
+  check(entry: Loaded, remote: RemoteUpdate): Promise<boolean>
+  /** Applies an update that was checked to its document, and hands to the journal what is to be kept of it. @returns whether that could be done */
   apply(entry: Loaded, remote: RemoteUpdate): boolean
+  /**
+   * Checks and applies a large one, in slices with turns between them. Each is handed to the journal as it is applied, so
+   * that at every moment the log is what the document is; of a document that is only being brought all of them at the end.
+   * @returns as `check`
+   */
+  applyInSlices(entry: Loaded, remote: RemoteUpdate): Promise<boolean>
+  /** All that was received of a document is applied: one that was only listed is here now, if anything of it was new. */
+  noteArrival(address: string): void
 }
 
 export interface RemoteUpdatesParts {
@@ -44,13 +56,20 @@ export interface RemoteUpdatesParts {
   readonly journal: Journal
   readonly compaction: Compaction
   readonly logger: Logger
+  readonly turns: Turns
   onLogged?(address: string, isCheckpoint: boolean): void
   /** A key wrote to a document under client ids that were not in it before. */
   onWriters?(address: string, author: string, clientIds: readonly number[]): void
 }
 
+/** What checking a signature costs, as bytes of an update that cost as much to apply. */
+const CHECK_BYTES = SLICE_BYTES / 4
+
 export function createRemoteUpdates(parts: RemoteUpdatesParts): RemoteUpdates {
-  const { pubkey, records, journal, compaction, logger } = parts
+  const { pubkey, records, journal, compaction, logger, turns } = parts
+  const pace = createPace(turns)
+  /** Documents of which something came that was new. */
+  const arrived = new Set<string>()
 
   /** What is decided about the members with this event, if that is anything new. */
   function newRosterOf({ address, statement }: RemoteUpdate): Roster | undefined {
@@ -61,51 +80,144 @@ export function createRemoteUpdates(parts: RemoteUpdatesParts): RemoteUpdates {
   }
 
   /** Once the event is known to be on the server. */
-  function noteLogged(doc: Y.Doc, { address, update, logged: told }: RemoteUpdate): void {
+  function noteLogged(doc: Y.Doc, { address, updates, logged: told }: RemoteUpdate, share?: number): void {
     if (told === undefined) return
-    const logged = told.as === 'checkpoint' ? { ...told, share: shareOf(doc, update) } : told
+    const logged = told.as === 'checkpoint' ? { ...told, share: share ?? shareOf(doc, updates) } : told
     if (logged.as !== 'event' && records.logBytes(address) < 0) {
       const onServer = new Y.Doc()
-      Y.applyUpdate(onServer, update)
+      for (const update of updates) Y.applyUpdate(onServer, update)
       if (!hasOthersBeyond(records, address, doc, onServer)) records.change(address, { logBytes: 0 })
     }
     records.noteLogged(address, logged)
     parts.onLogged?.(address, isMostly(logged))
   }
 
-  return {
-    apply(entry, remote) {
-      const { address, update } = remote
-      const roster = newRosterOf(remote)
+  /** Whether all of it is here: nobody has to say then that it is its author's. An echo of one's own event, for instance. */
+  function isKnown({ doc }: Loaded, remote: RemoteUpdate): boolean {
+    return (
+      records.get(remote.address) !== undefined &&
+      newRosterOf(remote) === undefined &&
       // A document that holds nothing needs no comparing, which would decode the update twice.
-      const isContained = !isBlank(entry.doc) && hasReceived(entry.doc, update)
-      // What changes nothing needs no check of its signature: an echo of one's own event, for instance.
-      const isKnown = records.get(address) !== undefined
-      if (isContained && roster === undefined && isKnown) {
-        noteLogged(entry.doc, remote)
+      !isBlank(doc) &&
+      remote.updates.every((update) => hasReceived(doc, update))
+    )
+  }
+
+  function setAside({ address }: RemoteUpdate, error: unknown): false {
+    logger.error('a received event was set aside', { address, error: String(error) })
+    return false
+  }
+
+  async function checkAll(remote: RemoteUpdate): Promise<boolean> {
+    try {
+      for (const check of remote.checks) {
+        check()
+        await pace.did(CHECK_BYTES)
+      }
+      return true
+    } catch (error) {
+      return setAside(remote, error)
+    }
+  }
+
+  /** What goes into the log: the bytes as received, not what the document emits. One that waits emits nothing (trap Y3). */
+  function keep(entry: Loaded, updates: readonly Uint8Array[]): void {
+    const { address } = entry
+    entry.dirty = true
+    for (const update of updates) {
+      const seq = journal.nextSeq()
+      journal.add({ update: { seq, address, update } })
+      compaction.added(address, seq, update.byteLength)
+    }
+  }
+
+  function noteApplied(remote: RemoteUpdate, fresh: readonly number[]): void {
+    const { address, author, clientIds } = remote
+    const roster = newRosterOf(remote)
+    if (roster !== undefined) records.changeRoster(address, roster)
+    if (author !== undefined && fresh.length > 0) parts.onWriters?.(address, author, fresh)
+    if (author === pubkey) records.noteOwnWriters(address, clientIds)
+  }
+
+  /** Slice by slice. @returns whether `look` ended it */
+  async function forEachSlice(
+    { doc }: Loaded,
+    slices: SliceableUpdates,
+    look: (slice: Uint8Array) => boolean,
+  ): Promise<boolean> {
+    let isEnded = false
+    await takeInSlices(doc, slices, turns, (slice) => {
+      isEnded ||= look(mergeUpdates(slice))
+    })
+    return isEnded
+  }
+
+  return {
+    check: async (entry, remote) => isKnown(entry, remote) || checkAll(remote),
+
+    apply(entry, remote) {
+      const { address, updates } = remote
+      const { doc } = entry
+      if (isKnown(entry, remote)) {
+        noteLogged(doc, remote)
         return true
       }
-      const fresh = freshIds(entry.doc, remote)
+      const isContained = !isBlank(doc) && updates.every((update) => hasReceived(doc, update))
+      const fresh = freshIds(doc, remote)
       try {
-        remote.verify()
-        if (!isContained) Y.applyUpdate(entry.doc, update, NOT_LOCAL)
+        if (!isContained) for (const update of updates) Y.applyUpdate(doc, update, NOT_LOCAL)
       } catch (error) {
-        logger.error('a received event was set aside', { address, error: String(error) })
-        return false
+        return setAside(remote, error)
       }
-      records.noteArrival(address)
-      if (!isContained) {
-        entry.dirty = true
-        const seq = journal.nextSeq()
-        // The bytes as received, not what the document emits: an update that only waits for others emits
-        // nothing, and would be lost (trap Y3).
-        journal.add({ update: { seq, address, update } })
-        compaction.added(address, seq, update.byteLength)
+      arrived.add(address)
+      records.ensure(address)
+      if (!isContained) keep(entry, updates)
+      noteApplied(remote, fresh)
+      noteLogged(doc, remote)
+      return true
+    },
+
+    noteArrival(address) {
+      if (arrived.delete(address)) records.noteArrival(address)
+    },
+
+    async applyInSlices(entry, remote) {
+      const { doc, address } = entry
+      const fresh = freshIds(doc, remote)
+      const coverage = remote.logged?.as === 'checkpoint' ? createCoverage() : undefined
+      const slices = await readInSteps(remote.updates, turns)
+      const isNews =
+        isBlank(doc) ||
+        records.get(address) === undefined ||
+        newRosterOf(remote) !== undefined ||
+        (await forEachSlice(entry, slices, (slice) => !hasReceived(doc, slice)))
+      if (isNews && !(await checkAll(remote))) return false
+      const body = records.ensure(address).body
+      // Until all of it is here, a document that was only listed is just that.
+      const isBrought = body === 'listed' || body === 'evicted'
+      const brought: Uint8Array[] = []
+      try {
+        await forEachSlice(entry, slices, (slice) => {
+          coverage?.add(slice)
+          if (!isNews || hasReceived(doc, slice)) return false
+          entry.receive(() => Y.applyUpdate(doc, slice, NOT_LOCAL))
+          if (isBrought) brought.push(slice)
+          else {
+            keep(entry, [slice])
+            // What can't be written stays in the journal, and whoever waits for the whole learns of it.
+            journal.flush().catch(() => {})
+          }
+          return false
+        })
+      } catch (error) {
+        return setAside(remote, error)
       }
-      if (roster !== undefined) records.changeRoster(address, roster)
-      if (remote.author !== undefined && fresh.length > 0) parts.onWriters?.(address, remote.author, fresh)
-      if (remote.author === pubkey) records.noteOwnWriters(address, remote.clientIds)
-      noteLogged(entry.doc, remote)
+      keep(entry, brought)
+      if (isNews) {
+        arrived.add(address)
+        noteApplied(remote, fresh)
+      }
+      noteLogged(doc, remote, coverage?.share(doc))
       return true
     },
   }
@@ -133,9 +245,9 @@ function freshIds({ store }: Y.Doc, { logged, clientIds }: RemoteUpdate): readon
   return logged?.as === 'event' ? clientIds.filter((id) => Y.getState(store, id) === 0) : []
 }
 
-function shareOf(doc: Y.Doc, update: Uint8Array): number {
+function shareOf(doc: Y.Doc, updates: readonly Uint8Array[]): number {
   const coverage = createCoverage()
-  coverage.add(update)
+  for (const update of updates) coverage.add(update)
   return coverage.share(doc)
 }
 

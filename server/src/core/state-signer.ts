@@ -37,6 +37,11 @@ export interface StateSignerOptions {
 const PART_FRACTION = 0.7
 /** Leaves room for the framing of each document. */
 const UNFOLDED_FRACTION = 0.9
+/**
+ * A device checks, unfolds and looks through each event in one go, while its user may be typing. So one is no larger than
+ * this, unfolded, though the limits allow more; and what is larger comes in parts of about half of it.
+ */
+const WHOLE_BYTES = 512 * 1024
 const GROUP_BYTES = 16
 
 export function createStateSigner({
@@ -46,8 +51,10 @@ export function createStateSigner({
   random,
   limits,
 }: StateSignerOptions): StateSigner {
-  const maxUnfoldedBytes = limits.maxUpdateBytes * UNFOLDED_FRACTION
-  const maxPieceBytes = Math.floor(Math.min(limits.maxEventBytes * PART_FRACTION, maxUnfoldedBytes))
+  const maxUnfoldedBytes = Math.min(limits.maxUpdateBytes * UNFOLDED_FRACTION, WHOLE_BYTES)
+  const maxPieceBytes = Math.floor(
+    Math.min(limits.maxEventBytes * PART_FRACTION, maxUnfoldedBytes, WHOLE_BYTES / 2),
+  )
 
   async function jsonOf(
     documents: readonly StateDocument[],
