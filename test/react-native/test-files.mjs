@@ -23,6 +23,7 @@ const LEFT_OUT = [
     /^spec\/platform-check$/,
     'loads the packages anew on a platform that lacks something, which a bundle can’t',
   ],
+  [/^property\/undo$/, 'takes long: whole histories of a fixed seed'],
   [/^property\/fuzz$/, 'reads its inputs from files'],
   [/^(spec|property)\/client-tabs$/, 'is about the tabs of a browser'],
   [/^simulation\/.*$/, 'is the simulated world, of which run-hermes.mjs runs histories'],
@@ -42,6 +43,8 @@ const LEFT_OUT_TESTS = [
   ['[OUT15] are not stalled by a person', 'takes long: hundreds of signatures'],
   ['[CKP4] is put off until the log has doubled', 'takes long: hundreds of signatures'],
   ['[EVT6] fills its pieces', 'takes long'],
+  ['[UND2] keeps 4 MiB of what was deleted', 'takes long'],
+  ['[UND2] takes back the newest step, however large', 'takes long'],
 ]
 
 /** What to run, paths from the root of the repository, and what not. Throws where a reason has nothing to be for. */

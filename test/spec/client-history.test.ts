@@ -4,7 +4,7 @@ import * as Y from 'yjs'
 import type { LoggedEdit } from '../../client/src/core/document-log.js'
 import { createHistory } from '../../client/src/model/history.js'
 import { openOffline } from '../support/offline.js'
-import { clientOf, deviceOf, during, startWorld } from '../support/worlds.js'
+import { clientOf, deviceOf, during, startWorld, textsOf } from '../support/worlds.js'
 
 const typesOf = (entries: readonly HistoryEntry[]) =>
   entries.map(({ changes }) =>
@@ -196,5 +196,94 @@ describe('undo', () => {
     await reply.complete()
     await chat.undo()
     expect(chat.messages.map(({ content }) => content)).toEqual(['answer'])
+  })
+
+  it('[UND1] brings a deleted message back with what was restored and written in it before, for all to see', async () => {
+    const world = await startWorld('undo in an undone text', { ada: ['phone', 'laptop'] })
+    const [phone, laptop] = [clientOf(world, 'phone'), clientOf(world, 'laptop')]
+    await during(world, phone.chats.create({ id: 'chat' }))
+    const chat = await during(world, phone.chats.open('chat'))
+    await during(world, chat.send('said by ada', { id: 'm' }))
+    await during(world, chat.edit('m', 'said'))
+    await during(world, chat.undo())
+    // Into what came back, and behind it: Yjs alone loses some of it, or shows others another order.
+    await during(world, chat.edit('m', 'said by our ada'))
+    await during(world, chat.edit('m', 'said by our ada today'))
+    await during(world, chat.deleteMessage('m'))
+    await during(world, chat.undo())
+    expect(chat.messages[0]?.content).toBe('said by our ada today')
+    await world.advance(20_000)
+    expect((await laptop.chats.read('chat')).messages).toEqual(chat.messages)
+    const stored = new Y.Doc()
+    Y.applyUpdate(stored, Y.encodeStateAsUpdate(chat.doc))
+    expect(textsOf(stored)).toEqual(['said by our ada today'])
+  })
+
+  it('[UND2] reaches back a hundred steps', async () => {
+    const { client } = await openOffline()
+    await client.chats.create({ id: 'chat' })
+    const chat = await client.chats.open('chat')
+    await chat.send('0', { id: 'm' })
+    for (let step = 1; step <= 150; step++) await chat.edit('m', String(step))
+    let count = 0
+    while (await chat.undo()) count++
+    expect(count).toBe(100)
+    expect(chat.messages[0]?.content).toBe('50')
+    while (await chat.redo()) count--
+    expect(count).toBe(0)
+    expect(chat.messages[0]?.content).toBe('150')
+  })
+
+  it('[UND2] keeps 4 MiB of what was deleted, besides the newest step, in a chat that stays open', async () => {
+    const { client } = await openOffline()
+    await client.chats.create({ id: 'chat' })
+    const chat = await client.chats.open('chat')
+    const stateBytes = () => Y.encodeStateAsUpdate(chat.doc).byteLength
+    const text = (index: number) => `${index} `.repeat(300_000 / `${index} `.length)
+    await chat.send(text(0), { id: 'm' })
+    for (let index = 1; index <= 60; index++) {
+      await chat.update('m', { note: text(index) })
+      // Each note is in the place of the last, which is kept to take that back.
+      expect(stateBytes()).toBeLessThan(5.5 * 1024 * 1024)
+    }
+    expect(stateBytes()).toBeGreaterThan(4 * 1024 * 1024)
+    for (let index = 59; index > 50; index--) {
+      expect(await chat.undo()).toBe(true)
+      expect(chat.messages[0]?.note).toBe(text(index))
+    }
+    // Back and forth leaves nothing behind.
+    const before = stateBytes()
+    for (let round = 0; round < 20; round++) {
+      await chat.redo()
+      await chat.undo()
+    }
+    expect(stateBytes()).toBeLessThan(before + 20_000)
+    chat.release()
+  })
+
+  it('[UND2] takes back the newest step, however large: clearing a chat', async () => {
+    const { client } = await openOffline()
+    await client.chats.create({ id: 'chat' })
+    const chat = await client.chats.open('chat')
+    const fill = async (bytes: number) => {
+      for (let index = 0; index < 20; index++) await chat.send(`${index}-`.padEnd(bytes / 20, 'word '))
+      return chat.messages
+    }
+    const two = await fill(2_000_000)
+    await chat.clear()
+    await chat.send('anew')
+    await chat.undo()
+    expect(await chat.undo()).toBe(true)
+    expect(chat.messages).toEqual(two)
+    const eight = await fill(6_000_000)
+    await chat.clear()
+    expect(await chat.undo()).toBe(true)
+    expect(chat.messages).toEqual(eight)
+    // Whereas behind another step it is too much to be kept.
+    expect(await chat.redo()).toBe(true)
+    await chat.send('anew')
+    expect(Y.encodeStateAsUpdate(chat.doc).byteLength).toBeLessThan(4 * 1024 * 1024)
+    await chat.undo()
+    expect(await chat.undo()).toBe(false)
   })
 })
