@@ -255,7 +255,6 @@ export async function openDevice(
       verify: (event) => verifier.verify(event),
     }),
     verifier,
-    clock,
     logger,
     limits,
     turns,

@@ -1,5 +1,4 @@
 import {
-  type Clock,
   cursorOfHints,
   type DecodedStateEvent,
   type DecodedUpdateEvent,
@@ -75,7 +74,6 @@ export interface InboxOptions {
   readonly deletions: Deletions
   readonly contributions: Contributions
   readonly verifier: EventVerifier
-  readonly clock: Clock
   readonly logger: Logger
   readonly limits: Limits
   readonly turns: Turns
@@ -100,9 +98,9 @@ export interface InboxOptions {
 const MAX_BATCH = 128
 
 export function createInbox(options: InboxOptions): Inbox {
-  const { pubkey, documents, outbox, deletions, contributions, verifier, clock, logger, limits, trust } =
+  const { pubkey, documents, outbox, deletions, contributions, verifier, logger, limits, trust, turns } =
     options
-  const pace = createPace(options.turns)
+  const pace = createPace(turns)
   let cursor = options.cursor
   let setAside = 0
   let queue: Incoming[] = []
@@ -140,7 +138,7 @@ export function createInbox(options: InboxOptions): Inbox {
         if (batch.end?.type === 'log-end') documents.refetched(batch.end.address)
         if (isCaughtUp) askForMissing()
         // Lets timers and the app run between batches.
-        await new Promise<void>((resolve) => clock.setTimeout(resolve, 0))
+        if (queue.length > 0) await turns.next()
       }
     } catch (error) {
       queue = []
