@@ -196,6 +196,9 @@ it.skipIf(!hasChromium)(
     await second.page.getByRole('button', { name: /Leave this account/ }).click()
     await second.page.getByRole('button', { name: 'Start chatting' }).waitFor()
     expect(await second.page.evaluate(() => JSON.stringify(localStorage))).not.toMatch(/secret-key|account/)
+    // Nor does it come back.
+    await second.page.reload()
+    await second.page.getByRole('button', { name: 'Start chatting' }).waitFor()
   },
   90_000,
 )

@@ -18,6 +18,8 @@ export function NewChat() {
   const [isBusy, setBusy] = useState(false)
   /** The chat that storage refused to keep: it goes with the next write, and isn't made twice. */
   const refused = useRef<string>(undefined)
+  /** What is written while the chat is being made goes into that chat. */
+  const made = useRef<Promise<string>>(undefined)
   const isShown = useRef(true)
   useEffect(() => {
     isShown.current = true
@@ -42,7 +44,11 @@ export function NewChat() {
   async function begin(text: string) {
     setBusy(true)
     try {
-      const id = await make()
+      made.current ??= make()
+      const id = await made.current.catch((error) => {
+        made.current = undefined
+        throw error
+      })
       const chat = await client.chats.open(id)
       await send(chat, text).finally(chat.release)
       if (isShown.current) location.hash = chatHash(id)

@@ -1,4 +1,5 @@
 import { openStoredKeySigner, type SecretStorage, SyncError } from '@onyx-sync/client'
+import { durableValues } from './durable-values.js'
 import type { Slot } from './slot.js'
 
 /** Whose chats are on this device, and where its key is. */
@@ -24,7 +25,8 @@ export function nostrExtension(): NostrExtension | undefined {
 }
 
 /**
- * The account and the key of one device, in this browser's local storage. Nothing here is ever sent; whoever can run
+ * The account and the key of one device, in this browser's local storage, and in IndexedDB, where they are on the disk
+ * before they are used. Nothing here is ever sent; whoever can run
  * scripts on this origin, or read the browser's profile, has the key. Throws `STORE_FAILED` where the browser gives
  * no storage.
  */
@@ -42,12 +44,18 @@ export function createKeychain(slot: Slot) {
 
   const secrets: SecretStorage = {
     getItemAsync: async (name) => storage().getItem(name),
-    setItemAsync: async (name, value) => storage().setItem(name, value),
+    setItemAsync: put,
     deleteItemAsync: async (name) => storage().removeItem(name),
   }
 
-  function keep(account: Account): Account {
-    storage().setItem(accountName, JSON.stringify(account))
+  async function put(name: string, value: string): Promise<void> {
+    storage()
+    await durableValues.set(name, value)
+    storage().setItem(name, value)
+  }
+
+  async function keep(account: Account): Promise<Account> {
+    await put(accountName, JSON.stringify(account))
     return account
   }
 
@@ -61,6 +69,15 @@ export function createKeychain(slot: Slot) {
       if (text === null) return undefined
       const { pubkey, kind } = JSON.parse(text) as Account
       return HEX.test(pubkey) ? { pubkey, kind } : undefined
+    },
+
+    /** Brings back what local storage has lost with a browser that was killed. */
+    async mend(): Promise<void> {
+      if (storage().getItem(accountName) !== null) return
+      for (const name of [keyName, accountName]) {
+        const value = await durableValues.get(name)
+        if (value !== undefined) storage().setItem(name, value)
+      }
     },
 
     /** Keeps a key, or draws a new one where none is given. Rejects with `KEY_INVALID` and `STORE_FAILED`. */
@@ -100,8 +117,11 @@ export function createKeychain(slot: Slot) {
     reveal: () => storage().getItem(keyName) ?? undefined,
 
     /** Forgets account and key. What isn't kept elsewhere is gone with it. */
-    forget(): void {
-      for (const name of [accountName, keyName]) storage().removeItem(name)
+    async forget(): Promise<void> {
+      for (const name of [accountName, keyName]) {
+        await durableValues.delete(name)
+        storage().removeItem(name)
+      }
     },
   }
 }

@@ -33,12 +33,19 @@ const BEGIN_MS = 60_000
  */
 export function createMarks(client: SyncClient, slot: Slot): Marks {
   const name = `onyx-sync.marks${slot.suffix}`
+  const seenName = `onyx-sync.marks-seen${slot.suffix}`
   const listeners = new Set<() => void>()
   let pending = read()
   /** Messages whose edit isn't in the log yet, so that nothing which is saved can be theirs. */
   const begun = new Set<string>()
   let timer: ReturnType<typeof setInterval> | undefined
   let isForgotten = false
+  /** Chats with edits that local storage has lost with a browser that was killed: whose, can't be told until all is saved. */
+  const unclear = new Set(
+    [...(client.unsaved()?.documents ?? [])].filter(
+      (address) => (readSeen()[address] ?? 0) < lastSeq(address),
+    ),
+  )
   client.onStatus(look)
   addEventListener('storage', ({ key }) => key === name && look())
   look()
@@ -49,6 +56,26 @@ export function createMarks(client: SyncClient, slot: Slot): Marks {
     } catch {
       return {}
     }
+  }
+
+  function lastSeq(address: string): number {
+    return client.lastEdit(address).seq
+  }
+
+  /** Up to which edit of a chat its marks are known to be complete, while it isn't saved. */
+  function readSeen(): Record<string, number> {
+    try {
+      return JSON.parse(localStorage.getItem(seenName) ?? '{}') as Record<string, number>
+    } catch {
+      return {}
+    }
+  }
+
+  function noteSeen(): void {
+    const unsaved = client.unsaved()?.documents ?? []
+    for (const address of [...unclear]) if (!unsaved.includes(address)) unclear.delete(address)
+    const text = JSON.stringify(Object.fromEntries(unsaved.map((address) => [address, lastSeq(address)])))
+    if (text !== localStorage.getItem(seenName)) localStorage.setItem(seenName, text)
   }
 
   function put(address: string, messageId: string, seq: number): void {
@@ -84,6 +111,7 @@ export function createMarks(client: SyncClient, slot: Slot): Marks {
     )
     const text = JSON.stringify(pending)
     if (text !== JSON.stringify(before)) localStorage.setItem(name, text)
+    noteSeen()
     if (entries.length > 0) timer ??= setInterval(look, LOOK_EVERY_MS)
     else {
       clearInterval(timer)
@@ -118,7 +146,8 @@ export function createMarks(client: SyncClient, slot: Slot): Marks {
       if (place !== undefined) return stateAt(address, place)
       // What was imported has no device, and isn't followed one by one.
       if (message.device === undefined) return client.stateOf(address)
-      return message.device === client.deviceId ? 'saved' : undefined
+      if (message.device !== client.deviceId) return undefined
+      return unclear.has(address) ? client.stateOf(address) : 'saved'
     },
     subscribe(listener) {
       listeners.add(listener)
@@ -128,6 +157,7 @@ export function createMarks(client: SyncClient, slot: Slot): Marks {
       isForgotten = true
       pending = {}
       localStorage.removeItem(name)
+      localStorage.removeItem(seenName)
     },
   }
 }

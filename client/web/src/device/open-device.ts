@@ -71,7 +71,7 @@ export async function leaveDevice(device: Device, keychain: Keychain, discard: b
   device.keeping.forget()
   device.marks.forget()
   device.network.forget()
-  keychain.forget()
+  await keychain.forget()
   await deleteDatabase(device.account, device.slot)
 }
 

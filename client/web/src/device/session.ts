@@ -44,6 +44,13 @@ export function createSession(slot: Slot, transport?: Transport): Session {
     }
   }
 
+  async function beginWithAccount(): Promise<void> {
+    await keychain.mend()
+    const account = keychain.account()
+    if (account === undefined) show({ phase: 'welcome' })
+    else await open(account)
+  }
+
   // Another tab has left the account, or begun with one: what this page shows is no more.
   addEventListener('storage', ({ key }) => key === keychain.accountName && location.reload())
 
@@ -60,13 +67,7 @@ export function createSession(slot: Slot, transport?: Transport): Session {
       return () => listeners.delete(listener)
     },
     begin() {
-      try {
-        const account = keychain.account()
-        if (account === undefined) show({ phase: 'welcome' })
-        else void open(account)
-      } catch (error) {
-        fail(error)
-      }
+      void beginWithAccount().catch(fail)
     },
     async choose(choosing) {
       await open(await choosing)

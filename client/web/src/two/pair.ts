@@ -7,11 +7,12 @@ const slots = [frameSlot('left'), frameSlot('right')]
 /** Gives both devices one new account, unless they have one. It is for this page only, beside that of the browser. */
 export async function preparePair(): Promise<void> {
   const keychains = slots.map(createKeychain)
+  for (const keychain of keychains) await keychain.mend()
   const accounts = keychains.map((keychain) => keychain.account())
   if (accounts.every((account) => account !== undefined && account.pubkey === accounts[0]?.pubkey)) return
   const secretKey = newSecretKey()
   for (const keychain of keychains) {
-    keychain.forget()
+    await keychain.forget()
     await keychain.takeKey(secretKey)
   }
 }
@@ -21,9 +22,10 @@ export async function forgetPair(): Promise<void> {
   for (const slot of slots) {
     const keychain = createKeychain(slot)
     const account = keychain.account()
-    keychain.forget()
+    await keychain.forget()
     localStorage.removeItem(`onyx-sync.offline${slot.suffix}`)
     localStorage.removeItem(`onyx-sync.marks${slot.suffix}`)
+    localStorage.removeItem(`onyx-sync.marks-seen${slot.suffix}`)
     if (account !== undefined) await deleteDatabase(account, slot)
   }
 }
