@@ -93,13 +93,26 @@ describe('a device that never saw a server', () => {
 
   it('[EDT6][C18] refuses settings that look like secrets', async () => {
     const client = await openClient()
+    // What Onyx keeps beside its settings, by its name or by how it looks.
     for (const [key, value] of [
+      ['mnemonic', 'leader monkey parrot ring guide accident before fence cannon height naive bean'],
+      ['nostrPrivateKey', 'ab'.repeat(32)],
+      ['privkey', 'ab'.repeat(32)],
       ['githubToken', 'x'],
+      ['pushToken', 'x'],
+      ['openaiApiKey', 'x'],
       ['note', 'nsec1abcdef'],
       ['repo', 'ghp_abcdef'],
+      ['repos', [{ owner: 'ada', name: 'notes', token: 'github_pat_11ABC' }]],
+      ['server', { url: 'wss://example.com', accessToken: 'plain words' }],
+      ['app', 'ghs_abcdef'],
+      ['device', 'ExponentPushToken[abc]'],
+      ['device', 'ExpoPushToken[abc]'],
     ] as const) {
       await expect(client.settings.set(key, value)).rejects.toMatchObject({ code: 'VALUE_INVALID' })
     }
+    expect((await client.settings.read()).preferences).toEqual({})
+    await client.settings.set('repo', 'unsecured/ghost')
   })
 
   it('[DEV1][C14] refuses the database of another account', async () => {

@@ -1,10 +1,11 @@
 import { SyncError } from '@onyx-sync/shared'
 import type { JsonValue } from './json.js'
 
-const SECRET_KEY = /mnemonic|seed.?phrase|private.?key|secret|password|(access|push|auth|github).?token/i
+const SECRET_KEY =
+  /mnemonic|seed.?phrase|priv(ate)?.?key|\bnsec\b|api.?key|secret|password|(access|push|auth|refresh|github).?token/i
 const SECRET_VALUE = new RegExp(
   [
-    String.raw`\b(nsec1|ncryptsec1|ghp_|gho_|github_pat_|ExponentPushToken\[)`,
+    String.raw`\b(nsec1|ncryptsec1|gh[pousr]_|github_pat_|Expo(?:nent)?PushToken\[)`,
     // API keys, bearer tokens and JSON web tokens, as they stand in what HTTP clients report.
     String.raw`\b(sk-[\w-]{16,}|Bearer\s+[\w.~+/=-]{16,}|eyJ[\w-]{8,}\.[\w-]{8,}\.)`,
   ].join('|'),
@@ -12,16 +13,17 @@ const SECRET_VALUE = new RegExp(
 
 /** The whole of what {@link SECRET_VALUE} finds the beginning of. */
 const SECRET_TEXT =
-  /\b(?:nsec1\w+|ncryptsec1\w+|gh[po]_\w+|github_pat_\w+|ExponentPushToken\[[^\]]*\]?|sk-[\w-]{16,}|Bearer\s+[\w.~+/=-]{16,}|eyJ[\w-]{8,}\.[\w.-]{8,})/g
+  /\b(?:nsec1\w+|ncryptsec1\w+|gh[pousr]_\w+|github_pat_\w+|Expo(?:nent)?PushToken\[[^\]]*\]?|sk-[\w-]{16,}|Bearer\s+[\w.~+/=-]{16,}|eyJ[\w-]{8,}\.[\w.-]{8,})/g
 
 /** Whether a text looks as if it held a private key or a token. A guard against slips, not a proof (trap C18). */
 export function looksSecret(text: string): boolean {
   return SECRET_VALUE.test(text)
 }
 
-/** Throws `VALUE_INVALID` where a name or the JSON of its value looks as if it had to stay on the device (trap C18). */
-export function checkNoSecret(key: string, json: string): void {
-  if (!SECRET_KEY.test(key) && !looksSecret(json)) return
+/** Throws `VALUE_INVALID` where a name or its value looks as if it had to stay on the device, at any depth (trap C18). */
+export function checkNoSecret(key: string, value: JsonValue): void {
+  const json = JSON.stringify(value)
+  if (!SECRET_KEY.test(key) && !looksSecret(json) && JSON.stringify(redactSecrets(value)) === json) return
   throw new SyncError(
     'VALUE_INVALID',
     `${JSON.stringify(key)} looks like a secret: settings are sent to the server, keep it in the device's secure storage`,

@@ -87,7 +87,7 @@ export function createSettings({ pubkey, documents, store, feed, random }: Setti
     async set(key, value) {
       checkKey(key)
       const json = toJsonValue(value, `the setting ${JSON.stringify(key)}`)
-      checkNoSecret(key, JSON.stringify(json))
+      checkNoSecret(key, json)
       await set('preferences', key, json)
     },
 
