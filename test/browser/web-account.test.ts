@@ -298,9 +298,9 @@ it.skipIf(!hasChromium)(
     await page.getByRole('button', { name: 'Share and more' }).click()
     await page.getByRole('button', { name: 'History' }).click()
     const dialog = page.getByRole('dialog')
-    await dialog.getByText('Changed: “As it was” → “As it is”').waitFor()
+    await dialog.getByText('Changed “As it was” to “As it is”').waitFor()
     await dialog.getByRole('slider').press('ArrowLeft')
-    await dialog.getByRole('article').first().getByText('As it was').waitFor()
+    await dialog.getByRole('listitem').getByText('As it was', { exact: true }).waitFor()
     await dialog.getByText('You', { exact: true }).waitFor()
     expect(faults).toEqual([])
   },

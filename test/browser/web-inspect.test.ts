@@ -149,7 +149,7 @@ it.skipIf(!hasChromium)(
       await tab.getByText(`Edit ${at + 1} of ${last + 1}`).waitFor()
       told.unshift(await tab.getByRole('region', { name: 'The edit' }).innerText())
     }
-    expect(told.join()).toMatch(/This account wrote “What should I pack for Oslo\?”.*Changed.*Deleted/s)
+    expect(told.join()).toMatch(/You wrote “What should I pack for Oslo\?”.*Changed.*Deleted/s)
     expect(await then.getByText('for Bergen').count()).toBe(0)
     await tab.keyboard.press('End')
     await nextSecond()

@@ -1,12 +1,12 @@
 import { useChats } from '@onyx-sync/client/react'
 import { KIND, parseAddress } from '@onyx-sync/shared'
 import { useState } from 'react'
+import { ChatHistory } from '../history/chat-history.js'
 import { CopyButton } from '../parts/copy-button.js'
 import { MAX_EVENTS, OTHER_EVENTS, readLog } from './document-log.js'
 import { EventsTable } from './events-table.js'
 import { useInspected } from './inspected.js'
 import { type DocumentPart, documentHash } from './route.js'
-import { Timeline } from './timeline.js'
 import { useAnswer } from './use-answer.js'
 import { useChecked } from './use-checked.js'
 import { WritersTable } from './writers-table.js'
@@ -21,7 +21,8 @@ const NOTHING: readonly unknown[] = []
 /** One document: its signed events, who wrote under which client id, and a chat as it was. */
 export function DocumentView({ address, part }: { readonly address: string; readonly part: DocumentPart }) {
   const { chats } = useChats({ includeDeleted: true })
-  const { account, reader } = useInspected()
+  const inspected = useInspected()
+  const { account, reader } = inspected
   const [round, setRound] = useState(0)
   const parsed = parseAddress(address)
   const isChat = parsed?.kind === KIND.chat
@@ -63,7 +64,7 @@ export function DocumentView({ address, part }: { readonly address: string; read
       {log.status === 'there' && part === 'writers' && isChat && (
         <WritersTable address={address} checked={checked} />
       )}
-      {part === 'timeline' && isChat && <Timeline address={address} />}
+      {part === 'timeline' && isChat && <ChatHistory device={inspected} address={address} />}
       {log.status === 'there' && log.value.hasMore && part !== 'timeline' && (
         <p>Those are the newest {MAX_EVENTS}; there are older ones.</p>
       )}
