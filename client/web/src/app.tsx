@@ -6,6 +6,7 @@ import { createReplies } from './answers/replies.js'
 import { DeviceContext } from './device/device-context.js'
 import type { Device } from './device/open-device.js'
 import type { Session } from './device/session.js'
+import { PageFault } from './parts/page-fault.js'
 import { Toasts } from './parts/toasts.js'
 import { useStore } from './parts/use-store.js'
 import { Workspace } from './workspace.js'
@@ -60,7 +61,9 @@ function Opened({
   return (
     <SyncProvider client={device.client}>
       <DeviceContext value={open}>
-        <Workspace givenKey={givenKey} />
+        <PageFault>
+          <Workspace givenKey={givenKey} />
+        </PageFault>
       </DeviceContext>
     </SyncProvider>
   )
