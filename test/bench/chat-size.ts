@@ -1,6 +1,6 @@
 import type { View } from '@onyx-sync/client'
 import * as Y from 'yjs'
-import { atMost, type Bench, type BenchContext, type Figure, reported } from './bench.js'
+import { atMost, type Bench, type BenchContext, type Figure, medianOf, reported } from './bench.js'
 import { createAccount, openDevice } from './devices.js'
 import { createWriter } from './text.js'
 
@@ -20,8 +20,16 @@ export const chatSize: Bench = {
     const signer = createAccount()
     const sizes = context.isQuick ? SIZES.map((size) => size / 10) : SIZES
     const figures: Figure[] = []
-    for (const size of sizes)
-      figures.push(...(await measureChat(context, signer, size, size === sizes[sizes.length - 1])))
+    const appendsMs: number[] = []
+    for (const size of sizes) {
+      const measured = await measureChat(context, signer, size, size === sizes[sizes.length - 1])
+      figures.push(...measured.figures)
+      appendsMs.push(measured.appendMs)
+    }
+    const growth = (appendsMs.at(-1) ?? 0) / medianOf(appendsMs)
+    const name = 'appending to the longest, against the median of all'
+    // A tenth of the messages takes so little time that chance decides.
+    figures.push(context.isQuick ? reported(name, growth, '×') : atMost(name, growth, 1.5, '×'))
     return [...figures, ...(await measureList(context, signer, context.isQuick ? LISTED / 10 : LISTED))]
   },
 }
@@ -31,7 +39,7 @@ async function measureChat(
   signer: ReturnType<typeof createAccount>,
   size: number,
   isLargest: boolean,
-): Promise<Figure[]> {
+): Promise<{ readonly figures: readonly Figure[]; readonly appendMs: number }> {
   const name = `chat-${size}`
   progress(`writing ${size} messages`)
   const writer = await openDevice(directory, name, { signer })
@@ -69,7 +77,7 @@ async function measureChat(
     (APPENDS / 4)
   await client.close()
   const of = `${size.toLocaleString('en')} messages`
-  return [
+  const figures = [
     isLargest
       ? atMost(`${of}: the last 50 are shown`, shownMs, 100, 'ms')
       : reported(`${of}: the last 50 are shown`, shownMs, 'ms'),
@@ -77,6 +85,7 @@ async function measureChat(
     reported(`${of}: one more is appended`, appendMs, 'ms'),
     reported(`${of}: a reply is begun and ended`, streamMs, 'ms'),
   ]
+  return { figures, appendMs }
 }
 
 async function measureList(

@@ -32,8 +32,9 @@ export async function bundle({ entry, platform, out, replaced = {} }) {
           const file = replaced[name]
           if (file !== undefined && file !== context.originModulePath)
             return { type: 'sourceFile', filePath: file }
-          // Sources name each other as what they are built to.
-          if (name.startsWith('.') && name.endsWith('.js')) {
+          // Our sources name each other as what they are built to.
+          const isOurs = !context.originModulePath.includes('/node_modules/')
+          if (isOurs && name.startsWith('.') && name.endsWith('.js')) {
             for (const ext of ['.ts', '.tsx']) {
               const source = join(dirname(context.originModulePath), name.slice(0, -3) + ext)
               if (existsSync(source)) return { type: 'sourceFile', filePath: source }

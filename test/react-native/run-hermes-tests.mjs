@@ -79,7 +79,12 @@ try {
     }
   }
   console.log(`Hermes: ${sum('passed')} passed, ${sum('failed')} failed`)
-  if (sum('failed') > 0 || sum('passed') === 0) process.exitCode = 1
+  if (sum('failed') > 0 || sum('passed') === 0) {
+    console.log(
+      'A property has ten runs here: a test that counts what many came upon is to be left out in test-files.mjs.',
+    )
+    process.exitCode = 1
+  }
 } finally {
   rmSync(out, { recursive: true, force: true })
   rmSync(generated, { recursive: true, force: true })

@@ -1,8 +1,8 @@
-import { KIND, type NostrEvent, parseDeletion, stringifyEvent, tagValues } from '@onyx-sync/shared'
+import { KIND, type NostrEvent, parseDeletion, tagValues } from '@onyx-sync/shared'
 import type { OutboxEntry } from '../ports/store.js'
 import type { Journal, JournalChange } from './journal.js'
 import type { Outbox } from './outbox.js'
-import { eventsOf } from './outbox-events.js'
+import { confirmedEntry, entryIdOf, eventsOf } from './outbox-events.js'
 import { TRAINING_LANE } from './outbox-lanes.js'
 
 /**
@@ -38,7 +38,7 @@ export function createContributions({
     const [quality = ''] = tagValues(event, 'quality')
     if (!isOwn || !/^[1-5]$/.test(quality)) return false
     // One that was taken back comes once more if it was on its way back by then.
-    return !outbox.hasEntry(TRAINING_LANE, `event-${event.id}`) && !outbox.asksToDelete(event.id)
+    return !outbox.hasEntry(TRAINING_LANE, entryIdOf(event)) && !outbox.asksToDelete(event.id)
   }
 
   return {
@@ -50,17 +50,7 @@ export function createContributions({
 
     apply(event) {
       if (!isNews(event)) return {}
-      const seq = journal.nextSeq()
-      const entry: OutboxEntry = {
-        id: `event-${event.id}`,
-        lane: TRAINING_LANE,
-        seq,
-        throughSeq: seq,
-        edits: 1,
-        state: 'confirmed',
-        event: stringifyEvent(event),
-        reason: '',
-      }
+      const entry = confirmedEntry(TRAINING_LANE, journal.nextSeq(), event)
       outbox.keep([entry])
       return { outboxPut: [entry] }
     },

@@ -6,12 +6,12 @@ import {
   parseAddress,
   parseDeletion,
   SyncError,
-  stringifyEvent,
 } from '@onyx-sync/shared'
 import type { BodyState, OutboxEntry } from '../ports/store.js'
 import type { Documents } from './documents.js'
 import type { JournalChange } from './journal.js'
 import type { Outbox } from './outbox.js'
+import { confirmedEntry, entryIdOf } from './outbox-events.js'
 import { DELETION_LANE } from './outbox-lanes.js'
 
 /** A deletion request of an owner, with the addresses of the chats that it names. */
@@ -79,21 +79,8 @@ export function createDeletions(options: DeletionsOptions): Deletions {
 
   /** Kept so that any device of the account can bring the request back to a server that was set back. */
   function entryOf(event: NostrEvent): OutboxEntry[] {
-    const id = `event-${event.id}`
-    if (event.pubkey !== pubkey || outbox.hasEntry(DELETION_LANE, id)) return []
-    const seq = journal.nextSeq()
-    return [
-      {
-        id,
-        lane: DELETION_LANE,
-        seq,
-        throughSeq: seq,
-        edits: 1,
-        state: 'confirmed',
-        event: stringifyEvent(event),
-        reason: '',
-      },
-    ]
+    if (event.pubkey !== pubkey || outbox.hasEntry(DELETION_LANE, entryIdOf(event))) return []
+    return [confirmedEntry(DELETION_LANE, journal.nextSeq(), event)]
   }
 
   return {

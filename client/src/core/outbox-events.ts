@@ -9,6 +9,17 @@ export function eventsOf(entry: Pick<OutboxEntry, 'event'>): readonly NostrEvent
   return Array.isArray(parsed) ? parsed : [parsed]
 }
 
+/** An event of no document that the server is known to have, kept for a server that is set back. */
+export function confirmedEntry(lane: string, seq: number, event: NostrEvent): OutboxEntry {
+  const place = { id: entryIdOf(event), lane, seq, throughSeq: seq, edits: 1 }
+  return { ...place, state: 'confirmed', event: stringifyEvent(event), reason: '' }
+}
+
+/** Id of the entry of a signed event; of one in parts its first. */
+export function entryIdOf(event: NostrEvent): string {
+  return `event-${event.id}`
+}
+
 /** Signed events as an entry keeps them: JSON of the one, or of an array of the parts. */
 export function eventsToJson(events: readonly NostrEvent[]): string {
   const [json = '', ...others] = events.map(stringifyEvent)

@@ -18,7 +18,7 @@ import {
 import { type OutboxEntry, RESTORE, type SyncStore } from '../ports/store.js'
 import { cutEdit } from './cut-edit.js'
 import type { Documents } from './documents.js'
-import { eventsOf, eventsToJson, whyTooLarge } from './outbox-events.js'
+import { entryIdOf, eventsOf, eventsToJson, whyTooLarge } from './outbox-events.js'
 import { isEventLane } from './outbox-lanes.js'
 
 /** Edits turned into one signed event, or into the signed parts of one edit. */
@@ -161,7 +161,7 @@ export function createStaging(options: StagingOptions): Stage {
     const sizes = events.map((event) => whyTooLarge(event, options.maxEventBytes()))
     const problems = [sizes.find((problem) => problem !== '') ?? '', reason].filter((text) => text !== '')
     return {
-      id: `event-${(events[0] as NostrEvent).id}`,
+      id: entryIdOf(events[0] as NostrEvent),
       lane: first.lane,
       seq: first.seq,
       throughSeq: last.throughSeq,
