@@ -1,6 +1,16 @@
+import * as encoding from 'lib0/encoding'
 import * as Y from 'yjs'
-import { encodeStruct } from './struct-cutter.js'
-import { createUpdateWriter } from './update-writer.js'
+
+/** A client's structs in one update. */
+interface Block {
+  readonly client: number
+  readonly clock: number
+  count: number
+  readonly structs: Y.UpdateEncoderV1
+}
+
+/** A deleted range has less. Bytes. */
+const RANGE_BYTES = 10
 
 /**
  * The state of a document, in updates (Yjs format V1) of about `maxBytes` that together are what `Y.encodeStateAsUpdate`
@@ -8,34 +18,57 @@ import { createUpdateWriter } from './update-writer.js'
  * nothing once the document has changed.
  */
 export function* encodeState({ store }: Y.Doc, maxBytes: number): Generator<Uint8Array, void, void> {
-  let writer = createUpdateWriter(Number.POSITIVE_INFINITY)
-  let bytes = 0
+  let blocks: Block[] = []
   let isFirst = true
+
+  function end(deleted: ReadonlyMap<number, readonly number[]> = new Map()): Uint8Array {
+    const encoder = encoding.createEncoder()
+    const write = (value: number) => encoding.writeVarUint(encoder, value)
+    write(blocks.length)
+    for (const { client, clock, count, structs } of blocks) {
+      for (const value of [count, client, clock]) write(value)
+      encoding.writeUint8Array(encoder, structs.toUint8Array())
+    }
+    write(deleted.size)
+    for (const [client, ranges] of deleted)
+      for (const value of [client, ranges.length / 2, ...ranges]) write(value)
+    blocks = []
+    isFirst = false
+    return encoding.toUint8Array(encoder)
+  }
+
+  let bytes = 0
   for (const [client, structs] of highestFirst(store.clients)) {
+    let block: Block | undefined
     for (const struct of structs) {
-      const encoded = encodeStruct(struct)
-      writer.add(client, struct.id.clock, struct.length, encoded)
-      bytes += encoded.byteLength
+      if (block === undefined) {
+        block = { client, clock: struct.id.clock, count: 0, structs: new Y.UpdateEncoderV1() }
+        blocks.push(block)
+      }
+      const before = encoding.length(block.structs.restEncoder)
+      struct.write(block.structs, 0)
+      block.count++
+      bytes += encoding.length(block.structs.restEncoder) - before
       if (bytes < maxBytes) continue
-      yield writer.toUint8Array()
-      writer = createUpdateWriter(Number.POSITIVE_INFINITY)
-      isFirst = false
+      yield end()
+      block = undefined
       bytes = 0
     }
   }
-  // A range has less than ten bytes.
-  let room = maxBytes / 10
+  let deleted = new Map<number, number[]>()
   for (const [client, ranges] of highestFirst(Y.createDeleteSetFromStructStore(store).clients)) {
     for (const { clock, len } of ranges) {
-      writer.addDeletion(client, clock, len)
-      if (--room > 0) continue
-      yield writer.toUint8Array()
-      writer = createUpdateWriter(Number.POSITIVE_INFINITY)
-      isFirst = false
-      room = maxBytes / 10
+      const list = deleted.get(client) ?? []
+      deleted.set(client, list)
+      list.push(clock, len)
+      bytes += RANGE_BYTES
+      if (bytes < maxBytes) continue
+      yield end(deleted)
+      deleted = new Map()
+      bytes = 0
     }
   }
-  if (!writer.isEmpty() || isFirst) yield writer.toUint8Array()
+  if (blocks.length > 0 || deleted.size > 0 || isFirst) yield end(deleted)
 }
 
 /** The order in which Yjs writes clients. */

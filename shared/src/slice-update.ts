@@ -20,7 +20,8 @@ export interface SliceableUpdates {
   readonly isFormatted: boolean
   /**
    * Smaller updates that say the same, each to be applied as soon as it is there, in a transaction of its own: what
-   * something hangs on comes before it or with it, and deletions come last. A slice has about `maxBytes`; a struct is never
+   * something hangs on comes before it or with it, and deletions come last. A slice has about `maxBytes`, and ends between
+   * two messages of a chat where that can be; a struct is never
    * cut, so one with a long text is a slice of its own. What can't be cut that way, formatted text and what waits for
    * something, comes as it was given, in one. `knownTo` tells how far the document knows a client, in clocks.
    */
@@ -82,8 +83,14 @@ function* cut(
 ): Generator<Uint8Array, void, void> {
   let slice = createSlice()
   for (const struct of structs) {
+    // Not in the middle of a message, which would be shown, and stored, in pieces.
+    if (slice.bytes >= maxBytes && (struct.beginsElement || slice.bytes >= 2 * maxBytes)) {
+      yield slice.encode()
+      slice = createSlice()
+    }
     slice.add(struct)
-    if (slice.bytes < maxBytes) continue
+  }
+  if (slice.bytes >= maxBytes) {
     yield slice.encode()
     slice = createSlice()
   }

@@ -6,7 +6,7 @@ import { varUintBytes } from './update-writer.js'
 export type Struct = Y.Item | Y.GC
 
 /** A struct in update format V1. */
-export function encodeStruct(struct: Struct): Uint8Array {
+function encodeStruct(struct: Struct): Uint8Array {
   const encoder = new Y.UpdateEncoderV1()
   struct.write(encoder, 0)
   return encoder.toUint8Array()

@@ -22,6 +22,8 @@ export interface ReadStruct {
   readonly bytes: Uint8Array
   /** Client and clock of what it hangs on, of other clients only: of its own, everything earlier comes before it. */
   readonly needs: readonly (readonly [number, number])[]
+  /** Whether a type begins here that isn't part of another, such as a message of a chat, as far as the update tells. */
+  readonly beginsElement: boolean
 }
 
 interface Reader {
@@ -36,6 +38,7 @@ const HAS_KEY = 0x20
 const HAS_RIGHT = 0x40
 const HAS_LEFT = 0x80
 const FORMAT = 6
+const TYPE = 7
 const SUBDOCUMENT = 9
 const XML_ELEMENT = 3
 const XML_HOOK = 5
@@ -54,12 +57,13 @@ export function* readStructs(
 ): Generator<undefined, void, void> {
   const decoder = decoding.createDecoder(update)
   let pause = stepBytes
+  const elements: Elements = new Map()
   for (let clients = decoding.readVarUint(decoder); clients > 0; clients--) {
     let left = decoding.readVarUint(decoder)
     const client = decoding.readVarUint(decoder)
     let clock = decoding.readVarUint(decoder)
     for (; left > 0; left--) {
-      const struct = readStruct(decoder, client, clock)
+      const struct = readStruct(decoder, client, clock, elements)
       reader.struct(struct)
       clock += struct.length
       if (decoder.pos < pause) continue
@@ -75,33 +79,53 @@ export function* readStructs(
   if (decoding.hasContent(decoder)) throw new Unsliceable('there are bytes behind its end')
 }
 
-function readStruct(decoder: decoding.Decoder, client: number, clock: number): ReadStruct {
+/** Clocks of types by their client, and whether each is an element of a list at the top. */
+type Elements = Map<number, Map<number, boolean>>
+
+function readStruct(
+  decoder: decoding.Decoder,
+  client: number,
+  clock: number,
+  elements: Elements,
+): ReadStruct {
   const from = decoder.pos
   const info = decoding.readUint8(decoder)
   if (info === SKIP) throw new Unsliceable('it has a gap')
   let needs = NOTHING
   let length: number
+  let beginsElement = false
   if ((info & KIND) === 0) length = decoding.readVarUint(decoder)
   else {
     const foreign: [number, number][] = []
     const need = () => {
       const id: [number, number] = [decoding.readVarUint(decoder), decoding.readVarUint(decoder)]
       if (id[0] !== client) foreign.push(id)
+      return id
     }
+    // Beside an element is another one; what isn't in the update most likely is one.
+    const isElement = ([ofClient, at]: [number, number]) => elements.get(ofClient)?.get(at) ?? true
     const hasLeft = (info & HAS_LEFT) !== 0
     const hasRight = (info & HAS_RIGHT) !== 0
-    if (hasLeft) need()
-    if (hasRight) need()
+    if (hasLeft) beginsElement = isElement(need())
+    if (hasRight) beginsElement = isElement(need()) && (beginsElement || !hasLeft)
     if (!hasLeft && !hasRight) {
-      if (decoding.readVarUint(decoder) === 1) skipText(decoder)
+      beginsElement = decoding.readVarUint(decoder) === 1
+      if (beginsElement) skipText(decoder)
       else need()
       if ((info & HAS_KEY) !== 0) skipText(decoder)
     }
+    beginsElement &&= (info & KIND) === TYPE
+    if ((info & KIND) === TYPE) noteType(elements, client, clock, beginsElement)
     length = readContent(decoder, info & KIND)
     if (foreign.length > 0) needs = foreign
   }
   if (length < 1) throw new Unsliceable('it has an empty struct')
-  return { client, clock, length, bytes: decoder.arr.subarray(from, decoder.pos), needs }
+  return { client, clock, length, bytes: decoder.arr.subarray(from, decoder.pos), needs, beginsElement }
+}
+
+function noteType(elements: Elements, client: number, clock: number, isElement: boolean): void {
+  const ofClient = elements.get(client) ?? new Map<number, boolean>()
+  elements.set(client, ofClient.set(clock, isElement))
 }
 
 /** @returns its length in clocks */
@@ -122,7 +146,7 @@ function readContent(decoder: decoding.Decoder, kind: number): number {
     case 5:
       skipText(decoder)
       return 1
-    case 7: {
+    case TYPE: {
       const type = decoding.readVarUint(decoder)
       if (type === XML_ELEMENT || type === XML_HOOK) skipText(decoder)
       return 1

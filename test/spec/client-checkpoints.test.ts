@@ -461,7 +461,7 @@ describe('when a device makes a checkpoint', () => {
   it('[CKP9] is of one moment: a document that changes while it is encoded has no state yet', async () => {
     const doc = new Y.Doc()
     const list = doc.getArray<Y.Map<unknown>>('messages')
-    for (let n = 0; n < 8; n++)
+    for (let n = 0; n < 16; n++)
       list.push([new Y.Map<unknown>([['content', new Y.Text(noise(60_000, `${n}`))]])])
     const encode = (change: () => void) => {
       let turn = 0

@@ -5,6 +5,7 @@ import type { Turns } from '../ports/turns.js'
 import { createClientId } from './client-id.js'
 import type { RowChange } from './journal.js'
 import { applyRows } from './load-rows.js'
+import { SLICE_BYTES } from './slices.js'
 
 /** Turns one document into rows of query tables, by what changed. */
 export interface Projection {
@@ -104,6 +105,8 @@ export function createLoadedDocuments(options: LoadedDocumentsOptions): LoadedDo
       if (!badSeqs.includes(seq)) badSeqs.push(seq)
       options.logger.error('a stored update can not be applied', { address, seq, error: String(error) })
     })
+    // It looks through all of it.
+    if (rows.some(({ update }) => update.byteLength > SLICE_BYTES)) await options.turns.next()
     const projection = options.createProjection(address, doc, badSeqs.length > 0 || hasPending(doc))
     const receive = listenToEdits(doc, (update, transaction) => {
       entry.dirty = true

@@ -4,6 +4,7 @@ import type { Journal } from './journal.js'
 import type { Loaded } from './loaded-documents.js'
 import type { RemoteUpdate, RemoteUpdates } from './remote-updates.js'
 import { SLICE_BYTES } from './slices.js'
+import { createWriteBrake } from './write-brake.js'
 
 /** An update with the document it belongs to, which stays loaded. */
 export type Received = readonly [Loaded, RemoteUpdate]
@@ -25,8 +26,8 @@ export interface StepsParts {
 
 /**
  * Applies what was received, in its order, with turns between the steps where it is much. Each step is handed to the journal
- * as it is applied, so that what is on the disk is always something that the documents were; what of a document tells that
- * it is here comes with the last. When it resolves the last step is in the journal, but perhaps not on the disk.
+ * as it is applied, so that what is on the disk is always something that the documents were; a document that was only listed
+ * is handed over as a whole, with the last. When it resolves the last step is in the journal, but perhaps not on the disk.
  * @returns how many were set aside because they were not what their author signed
  */
 export async function applySteps(
@@ -34,7 +35,8 @@ export async function applySteps(
   { remotes, journal, turns, isMeant }: StepsParts,
 ): Promise<number> {
   let setAside = 0
-  const applied = new Set<string>()
+  const applied = new Set<Loaded>()
+  const brake = createWriteBrake(journal)
 
   async function take({ isLarge, parts }: Step): Promise<void> {
     const checked: Received[] = []
@@ -44,7 +46,7 @@ export async function applySteps(
         ? await remotes.applyInSlices(entry, remote)
         : await remotes.check(entry, remote)
       if (!isRight) setAside++
-      else if (isLarge) applied.add(entry.address)
+      else if (isLarge) applied.add(entry)
       else checked.push([entry, remote])
     }
     // From here on nothing awaits: what is small is in one batch, or none of it is.
@@ -52,22 +54,20 @@ export async function applySteps(
       if (!isMeant(entry)) continue
       entry.receive(() => {
         for (const remote of list) {
-          if (remotes.apply(entry, remote)) applied.add(entry.address)
+          if (remotes.apply(entry, remote)) applied.add(entry)
           else setAside++
         }
       })
     }
   }
 
-  for (const [index, step] of stepsOf(received).entries()) {
-    if (index > 0) {
-      // What can't be written stays in the journal, and goes with the last, of which the caller learns.
-      journal.flush().catch(() => {})
-      await turns.next()
-    }
+  const steps = stepsOf(received)
+  for (const [index, step] of steps.entries()) {
+    if (index > 0) await turns.next()
     await take(step)
+    if (index < steps.length - 1) await brake.handedOver(step.isLarge ? 0 : step.bytes)
   }
-  for (const address of applied) remotes.noteArrival(address)
+  for (const entry of applied) remotes.noteArrival(entry)
   return setAside
 }
 

@@ -1,5 +1,6 @@
 import {
   createCoverage,
+  getOrCreate,
   hasReceived,
   isSameRoster,
   joinRoster,
@@ -16,6 +17,7 @@ import { type DocumentRecords, isMostly, type Logged } from './document-records.
 import type { Journal } from './journal.js'
 import { type Loaded, NOT_LOCAL } from './loaded-documents.js'
 import { createPace, readInSteps, SLICE_BYTES, takeInSlices } from './slices.js'
+import { createWriteBrake } from './write-brake.js'
 
 /** An update as it came from the server. */
 export interface RemoteUpdate {
@@ -42,12 +44,12 @@ export interface RemoteUpdates {
   apply(entry: Loaded, remote: RemoteUpdate): boolean
   /**
    * Checks and applies a large one, in slices with turns between them. Each is handed to the journal as it is applied, so
-   * that at every moment the log is what the document is; of a document that is only being brought all of them at the end.
+   * that at every moment the log is what the document is.
    * @returns as `check`
    */
   applyInSlices(entry: Loaded, remote: RemoteUpdate): Promise<boolean>
   /** All that was received of a document is applied: one that was only listed is here now, if anything of it was new. */
-  noteArrival(address: string): void
+  noteArrival(entry: Loaded): void
 }
 
 export interface RemoteUpdatesParts {
@@ -70,6 +72,8 @@ export function createRemoteUpdates(parts: RemoteUpdatesParts): RemoteUpdates {
   const pace = createPace(turns)
   /** Documents of which something came that was new. */
   const arrived = new Set<string>()
+  /** What came of documents that were only listed, and is not in the journal. */
+  const brought = new Map<string, Uint8Array[]>()
 
   /** What is decided about the members with this event, if that is anything new. */
   function newRosterOf({ address, statement }: RemoteUpdate): Roster | undefined {
@@ -120,8 +124,19 @@ export function createRemoteUpdates(parts: RemoteUpdatesParts): RemoteUpdates {
     }
   }
 
-  /** What goes into the log: the bytes as received, not what the document emits. One that waits emits nothing (trap Y3). */
+  /**
+   * What goes into the log, now or, of a document that was only listed, once all of it is here: it is there as a whole or
+   * not at all (HLD4).
+   */
   function keep(entry: Loaded, updates: readonly Uint8Array[]): void {
+    const { address } = entry
+    const { body } = records.ensure(address)
+    if (body === 'listed' || body === 'evicted') getOrCreate(brought, address, () => []).push(...updates)
+    else write(entry, updates)
+  }
+
+  /** What goes into the log: the bytes as received, not what the document emits. One that waits emits nothing (trap Y3). */
+  function write(entry: Loaded, updates: readonly Uint8Array[]): void {
     const { address } = entry
     entry.dirty = true
     for (const update of updates) {
@@ -143,11 +158,14 @@ export function createRemoteUpdates(parts: RemoteUpdatesParts): RemoteUpdates {
   async function forEachSlice(
     { doc }: Loaded,
     slices: SliceableUpdates,
-    look: (slice: Uint8Array) => boolean,
+    look: (slice: Uint8Array) => boolean | Promise<void>,
   ): Promise<boolean> {
     let isEnded = false
     await takeInSlices(doc, slices, turns, (slice) => {
-      isEnded ||= look(mergeUpdates(slice))
+      if (isEnded) return
+      const looked = look(mergeUpdates(slice))
+      if (looked === true) isEnded = true
+      else if (looked !== false) return looked
     })
     return isEnded
   }
@@ -177,8 +195,12 @@ export function createRemoteUpdates(parts: RemoteUpdatesParts): RemoteUpdates {
       return true
     },
 
-    noteArrival(address) {
-      if (arrived.delete(address)) records.noteArrival(address)
+    noteArrival(entry) {
+      const { address } = entry
+      if (!arrived.delete(address)) return
+      write(entry, brought.get(address) ?? [])
+      brought.delete(address)
+      records.noteArrival(address)
     },
 
     async applyInSlices(entry, remote) {
@@ -192,27 +214,18 @@ export function createRemoteUpdates(parts: RemoteUpdatesParts): RemoteUpdates {
         newRosterOf(remote) !== undefined ||
         (await forEachSlice(entry, slices, (slice) => !hasReceived(doc, slice)))
       if (isNews && !(await checkAll(remote))) return false
-      const body = records.ensure(address).body
-      // Until all of it is here, a document that was only listed is just that.
-      const isBrought = body === 'listed' || body === 'evicted'
-      const brought: Uint8Array[] = []
+      const brake = createWriteBrake(journal)
       try {
         await forEachSlice(entry, slices, (slice) => {
           coverage?.add(slice)
           if (!isNews || hasReceived(doc, slice)) return false
           entry.receive(() => Y.applyUpdate(doc, slice, NOT_LOCAL))
-          if (isBrought) brought.push(slice)
-          else {
-            keep(entry, [slice])
-            // What can't be written stays in the journal, and whoever waits for the whole learns of it.
-            journal.flush().catch(() => {})
-          }
-          return false
+          keep(entry, [slice])
+          return brake.handedOver(slice.byteLength)
         })
       } catch (error) {
         return setAside(remote, error)
       }
-      keep(entry, brought)
       if (isNews) {
         arrived.add(address)
         noteApplied(remote, fresh)

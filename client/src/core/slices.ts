@@ -6,6 +6,8 @@ import type { Turns } from '../ports/turns.js'
  * What of an update is applied, encoded or packed in one go, bytes: a few milliseconds of work, on a slow phone a few tens.
  */
 export const SLICE_BYTES = 32 * 1024
+/** What is cut is cut smaller: a script that has just begun is many times slower than later on. */
+const CUT_BYTES = SLICE_BYTES / 2
 
 /** Gives others a turn whenever about so much was done as applying a slice costs. */
 export interface Pace {
@@ -40,19 +42,19 @@ export async function readInSteps(updates: readonly Uint8Array[], turns: Turns):
 
 /**
  * Gives the slices of updates to `take` one after another, with turns between them, see `SliceableUpdates`: each to be
- * applied in a transaction of its own. Meanwhile the document may change. Rejects with what `take` throws.
+ * applied in a transaction of its own; what `take` returns is waited for. Meanwhile the document may change. Rejects with what `take` throws.
  */
 export async function takeInSlices(
   doc: Y.Doc,
   updates: SliceableUpdates,
   turns: Turns,
-  take: (slice: readonly Uint8Array[]) => void,
+  take: (slice: readonly Uint8Array[]) => void | Promise<void>,
 ): Promise<void> {
   let isFirst = true
-  for (const slice of updates.slices(SLICE_BYTES, (client) => Y.getState(doc.store, client))) {
+  for (const slice of updates.slices(CUT_BYTES, (client) => Y.getState(doc.store, client))) {
     // What fits into one slice is done at once.
     if (!isFirst) await turns.next()
     isFirst = false
-    take(slice)
+    await take(slice)
   }
 }

@@ -3,7 +3,10 @@ import type * as Y from 'yjs'
 import type { Turns } from '../ports/turns.js'
 
 /** What becomes one event at least: encoding, deflating and signing it is some ten milliseconds of work. Bytes. */
-const PIECE_BYTES = 128 * 1024
+const PIECE_BYTES = 48 * 1024
+
+/** Encoding is a small part of that. */
+const PIECES_PER_TURN = 5
 
 /**
  * The whole state of a document as updates, encoded with turns between them; undefined if the document changed meanwhile.
@@ -20,8 +23,9 @@ export async function statePieces(doc: Y.Doc, turns: Turns): Promise<readonly Ui
     const pieces: Uint8Array[] = []
     for (const piece of encodeState(doc, PIECE_BYTES)) {
       pieces.push(piece)
-      // A small document is one piece, and there is nothing to wait for.
-      if (piece.byteLength >= PIECE_BYTES) await turns.next()
+      // A small document is one piece, and there is nothing to wait for. Not after each: the longer it takes, the more
+      // likely it is that somebody writes meanwhile.
+      if (pieces.length % PIECES_PER_TURN === 0) await turns.next()
       if (isChanged) return undefined
     }
     return pieces

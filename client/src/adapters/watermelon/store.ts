@@ -29,6 +29,8 @@ import { MAX_SQL_PARAMETERS, writeToSqlite } from './sqlite-writer.js'
 import { adapterType } from './unsafe.js'
 import { Q } from './watermelon.js'
 
+/** Characters of the log that are read in one go; a longer row is read alone. */
+const READ_LENGTH = 500_000
 /** Rows that a search looks at in one go. */
 const SEARCH_PAGE = 500
 
@@ -74,6 +76,27 @@ export function watermelonStore(database: Database): SyncStore {
     const { where, values } = conditionsToSql(conditions)
     const sql = `select ${columns} from "${table}"${where}`
     return collection.query(Q.unsafeSqlQuery(sql, values)).unsafeFetchRaw()
+  }
+
+  /** The rows of a log. Much of it comes bit by bit: a message from the worker that has the database is read in one go. */
+  async function readLog(conditions: readonly Condition[]): Promise<RawRow[]> {
+    const table = 'sync_updates'
+    if (!isSqlite) return readRows(table, conditions)
+    const sizes = await readRows(table, conditions, '"id", length("data") as "size"')
+    const groups: string[][] = []
+    let room = 0
+    for (const { id, size } of sizes) {
+      const last = groups[groups.length - 1]
+      if (last === undefined || room < Number(size) || last.length >= MAX_SQL_PARAMETERS) {
+        groups.push([id])
+        room = READ_LENGTH
+      } else last.push(id)
+      room -= Number(size)
+    }
+    if (groups.length <= 1) return readRows(table, conditions)
+    const rows: RawRow[] = []
+    for (const ids of groups) rows.push(...(await readRows(table, [{ column: 'id', oneOf: ids }])))
+    return rows
   }
 
   async function readLastSeq(): Promise<number> {
@@ -173,9 +196,7 @@ export function watermelonStore(database: Database): SyncStore {
   }
 
   function loadUpdatesWhere(conditions: readonly Condition[]) {
-    return inOrder('read the log', async () =>
-      rowsToUpdates(await readRows('sync_updates', conditions), turns),
-    )
+    return inOrder('read the log', async () => rowsToUpdates(await readLog(conditions), turns))
   }
 
   return {

@@ -1,5 +1,5 @@
 import { useChat, useChats, useMessages } from '@onyx-sync/client/react'
-import { lazy, Suspense, useCallback, useEffect, useState } from 'react'
+import { lazy, Suspense, useCallback, useDeferredValue, useEffect, useState } from 'react'
 import { useDevice } from '../device/device-context.js'
 import { Icon } from '../parts/icon.js'
 import { isNamed } from '../parts/route.js'
@@ -27,10 +27,12 @@ const WINDOW = 50
 /** A chat: who is there, its messages, and where one writes. */
 export function ChatView({ id, around }: { readonly id: string; readonly around: number | undefined }) {
   const { account, client, replies } = useDevice()
-  const { messages, total, hasOlder, hasNewer, loadOlder, loadNewer, status } = useMessages(id, {
+  const { total, hasOlder, hasNewer, loadOlder, loadNewer, status, ...shown } = useMessages(id, {
     last: WINDOW,
     ...(around !== undefined && { around }),
   })
+  // Many that come at once are rendered bit by bit, so that nobody who types waits for them.
+  const messages = useDeferredValue(shown.messages)
   // Messages come from a table at once; a long chat's document takes longer, and nobody has to wait for it to read.
   const opened = useChat(useIsPainted(status !== 'loading') ? id : undefined)
   const { chat, error, canWrite, isDeleted } = opened
