@@ -1,30 +1,19 @@
+import { lazy, Suspense } from 'react'
 import { useDevice } from '../device/device-context.js'
-import { CopyButton } from '../parts/copy-button.js'
-import { Icon } from '../parts/icon.js'
 import { useStore } from '../parts/use-store.js'
 
-/** So much of a text is shown: enough to know it by. Characters. */
-const SHOWN = 160
+const NotKeptList = lazy(() =>
+  import('./not-kept-list.js').then(({ NotKeptList }) => ({ default: NotKeptList })),
+)
 
-/** What was written and isn't in the browser's database yet, so that nobody takes it for kept, nor for lost. */
+/** Where it stands what isn't kept; nothing while all is. */
 export function NotKept() {
   const { keeping } = useDevice()
-  const unkept = useStore(keeping, keeping.unkept)
-  if (unkept.length === 0) return null
+  const isAllKept = useStore(keeping, () => keeping.unkept().length === 0)
+  if (isAllKept) return null
   return (
-    <section className="not-kept" aria-label="Not kept yet">
-      <p role="alert">
-        <Icon name="warning" size={18} /> <strong>Not kept yet.</strong> It is in this page only, and lost
-        when the page is closed; the bar above says what is in the way. It is tried again by itself.
-      </p>
-      <ul>
-        {unkept.map((what) => (
-          <li key={what.messageId}>
-            <span>{what.text.length > SHOWN ? `${what.text.slice(0, SHOWN)}…` : what.text}</span>
-            <CopyButton text={what.text} label="Copy this text" />
-          </li>
-        ))}
-      </ul>
-    </section>
+    <Suspense>
+      <NotKeptList />
+    </Suspense>
   )
 }

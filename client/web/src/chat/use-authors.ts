@@ -32,20 +32,16 @@ export function useAuthors(chat: Chat | undefined, messages: readonly Message[])
     let isOver = false
 
     async function look() {
-      let known = await client.chats.knownAuthors(address, ids)
-      const missing = ids.find((id) => !known.has(id))
-      if (missing !== undefined && isLive && !isAsked.current) {
-        isAsked.current = true
-        await client.chats.authorOf(address, missing).catch(() => {})
-        known = await client.chats.knownAuthors(address, ids)
-      }
-      const isShared = owner !== account.pubkey || client.chats.members(address).length > 0
-      const others = ids.filter(
-        (id) => (known.get(id) ?? (isShared ? '' : account.pubkey)) !== account.pubkey,
-      )
-      if (others.length === 0) return NOBODY
-      const { publicKeyText } = await import('../account/key-text.js')
-      return new Map(others.map((id) => [id, publicKeyText(known.get(id) ?? '')]))
+      // Nobody waits for it, so that it needn't be there when the page is.
+      const { findAuthors } = await import('./find-authors.js')
+      return findAuthors({
+        ...{ client, pubkey: account.pubkey, address, owner, ids },
+        mayAsk() {
+          const isFirst = isLive && !isAsked.current
+          isAsked.current ||= isLive
+          return isFirst
+        },
+      })
     }
 
     look().then(
