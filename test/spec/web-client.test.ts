@@ -130,7 +130,35 @@ describe('the words of the bar', () => {
     ],
     [{ refused: 1, unsent: 2 }, true, 'bad', '1 edit refused by the server', KEPT],
     [{ connection: 'stopped', problem: { code: 'KEY_BLOCKED', message: 'no' } }, true, 'bad', 'no', ''],
-    [{ problem: { code: 'STORE_FAILED', message: 'the disk is full' } }, true, 'bad', 'the disk is full', ''],
+    [{ problem: { code: 'SIGNER_FAILED', message: 'it said no' } }, true, 'bad', 'it said no', ''],
+    [
+      { connection: 'waiting', unsent: 2, problem: { code: 'STORE_FAILED', message: 'the disk is full' } },
+      true,
+      'bad',
+      'This browser has no room left for your chats',
+      'New edits are in this page only: keep it open, and free some space',
+    ],
+    [
+      { unsent: 2, problem: { code: 'STORE_FAILED', message: 'denied' } },
+      false,
+      'bad',
+      'This browser’s storage takes nothing',
+      'New edits are in this page only: keep it open, and allow the site to store data',
+    ],
+    [
+      { connection: 'waiting', unsent: 2, problem: { code: 'AUTH_CLOCK_SKEW', message: 'clock' } },
+      true,
+      'bad',
+      'The clock of this device is wrong: set it right to go on',
+      KEPT,
+    ],
+    [
+      { unsent: 2, problem: { code: 'TAB_SILENT', message: 'silent' } },
+      true,
+      'bad',
+      'Another tab of this page doesn’t answer: close it, and this one goes on',
+      'New edits are in this tab only: keep it open. If closing the other isn’t enough, end it in the browser’s task manager',
+    ],
   ] as const
 
   it.each(cases)('[WEB6] %j, network %s: %s, "%s"', (change, isOn, tone, text, more) => {
