@@ -45,6 +45,8 @@ const LEFT_OUT_TESTS = [
   ['[CAT1][C3] is stored in the same batch', 'takes long'],
   ['[OUT15] are not stalled by a person', 'takes long: hundreds of signatures'],
   ['[CKP4] is put off until the log has doubled', 'takes long: hundreds of signatures'],
+  ['[CKP2] is after a random time', 'takes long: hundreds of signatures'],
+  ['[S6][CHK4][CMP3] lose nothing, and bring back nothing, by a crash', 'takes long'],
   ['[EVT6] fills its pieces', 'takes long'],
   ['[UND2] keeps 4 MiB of what was deleted', 'takes long'],
   ['[UND2] takes back the newest step, however large', 'takes long'],
