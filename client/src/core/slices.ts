@@ -27,8 +27,8 @@ export function createPace(turns: Turns): Pace {
   }
 }
 
-/** Looking an update through costs about so much less than applying it. */
-const STEP_BYTES = 4 * SLICE_BYTES
+/** What is looked through in one go. */
+const STEP_BYTES = SLICE_BYTES
 
 /** Looks updates through, with turns now and then. */
 export async function readInSteps(updates: readonly Uint8Array[], turns: Turns): Promise<SliceableUpdates> {
