@@ -2,7 +2,6 @@ import { readdirSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import type { SyncClient } from '@onyx-sync/client'
-import { DEFAULT_LIMITS } from '@onyx-sync/shared'
 import { createSeededRandom } from '@onyx-sync/testing'
 import type Database from 'better-sqlite3'
 import * as Y from 'yjs'
@@ -10,8 +9,8 @@ import { atMost, type Bench, type BenchContext, reported } from './bench.js'
 import { countingVerifier, createAccount, openDevice, startServer, untilSynced } from './devices.js'
 import { createWireMeter } from './wire-meter.js'
 
-/** What the server puts into one state event; a larger state comes in as many as that takes. */
-const PIECE_BYTES = DEFAULT_LIMITS.maxEventBytes * 0.7
+/** What the server puts into one part of a long state. */
+const PIECE_BYTES = 256 * 1024
 
 /**
  * Edits that become one event. Months of editing are gone through in minutes here, so the usual pace would put

@@ -107,7 +107,7 @@ export const FAULTS = {
     ['server/dist/adapters/ws-listener.js', /socket\.bufferedAmount <= limits\.maxQueuedBytes/, 'true'],
     [
       'server/dist/adapters/ws-listener.js',
-      /if \(!isOpen\(\) \|\| socket\.bufferedAmount <= LOW_WATER_BYTES\)/,
+      /if \(!isOpen\(\) \|\| Math\.max\(socket\.bufferedAmount, sentInTurn\(\)\) <= LOW_WATER_BYTES\)/,
       'if (true)',
     ],
   ],

@@ -15,6 +15,12 @@ const PINNED = [
   { seed: 2407, length: 100, found: 'a saved event that a backup lost lay behind the cursor' },
   { seed: 303518, length: 80, found: 'what an owner brings back after a reset was counted as a checkpoint' },
   {
+    seed: 863320583,
+    length: 80,
+    found:
+      'what a removed member wrote was brought back as if the owner had, and refused once the member was back',
+  },
+  {
     seed: 322,
     length: 80,
     scenario: 'deleting',

@@ -1,8 +1,9 @@
 import type { SyncServer } from '@onyx-sync/server'
+import { decideRoster } from '@onyx-sync/shared'
 import { describe, expect, it } from 'vitest'
 import * as Y from 'yjs'
 import { append, copyOf, mergedFrom } from '../support/chat-copy.js'
-import { chatEvent, membersOf, type TestKey, testKey } from '../support/events.js'
+import { chatEvent, membersOf, rosterOf, type TestKey, testKey } from '../support/events.js'
 import type { RelayClient } from '../support/relay-client.js'
 import { connect, runServer, temporaryDataDirectory } from '../support/servers.js'
 
@@ -136,6 +137,21 @@ describe('whom Yjs client ids belong to', () => {
     expect((await a.publish(chatEvent(alice, { ...restoring, chatId: 'new' }))).accepted).toBe(true)
     const bobs = chatEvent(bob, { owner: alice, chatId: 'new', update: append(lost, 'going on') })
     expect((await b.publish(bobs)).accepted).toBe(true)
+  })
+
+  it('[YID3] what a removed member wrote is still theirs when they are let in again', async () => {
+    const { a, b } = await sharedChat()
+    const lost = new Y.Doc()
+    const first = append(lost, 'written by bob')
+    const removed = decideRoster(rosterOf([bob]), [{ pubkey: bob.publicKey, role: 'none' }], 1_764_000_100)
+    const restoring = { chatId: 'new', update: first, checkpoint: true }
+    expect((await a.publish(chatEvent(alice, { ...restoring, roster: removed }))).accepted).toBe(true)
+    const back = decideRoster(removed, [{ pubkey: bob.publicKey, role: 'write' }], 1_764_000_200)
+    const nothing = Y.encodeStateAsUpdate(new Y.Doc())
+    const letIn = chatEvent(alice, { chatId: 'new', update: nothing, roster: back })
+    expect((await a.publish(letIn)).accepted).toBe(true)
+    const bobs = chatEvent(bob, { owner: alice, chatId: 'new', update: append(lost, 'going on') })
+    expect(await b.publish(bobs)).toMatchObject({ accepted: true })
   })
 
   it('[YID3][Y6] repeating what an owner brought back makes nobody its author', async () => {

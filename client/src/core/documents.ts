@@ -3,8 +3,10 @@ import {
   checkRosterSize,
   DEFAULT_LIMITS,
   decideRoster,
+  EMPTY_ROSTER,
   getOrCreate,
   hasPending,
+  isSameRoster,
   type Logger,
   type Member,
   membersOf,
@@ -420,8 +422,9 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
       }),
 
     sendAgain(address, update) {
-      const isShared = membersOf(records.roster(address)).length > 0
-      queue(address, update, records.isOwn(address) && isShared ? RESTORE : '')
+      // Also with who is a member no more: what they wrote is in it, and they may be let in again.
+      const wasShared = !isSameRoster(records.roster(address), EMPTY_ROSTER)
+      queue(address, update, records.isOwn(address) && wasShared ? RESTORE : '')
     },
 
     async decideMembers(address, decisions, alongside = {}) {

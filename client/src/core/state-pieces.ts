@@ -2,11 +2,14 @@ import { encodeState } from '@onyx-sync/shared'
 import type * as Y from 'yjs'
 import type { Turns } from '../ports/turns.js'
 
-/** What becomes one event at least: encoding, deflating and signing it is some ten milliseconds of work. Bytes. */
-const PIECE_BYTES = 48 * 1024
+/**
+ * What becomes one event at least: encoding, deflating and signing it is some twenty milliseconds of work. Smaller ones
+ * would be more of them, and where JavaScript signs on a phone each signature takes 66 ms. Bytes.
+ */
+const PIECE_BYTES = 128 * 1024
 
 /** Encoding is a small part of that. */
-const PIECES_PER_TURN = 5
+const PIECES_PER_TURN = 2
 
 /**
  * The whole state of a document as updates, encoded with turns between them; undefined if the document changed meanwhile.

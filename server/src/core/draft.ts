@@ -1,7 +1,9 @@
 import {
   checkRosterSize,
+  EMPTY_ROSTER,
   expirationOf,
   getOrCreate,
+  isSameRoster,
   KIND,
   type Limits,
   type Logger,
@@ -174,7 +176,8 @@ function assemble(
       )
     }
     // Whose they are isn't said by an owner who brings them back; they are free for who goes on under them.
-    const isShared = (statement?.entries.length ?? 0) > 0 || hasOthers(address, event.pubkey)
+    const isStated = statement !== undefined && !isSameRoster(statement, EMPTY_ROSTER)
+    const isShared = isStated || hasOthers(address, event.pubkey)
     if (restores) return { bringsNews, claimed: isShared ? [] : free }
     // Nor is it said by a member who only repeats what the owner has brought back.
     return { bringsNews, claimed: free.filter((id) => newWriters.includes(id)) }
@@ -190,10 +193,10 @@ function assemble(
     }
   }
 
-  /** Whether anybody else may have written to a document. */
+  /** Whether anybody else may have written to a document, and be it who is a member no more. */
   function hasOthers(address: string, owner: string): boolean {
     const record = records.get(address)
-    if (record === undefined || record.members.length > 0) return true
+    if (record === undefined || !isSameRoster(record.roster, EMPTY_ROSTER)) return true
     for (const [key, pubkey] of writers) if (key.endsWith(` ${address}`) && pubkey !== owner) return true
     return false
   }
