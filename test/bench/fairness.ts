@@ -69,9 +69,11 @@ async function startFlood(order: FloodOrder): Promise<{ stop(): Promise<number> 
   await once(worker, 'message')
   return {
     async stop() {
+      // Both may come in the same tick.
+      const exited = once(worker, 'exit')
       worker.postMessage('stop')
       const [answered] = (await once(worker, 'message')) as [number]
-      await once(worker, 'exit')
+      await exited
       return answered
     },
   }
