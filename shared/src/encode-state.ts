@@ -1,5 +1,6 @@
 import * as encoding from 'lib0/encoding'
 import * as Y from 'yjs'
+import { encodeUpdate, highestFirst } from './update-writer.js'
 
 /** A client's structs in one update. */
 interface Block {
@@ -22,19 +23,13 @@ export function* encodeState({ store }: Y.Doc, maxBytes: number): Generator<Uint
   let isFirst = true
 
   function end(deleted: ReadonlyMap<number, readonly number[]> = new Map()): Uint8Array {
-    const encoder = encoding.createEncoder()
-    const write = (value: number) => encoding.writeVarUint(encoder, value)
-    write(blocks.length)
-    for (const { client, clock, count, structs } of blocks) {
-      for (const value of [count, client, clock]) write(value)
-      encoding.writeUint8Array(encoder, structs.toUint8Array())
-    }
-    write(deleted.size)
-    for (const [client, ranges] of deleted)
-      for (const value of [client, ranges.length / 2, ...ranges]) write(value)
+    const written = blocks.map(({ structs, ...block }) => ({ ...block, chunks: [structs.toUint8Array()] }))
     blocks = []
     isFirst = false
-    return encoding.toUint8Array(encoder)
+    return encodeUpdate(
+      written,
+      [...deleted].map(([client, ranges]) => ({ client, ranges })),
+    )
   }
 
   let bytes = 0
@@ -69,9 +64,4 @@ export function* encodeState({ store }: Y.Doc, maxBytes: number): Generator<Uint
     }
   }
   if (blocks.length > 0 || deleted.size > 0 || isFirst) yield end(deleted)
-}
-
-/** The order in which Yjs writes clients. */
-function highestFirst<T>(byClient: ReadonlyMap<number, T>): [number, T][] {
-  return [...byClient].sort(([a], [b]) => b - a)
 }

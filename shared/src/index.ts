@@ -1,6 +1,7 @@
 export * from './address.js'
 export * from './auth-event.js'
 export * from './base64.js'
+export * from './bytes.js'
 export * from './collections.js'
 export * from './content-encoding.js'
 export * from './coverage.js'

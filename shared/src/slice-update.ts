@@ -1,5 +1,5 @@
-import * as encoding from 'lib0/encoding'
 import { type ReadStruct, readStructs, Unsliceable } from './struct-reader.js'
+import { encodeUpdate, highestFirst } from './update-writer.js'
 
 /** Deleted ranges in one slice: each costs a search, and what is deleted its removal. */
 const MAX_DELETIONS = 1_000
@@ -177,18 +177,10 @@ function createSlice() {
       deletions++
     },
     encode(): Uint8Array {
-      const encoder = encoding.createEncoder()
-      const write = (value: number) => encoding.writeVarUint(encoder, value)
-      write(blocks.size)
-      // The highest client first, as Yjs writes them.
-      for (const [client, { clock, count, chunks }] of [...blocks].sort(([a], [b]) => b - a)) {
-        for (const value of [count, client, clock]) write(value)
-        for (const chunk of chunks) encoding.writeUint8Array(encoder, chunk)
-      }
-      write(deleted.size)
-      for (const [client, ranges] of [...deleted].sort(([a], [b]) => b - a))
-        for (const value of [client, ranges.length / 2, ...ranges]) write(value)
-      return encoding.toUint8Array(encoder)
+      return encodeUpdate(
+        highestFirst(blocks).map(([client, block]) => ({ client, ...block })),
+        highestFirst(deleted).map(([client, ranges]) => ({ client, ranges })),
+      )
     },
   }
 }

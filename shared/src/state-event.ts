@@ -1,4 +1,5 @@
 import { type DocumentAddress, formatAddress, parseAddress } from './address.js'
+import { concatBytes } from './bytes.js'
 import { encodingTag, packContent, parseEncodingTag, unpackContent } from './content-encoding.js'
 import { type Deflate, updateTooLarge } from './deflate.js'
 import { SyncError } from './errors.js'
@@ -50,7 +51,7 @@ export function createStateTemplate(
 ): EventTemplate {
   checkInput(documents, part)
   const messages = documents.map(({ update }) => encodeSyncMessage({ update, checkpoint: true }))
-  const { content, encoding } = packContent(concatenate(messages), deflate)
+  const { content, encoding } = packContent(concatBytes(messages), deflate)
   const tags = documents.map(({ address }, index) => ['a', address, String(messages[index]?.byteLength)])
   const logs = documents.flatMap(({ log }) => log ?? [])
   if (logs.length === documents.length) {
@@ -75,16 +76,6 @@ function checkInput(documents: StateEventInput['documents'], part: Part | undefi
   if (part !== undefined && documents.length !== 1) {
     throw new SyncError('VALUE_INVALID', 'a part is one of one document')
   }
-}
-
-function concatenate(messages: readonly Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(messages.reduce((sum, { byteLength }) => sum + byteLength, 0))
-  let offset = 0
-  for (const message of messages) {
-    all.set(message, offset)
-    offset += message.byteLength
-  }
-  return all
 }
 
 /** A state event taken apart. */

@@ -10,18 +10,48 @@ export function varUintBytes(value: number): number {
   return bytes
 }
 
-/** Structs of one client that follow each other, gaps filled. */
-interface Block {
+/** Structs of one client that follow each other, written already. */
+export interface StructBlock {
   readonly client: number
+  /** Of the first one. */
   readonly clock: number
+  readonly count: number
+  readonly chunks: readonly Uint8Array[]
+}
+
+/** What was deleted of one client. */
+export interface DeletedRanges {
+  readonly client: number
+  /** Clock and length in turns. */
+  readonly ranges: readonly number[]
+}
+
+/** Writes a Yjs update (format V1). Each client comes once in either list; Yjs puts the highest first. */
+export function encodeUpdate(
+  blocks: readonly StructBlock[],
+  deletions: readonly DeletedRanges[],
+): Uint8Array {
+  const encoder = encoding.createEncoder()
+  encoding.writeVarUint(encoder, blocks.length)
+  for (const { client, clock, count, chunks } of blocks) {
+    for (const value of [count, client, clock]) encoding.writeVarUint(encoder, value)
+    for (const chunk of chunks) encoding.writeUint8Array(encoder, chunk)
+  }
+  encoding.writeVarUint(encoder, deletions.length)
+  for (const { client, ranges } of deletions) {
+    for (const value of [client, ranges.length / 2, ...ranges]) encoding.writeVarUint(encoder, value)
+  }
+  return encoding.toUint8Array(encoder)
+}
+
+/** Structs of one client that follow each other, gaps filled. */
+interface Block extends StructBlock {
   endClock: number
   count: number
   readonly chunks: Uint8Array[]
 }
 
-interface Deletions {
-  readonly client: number
-  /** Clock and length in turns. */
+interface Deletions extends DeletedRanges {
   readonly ranges: number[]
 }
 
@@ -108,17 +138,7 @@ export function createUpdateWriter(maxBytes: number): UpdateWriter {
       return true
     },
     toUint8Array() {
-      const encoder = encoding.createEncoder()
-      encoding.writeVarUint(encoder, blocks.length)
-      for (const { client, clock, count, chunks } of blocks) {
-        for (const value of [count, client, clock]) encoding.writeVarUint(encoder, value)
-        for (const chunk of chunks) encoding.writeUint8Array(encoder, chunk)
-      }
-      encoding.writeVarUint(encoder, deletions.length)
-      for (const { client, ranges } of deletions) {
-        for (const value of [client, ranges.length / 2, ...ranges]) encoding.writeVarUint(encoder, value)
-      }
-      return encoding.toUint8Array(encoder)
+      return encodeUpdate(blocks, deletions)
     },
   }
 }
@@ -132,4 +152,9 @@ function append(chunks: Uint8Array[], bytes: Uint8Array): void {
   } else {
     chunks.push(bytes)
   }
+}
+
+/** The order in which Yjs writes clients. */
+export function highestFirst<T>(byClient: ReadonlyMap<number, T>): [number, T][] {
+  return [...byClient].sort(([a], [b]) => b - a)
 }

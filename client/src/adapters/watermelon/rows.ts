@@ -1,4 +1,4 @@
-import { decodeBase64, encodeBase64 } from '@onyx-sync/shared'
+import { concatBytes, decodeBase64, encodeBase64 } from '@onyx-sync/shared'
 import type {
   BodyState,
   OutboxEntry,
@@ -68,21 +68,10 @@ async function groupToUpdate(group: readonly RawRow[], turns: Turns): Promise<Ui
         parts.push(decodeBase64(chunk))
       }
     }
-    return concat(parts)
+    return concatBytes(parts)
   } catch {
     return DAMAGED
   }
-}
-
-function concat(parts: readonly Uint8Array[]): Uint8Array {
-  if (parts.length === 1) return parts[0] as Uint8Array
-  const all = new Uint8Array(parts.reduce((sum, { byteLength }) => sum + byteLength, 0))
-  let at = 0
-  for (const part of parts) {
-    all.set(part, at)
-    at += part.byteLength
-  }
-  return all
 }
 
 export function outboxToRows(entry: OutboxEntry): RawRow[] {

@@ -247,10 +247,6 @@ export const rangeOf = {
     gte: keyOf.writer(address, 0),
     lte: keyOf.writer(address, MAX_CLIENT_ID),
   }),
-  held: (author: string, address: string, group: string): KeyRange => ({
-    gte: keyOf.held(author, address, group, 0),
-    lte: keyOf.held(author, address, group, MAX_INDEX),
-  }),
   heldBy: (author: string): KeyRange => ({
     gte: join(PREFIX.held, hex(author)),
     lte: join(PREFIX.held, hex(author), uint16(MAX_INDEX)),
