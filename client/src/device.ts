@@ -225,6 +225,16 @@ export async function openDevice(
     return isWritten || state === 'refused' ? state : 'local'
   }
 
+  function editsSoFar(address: string): () => EditState {
+    const { journal } = documents
+    const through = journal.lastSeq()
+    return () => {
+      const isWritten = (journal.firstUnwritten(address) ?? Number.POSITIVE_INFINITY) > through
+      const state = outbox?.stateUpTo(address, through) ?? 'saved'
+      return isWritten || state === 'refused' ? state : 'local'
+    }
+  }
+
   if (upkeep.checkpoints !== false) {
     checkpointer = createCheckpointer({
       ...upkeep.checkpoints,
@@ -237,7 +247,7 @@ export async function openDevice(
       limits,
       logger,
       maxEventBytes: () => serverMaxEventBytes,
-      editState,
+      editsSoFar,
     })
   }
 

@@ -1,4 +1,11 @@
-import { encodeState, hasPending, mergeUpdates, readSliceable, splitUpdate } from '@onyx-sync/shared'
+import {
+  encodeState,
+  hasPending,
+  mergeUpdates,
+  readSliceable,
+  splitUpdate,
+  vectorOf,
+} from '@onyx-sync/shared'
 import { createSeededRandom } from '@onyx-sync/testing'
 import fc from 'fast-check'
 import * as encoding from 'lib0/encoding'
@@ -45,35 +52,37 @@ function play(edits: readonly Edit[], gc: boolean, formats: boolean): History {
     })
     return doc
   })
-  for (const { device, kind, at, text } of edits) {
-    const doc = docs[device] as Y.Doc
-    const list = doc.getArray<unknown>('messages')
-    const meta = doc.getMap('metadata')
-    const words = text.join('')
-    // A value that can't be cut must fit into the smallest piece.
-    const few = text.slice(0, 3).join('')
-    if (kind === 'sync') {
-      Y.applyUpdate(doc, Y.encodeStateAsUpdate(docs[(device + 1) % 3] as Y.Doc), 'remote')
-      continue
-    }
-    doc.transact(() => {
-      if (kind === 'push') list.push([new Y.Map(Object.entries({ content: new Y.Text(words), at }))])
-      if (kind === 'insert') list.insert(at % (list.length + 1), [at, ...text, { deep: [few] }, null])
-      if (kind === 'delete' && list.length > 0)
-        list.delete(at % list.length, 1 + ((at % 2) & (list.length - 1 - (at % list.length))))
-      if (kind === 'map') meta.set(`k${at % 3}`, at % 2 === 0 ? few : new Y.Map([['inner', few]]))
-      if (kind === 'unset') meta.delete(`k${at % 3}`)
-      if (kind === 'binary') list.push([new Uint8Array(at % 60)])
-      const ytext = [...list].find((item) => item instanceof Y.Map && item.get('content') instanceof Y.Text)
-      const content = ytext instanceof Y.Map ? (ytext.get('content') as Y.Text) : undefined
-      if (content === undefined) return
-      if (kind === 'text') content.insert(boundary(content, at), words)
-      if (kind === 'cut') cut(content, at)
-      if (kind === 'format' && formats)
-        content.format(0, content.length, at % 2 === 0 ? { bold: true } : { bold: null })
-    })
-  }
+  for (const edit of edits) perform(docs, edit, formats)
   return { docs, updates }
+}
+
+function perform(docs: readonly Y.Doc[], { device, kind, at, text }: Edit, formats: boolean): void {
+  const doc = docs[device] as Y.Doc
+  const list = doc.getArray<unknown>('messages')
+  const meta = doc.getMap('metadata')
+  const words = text.join('')
+  // A value that can't be cut must fit into the smallest piece.
+  const few = text.slice(0, 3).join('')
+  if (kind === 'sync') {
+    Y.applyUpdate(doc, Y.encodeStateAsUpdate(docs[(device + 1) % 3] as Y.Doc), 'remote')
+    return
+  }
+  doc.transact(() => {
+    if (kind === 'push') list.push([new Y.Map(Object.entries({ content: new Y.Text(words), at }))])
+    if (kind === 'insert') list.insert(at % (list.length + 1), [at, ...text, { deep: [few] }, null])
+    if (kind === 'delete' && list.length > 0)
+      list.delete(at % list.length, 1 + ((at % 2) & (list.length - 1 - (at % list.length))))
+    if (kind === 'map') meta.set(`k${at % 3}`, at % 2 === 0 ? few : new Y.Map([['inner', few]]))
+    if (kind === 'unset') meta.delete(`k${at % 3}`)
+    if (kind === 'binary') list.push([new Uint8Array(at % 60)])
+    const ytext = [...list].find((item) => item instanceof Y.Map && item.get('content') instanceof Y.Text)
+    const content = ytext instanceof Y.Map ? (ytext.get('content') as Y.Text) : undefined
+    if (content === undefined) return
+    if (kind === 'text') content.insert(boundary(content, at), words)
+    if (kind === 'cut') cut(content, at)
+    if (kind === 'format' && formats)
+      content.format(0, content.length, at % 2 === 0 ? { bold: true } : { bold: null })
+  })
 }
 
 /** A place in a text that is not within a surrogate pair: Yjs would put other characters there. */
@@ -381,10 +390,10 @@ describe('a state that is encoded in pieces', () => {
       fc.property(edits, fc.integer({ min: 1, max: 400 }), fc.boolean(), (history, maxBytes, formats) => {
         const { docs } = play(history, gc, formats)
         for (const doc of docs) {
-          const pieces = [...encodeState(doc, maxBytes)]
+          const pieces = [...encodeState(doc, maxBytes, vectorOf(doc))]
           if (pieces.length > 1) several++
           const state = Y.encodeStateAsUpdate(doc)
-          expect([...encodeState(doc, 1_000_000)]).toEqual([state])
+          expect([...encodeState(doc, 1_000_000, vectorOf(doc))]).toEqual([state])
           const merged = mergeUpdates(pieces)
           expect(atoms(merged)).toEqual(atoms(state))
           expect(fingerprint(applyAll([merged], { gc }))).toEqual(fingerprint(applyAll([state], { gc })))
@@ -394,4 +403,73 @@ describe('a state that is encoded in pieces', () => {
     )
     expect(several).toBeGreaterThan(50)
   })
+
+  const between = fc.array(fc.array(edit, { maxLength: 4 }), { minLength: 1, maxLength: 12, size: 'max' })
+
+  it.each([
+    [true, false],
+    [true, true],
+    [false, false],
+  ])(
+    '[CKP9] is what the document held at one moment, whatever is edited between them; GC %s, formats %s',
+    (gc, formats) => {
+      let changed = 0
+      let shortened = 0
+      fc.assert(
+        fc.property(edits, between, fc.integer({ min: 1, max: 200 }), (history, later, maxBytes) => {
+          const { docs, updates } = play(history, gc, formats)
+          const doc = docs[0] as Y.Doc
+          const vector = vectorOf(doc)
+          const earlier = Y.encodeStateAsUpdate(doc)
+          const known = [...updates]
+          const pieces: Uint8Array[] = []
+          for (const piece of encodeState(doc, maxBytes, vector)) {
+            pieces.push(piece)
+            for (const edit of later[pieces.length % later.length] as Edit[]) perform(docs, edit, formats)
+          }
+          const now = Y.encodeStateAsUpdate(doc)
+          const state = mergeUpdates(pieces)
+
+          // It hangs on nothing else, goes exactly as far as was said, and names nothing deleted that is beyond.
+          const alone = applyAll([state], { gc, atOnce: true })
+          expect(hasPending(alone)).toBe(false)
+          expect([...vectorOf(alone)].sort()).toEqual([...vector].sort())
+          // Deletions only become more.
+          const were = new Set(deletedIn(earlier))
+          const are = new Set(deletedIn(now))
+          const named = deletedIn(state)
+          expect([...were].filter((id) => !named.includes(id))).toEqual([])
+          expect(named.filter((id) => !are.has(id))).toEqual([])
+          if (pieces.length > 1 && Buffer.compare(now, earlier) !== 0) changed++
+          if (named.length > were.size) shortened++
+
+          // Whoever gets it comes to the same document, whatever of the document or of its log came before it or after.
+          const since = updates.slice(known.length)
+          for (const orders of [
+            [[now], [state, now], [now, state], [earlier, state, now], [state, earlier, now]],
+            [
+              [earlier, state],
+              [state, earlier],
+            ],
+            [updates, [state, ...updates], [...updates, state], [...known, state, ...since]],
+          ]) {
+            const [expected, ...found] = orders.map((order) =>
+              fingerprint(applyAll(order, { gc, atOnce: true })),
+            )
+            for (const one of found) expect(one).toEqual(expected)
+          }
+        }),
+        { numRuns: 150 },
+      )
+      expect(changed).toBeGreaterThan(50)
+      expect(shortened).toBeGreaterThan(20)
+    },
+  )
 })
+
+/** Client and clock of all that an update names as deleted. */
+function deletedIn(update: Uint8Array): string[] {
+  return [...Y.decodeUpdate(update).ds.clients].flatMap(([client, ranges]) =>
+    ranges.flatMap(({ clock, len }) => Array.from({ length: len }, (_, at) => `${client} ${clock + at}`)),
+  )
+}

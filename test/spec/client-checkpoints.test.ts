@@ -1,18 +1,21 @@
 import { createMemoryStore, createSyncClient, type SyncStore } from '@onyx-sync/client'
 import {
+  containsUpdate,
   DEFAULT_LIMITS,
   decodeUpdateEvent,
+  hasPending,
   hasSameState,
   mergeUpdates,
   type NostrEvent,
   stringifyEvent,
+  vectorOf,
 } from '@onyx-sync/shared'
-import type { World } from '@onyx-sync/testing'
+import { createVirtualClock, type VirtualClock, type World } from '@onyx-sync/testing'
 import { PlainKeySigner } from 'nostr-tools/signer'
 import { describe, expect, it } from 'vitest'
 import * as Y from 'yjs'
 import { statePieces } from '../../client/src/core/state-pieces.js'
-import { copyOf, mergedFrom } from '../support/chat-copy.js'
+import { copyOf, mergedFrom, updateOf } from '../support/chat-copy.js'
 import { chatAddressText, chatEvent, membersOf, noise, testKey } from '../support/events.js'
 import {
   openScripted,
@@ -253,6 +256,25 @@ function titles(count: number, from = 0, doc = new Y.Doc(), change = {}): NostrE
   })
 }
 
+/** Events of a chat of half a megabyte, to which more was written and taken out again: it is in the log, and not in the state. */
+function large(doc: Y.Doc): NostrEvent[] {
+  const list = doc.getArray<Y.Map<unknown>>('messages')
+  const edits: NostrEvent[] = []
+  function edit(change: () => void): void {
+    const before = Y.encodeStateVector(doc)
+    doc.transact(change)
+    edits.push(chatEvent(owner, { update: Y.encodeStateAsUpdate(doc, before) }))
+  }
+  for (let n = 0; n < 9; n++)
+    edit(() => list.push([new Y.Map<unknown>([['content', new Y.Text(noise(60_000, `${n}`))]])]))
+  const content = list.get(0).get('content') as Y.Text
+  for (let n = 0; n < 30; n++) {
+    edit(() => content.insert(0, noise(60_000, `and ${n}`)))
+    edit(() => content.delete(0, 60_000))
+  }
+  return edits
+}
+
 /** A server that brings these events, and more when it is told to; it sends back what it accepts. */
 function brings(events: readonly NostrEvent[], script: Partial<Script> = {}): Partial<Script> {
   return {
@@ -433,21 +455,7 @@ describe('when a device makes a checkpoint', () => {
 
   it('[CKP9] goes in parts of a bounded size where it is large', async () => {
     const doc = new Y.Doc()
-    const list = doc.getArray<Y.Map<unknown>>('messages')
-    const edits: NostrEvent[] = []
-    function edit(change: () => void): void {
-      const before = Y.encodeStateVector(doc)
-      doc.transact(change)
-      edits.push(chatEvent(owner, { update: Y.encodeStateAsUpdate(doc, before) }))
-    }
-    for (let n = 0; n < 9; n++)
-      edit(() => list.push([new Y.Map<unknown>([['content', new Y.Text(noise(60_000, `${n}`))]])]))
-    // What is written and taken out again is in the log, and not in the state.
-    const content = list.get(0).get('content') as Y.Text
-    for (let n = 0; n < 30; n++) {
-      edit(() => content.insert(0, noise(60_000, `and ${n}`)))
-      edit(() => content.delete(0, 60_000))
-    }
+    const edits = large(doc)
     const { client, clock, server } = await open(brings(edits))
     client.connect()
     await clock.advance(60_000)
@@ -458,21 +466,127 @@ describe('when a device makes a checkpoint', () => {
     expect(hasSameState(mergedFrom(parts), doc)).toBe(true)
   })
 
-  it('[CKP9] is of one moment: a document that changes while it is encoded has no state yet', async () => {
+  it('[CKP9] is of the moment at which it was begun, whatever is written and deleted while it is encoded', async () => {
     const doc = new Y.Doc()
     const list = doc.getArray<Y.Map<unknown>>('messages')
     for (let n = 0; n < 16; n++)
       list.push([new Y.Map<unknown>([['content', new Y.Text(noise(60_000, `${n}`))]])])
-    const encode = (change: () => void) => {
-      let turn = 0
-      return statePieces(doc, { next: async () => void (++turn === 2 && change()) })
+    const contentOf = (at: number) => list.get(at).get('content') as Y.Text
+    const texts = () => list.map((_, at) => contentOf(at).toString())
+    const before = texts()
+    const vector = vectorOf(doc)
+    const changes = [
+      () => contentOf(15).insert(60_000, 'goes on'),
+      () => list.delete(1, 2),
+      () => doc.getMap('metadata').set('title', 'new'),
+    ]
+    const turns = { next: async () => void changes.shift()?.() }
+    const pieces = (await statePieces(doc, vector, turns)) ?? []
+    expect(pieces.length).toBeGreaterThan(4)
+    expect(changes).toEqual([])
+    const state = copyOf(mergeUpdates(pieces))
+    expect(hasPending(state)).toBe(false)
+    expect(vectorOf(state)).toEqual(vector)
+    expect(textsOf(state)).toEqual(before.filter((_, at) => at !== 1 && at !== 2))
+    Y.applyUpdate(state, Y.encodeStateAsUpdate(doc, Y.encodeStateVector(state)))
+    expect(hasSameState(state, doc)).toBe(true)
+    expect(texts()[13]).toMatch(/goes on$/)
+
+    // A document that has left and come again may hold less.
+    const more = new Map([...vector].map(([client, clock]) => [client, clock + 100_000]))
+    expect(await statePieces(doc, more, turns)).toBeUndefined()
+  })
+
+  it('[CKP9] is made of a chat that is written to without a pause, here and elsewhere', async () => {
+    const doc = new Y.Doc()
+    const events = titles(20, 0, doc)
+    const saved = copyOf(...events.map(updateOf))
+    const sent = new Set<string>()
+    const { clock, client, server } = await open(
+      brings(events, {
+        onEvent(link, event) {
+          sent.add(event.id)
+          // The disk takes a while, and what it has is known to the others at once.
+          clock.setTimeout(() => {
+            if (isCheckpoint(event)) return
+            Y.applyUpdate(saved, updateOf(event))
+            link.send('OK', event.id, true, '')
+          }, 150)
+        },
+      }),
+      { batching: { intervalMs: 0 } },
+    )
+    client.connect()
+    await clock.advance(1_000)
+    let wasSaved = 0
+    let heldUnsaved = 0
+    for (let n = 0; n < 600 && checkpointsOf(server).length === 0; n++) {
+      void client.chats.rename('chat', noise(30, `mine ${n}`))
+      server.link.send('EVENT', 'sync', titles(1, 100 + n, doc)[0], `e${n}`)
+      Y.applyUpdate(saved, Y.encodeStateAsUpdate(doc))
+      await clock.advance(50)
+      if (client.stateOf(address) === 'saved') wasSaved++
+      for (const checkpoint of checkpointsOf(server))
+        if (!containsUpdate(saved, updateOf(checkpoint))) heldUnsaved++
     }
-    expect(await encode(() => doc.getMap('metadata').set('title', 'new'))).toBeUndefined()
-    expect(await encode(() => list.delete(0, 1))).toBeUndefined()
-    // What is known already changes nothing.
-    const pieces = await encode(() => Y.applyUpdate(doc, Y.encodeStateAsUpdate(doc)))
-    expect(pieces?.length).toBeGreaterThan(2)
-    expect(hasSameState(copyOf(mergeUpdates(pieces ?? [])), doc)).toBe(true)
+    expect(wasSaved).toBeLessThan(5)
+    expect(checkpointsOf(server)).toHaveLength(1)
+    expect(heldUnsaved).toBe(0)
+    expect(hasPending(mergedFrom(checkpointsOf(server)))).toBe(false)
+  })
+
+  it('[CKP1][CKP9] is not sent while something that was deleted here, and that it names, is not saved', async () => {
+    const doc = new Y.Doc()
+    const events = large(doc)
+    const virtual = createVirtualClock(Date.UTC(2026, 0, 1))
+    let hasWaited = false
+    let edit: (() => void) | undefined
+    // Edits in the first turn after the device has begun to encode.
+    const virtualClock: VirtualClock = {
+      ...virtual,
+      now: () => virtual.now(),
+      setTimeout: (callback, delayMs) =>
+        virtual.setTimeout(() => {
+          if (delayMs >= 2_000 && delayMs <= 10_000) hasWaited = true
+          if (delayMs === 0 && hasWaited) {
+            edit?.()
+            edit = undefined
+          }
+          callback()
+        }, delayMs),
+    }
+    for (const answer of ['', 'restricted: no', undefined]) {
+      hasWaited = false
+      const held: ((reason: string) => void)[] = []
+      const { clock, client, server } = await open(
+        brings(events, {
+          onEvent(link, event) {
+            if (isCheckpoint(event)) link.send('OK', event.id, true, '')
+            else held.push((reason) => link.send('OK', event.id, reason === '', reason))
+          },
+        }),
+        { virtualClock, seed: `deleted ${answer}` },
+      )
+      client.connect()
+      await clock.advance(1_000)
+      const opened = await client.openDocument(address)
+      edit = () => opened.doc.getArray('messages').delete(0, 1)
+      await clock.advance(12_000)
+      expect([held.length, checkpointsOf(server).length]).toEqual([1, 0])
+      if (answer !== undefined) held[0]?.(answer)
+      // Nobody waits for that without end.
+      await clock.advance(60_000)
+      const checkpoints = checkpointsOf(server)
+      if (answer !== '') expect(checkpoints).toEqual([])
+      else expect(hasSameState(mergedFrom(checkpoints), opened.doc)).toBe(true)
+      if (answer === undefined) {
+        held[0]?.('')
+        await clock.advance(30_000)
+        expect(hasSameState(mergedFrom(checkpointsOf(server)), opened.doc)).toBe(true)
+      }
+      opened.release()
+      await client.close()
+    }
   })
 
   it('[CKP7] is told from a count that outlives a restart, and that a merged state or a reset sets right', async () => {

@@ -10,6 +10,7 @@ import {
   type Random,
   type Signer,
   type TimerHandle,
+  vectorOf,
 } from '@onyx-sync/shared'
 import type { Turns } from '../ports/turns.js'
 import { createBackoff } from './backoff.js'
@@ -62,19 +63,23 @@ export interface CheckpointerParts extends CheckpointOptions {
   readonly logger: Logger
   /** Largest event that the server takes, bytes of JSON. */
   maxEventBytes(): number
-  /** How far the edits are that were made here to a document, all of them together. */
-  editState(address: string): EditState
+  /** Tells from then on how far the edits are that were made here to a document until now, all of them together. */
+  editsSoFar(address: string): () => EditState
 }
 
 /** The one that is being made. */
 interface Attempt {
   readonly address: string
-  readonly timer?: TimerHandle
+  /** What it waits for at the moment. */
+  timer?: TimerHandle
   /** Its events that are sent and not answered, by id; and the bytes of JSON of all of them. */
   readonly sent?: { readonly unanswered: Set<string>; readonly bytes: number }
 }
 
 const LONGEST_WAIT = 5
+/** How often it is looked whether edits are saved, at most, and how often in the shortest wait: for 10 s in all. */
+const LOOKS = 20
+const LOOKS_PER_WAIT = 4
 const GROUP_BYTES = 16
 /** After a checkpoint that turned out too large the log has to grow by this before another is made to see. */
 const GROWTH_BEFORE_RETRY = 1.25
@@ -128,14 +133,8 @@ export function createCheckpointer(parts: CheckpointerParts): Checkpointer {
   async function make(current: Attempt): Promise<void> {
     const { address } = current
     try {
-      const state = parts.editState(address)
-      if (state !== 'saved') {
-        // While somebody types there are moments in which all is saved; what was refused may stay for long.
-        if (state !== 'refused') wanted.add(address)
-        end()
-        return
-      }
-      const templates = await build(current)
+      const pieces = await encode(current)
+      const templates = pieces === undefined ? [] : await cut(current, pieces)
       const events: NostrEvent[] = []
       for (const template of templates) {
         // Meanwhile the connection may have gone, or somebody else's checkpoint may have come.
@@ -154,26 +153,41 @@ export function createCheckpointer(parts: CheckpointerParts): Checkpointer {
     }
   }
 
-  /** The checkpoint, if everything in the document is on the server and nothing is missing from it; else nothing. */
-  async function build(current: Attempt): Promise<readonly EventTemplate[]> {
+  /**
+   * The state, if nothing is missing from it and all that this device wrote of it is on the server; else nothing. It is
+   * what the document held when this began: somebody may write without a pause.
+   */
+  async function encode(current: Attempt): Promise<readonly Uint8Array[] | undefined> {
     const { address } = current
+    const vector = await documents.read(address, vectorOf)
+    if (!isPossible(address) || !(await isSaved(current))) return undefined
     const { doc, release } = await documents.open(address)
-    try {
-      if (!isPossible(address)) return []
-      const pieces = await statePieces(doc, turns)
-      // Somebody edits it: it would be none of the moment for which all of this is known.
-      if (pieces === undefined) wanted.add(address)
-      if (pieces === undefined || attempt !== current || !isPossible(address)) return []
-      return await cut(current, pieces)
-    } finally {
-      release()
-    }
+    const pieces = await statePieces(doc, vector, turns).finally(release)
+    // Once more, since what was deleted here meanwhile may be in it.
+    return pieces !== undefined && (await isSaved(current)) && isPossible(address) ? pieces : undefined
   }
 
   function isPossible(address: string): boolean {
-    if (!isDue(address) || documents.incomplete().includes(address)) return false
-    if (parts.editState(address) === 'saved') return true
-    wanted.add(address)
+    return isDue(address) && !documents.incomplete().includes(address)
+  }
+
+  /** Waits until all that was edited here so far is on the server, but not for long. @returns whether it is */
+  async function isSaved(current: Attempt): Promise<boolean> {
+    const { address } = current
+    const stateSoFar = parts.editsSoFar(address)
+    for (let look = 1; attempt === current; look++) {
+      const state = stateSoFar()
+      if (state === 'saved') return true
+      // What was refused may stay for long.
+      if (state === 'refused') return false
+      if (look === LOOKS) {
+        wanted.add(address)
+        return false
+      }
+      await new Promise<void>((resolve) => {
+        current.timer = clock.setTimeout(resolve, waitMs / LOOKS_PER_WAIT)
+      })
+    }
     return false
   }
 

@@ -86,6 +86,8 @@ export interface JournalChange {
 export interface Journal {
   /** The next position in the device's log. */
   nextSeq(): number
+  /** The newest position that was given out. */
+  lastSeq(): number
   add(change: JournalChange): void
   /** Edits that were made and are not on this device's disk yet. */
   unwrittenEdits(): number
@@ -141,6 +143,7 @@ export function createJournal(store: SyncStore, lastSeq: number, hooks: JournalH
 
   return {
     nextSeq: () => ++seq,
+    lastSeq: () => seq,
 
     add({ update, compaction, outboxPut = [], outboxDelete = [], document, rows = [], evict, meta }) {
       if (evict !== undefined) dropBody(pending, evict)

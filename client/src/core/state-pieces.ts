@@ -1,5 +1,5 @@
-import { encodeState } from '@onyx-sync/shared'
-import type * as Y from 'yjs'
+import { encodeState, type StateVector } from '@onyx-sync/shared'
+import * as Y from 'yjs'
 import type { Turns } from '../ports/turns.js'
 
 /**
@@ -8,31 +8,21 @@ import type { Turns } from '../ports/turns.js'
  */
 const PIECE_BYTES = 128 * 1024
 
-/** Encoding is a small part of that. */
-const PIECES_PER_TURN = 2
-
 /**
- * The whole state of a document as updates, encoded with turns between them; undefined if the document changed meanwhile.
- * The caller keeps it loaded.
+ * What a document held at the moment of a state vector, as updates, encoded with turns between them: while they are taken
+ * the document may change, see `encodeState`. Undefined if it doesn't hold that much. The caller keeps it loaded.
  */
-export async function statePieces(doc: Y.Doc, turns: Turns): Promise<readonly Uint8Array[] | undefined> {
-  let isChanged = false
-  const look = ({ afterState, beforeState, deleteSet }: Y.Transaction) => {
-    const isLonger = [...afterState].some(([client, clock]) => beforeState.get(client) !== clock)
-    if (isLonger || deleteSet.clients.size > 0) isChanged = true
+export async function statePieces(
+  doc: Y.Doc,
+  vector: StateVector,
+  turns: Turns,
+): Promise<readonly Uint8Array[] | undefined> {
+  if ([...vector].some(([client, clock]) => Y.getState(doc.store, client) < clock)) return undefined
+  const pieces: Uint8Array[] = []
+  for (const piece of encodeState(doc, PIECE_BYTES, vector)) {
+    // A small document is one piece, and there is nothing to wait for.
+    if (pieces.length > 0) await turns.next()
+    pieces.push(piece)
   }
-  doc.on('afterTransaction', look)
-  try {
-    const pieces: Uint8Array[] = []
-    for (const piece of encodeState(doc, PIECE_BYTES)) {
-      pieces.push(piece)
-      // A small document is one piece, and there is nothing to wait for. Not after each: the longer it takes, the more
-      // likely it is that somebody writes meanwhile.
-      if (pieces.length % PIECES_PER_TURN === 0) await turns.next()
-      if (isChanged) return undefined
-    }
-    return pieces
-  } finally {
-    doc.off('afterTransaction', look)
-  }
+  return pieces
 }
