@@ -1,3 +1,4 @@
+import * as decoding from 'lib0/decoding'
 import * as Y from 'yjs'
 
 /**
@@ -57,10 +58,12 @@ export function hasPending(doc: Y.Doc): boolean {
  * missing. So an update that waits isn't kept again each time it comes.
  */
 export function hasReceived(doc: Y.Doc, update: Uint8Array): boolean {
+  const { pendingStructs, pendingDs } = doc.store
+  const isAnythingPending = pendingStructs !== null || pendingDs !== null
+  if (!isAnythingPending && beginsBeyond(doc, update)) return false
   const decoded = Y.decodeUpdate(update)
   if (containsDecoded(doc, decoded)) return true
-  const { pendingStructs, pendingDs } = doc.store
-  if (pendingStructs === null && pendingDs === null) return false
+  if (!isAnythingPending) return false
   const waiting: Decoded[] = []
   if (pendingStructs !== null) waiting.push(Y.decodeUpdateV2(pendingStructs.update))
   if (pendingDs !== null) waiting.push(Y.decodeUpdateV2(pendingDs))
@@ -75,6 +78,21 @@ export function hasReceived(doc: Y.Doc, update: Uint8Array): boolean {
       return isHere && isCovered({ client, from: known, to }, received.deleted, 0)
     })
   )
+}
+
+const INFO_SKIP = 10
+
+/**
+ * Whether the first struct of an update (format V1) is none that a document has. So it is with most that is new, and
+ * that is all that has to be read of it.
+ */
+function beginsBeyond(doc: Y.Doc, update: Uint8Array): boolean {
+  const decoder = decoding.createDecoder(update)
+  const clients = decoding.readVarUint(decoder)
+  if (clients === 0 || decoding.readVarUint(decoder) === 0) return false
+  const client = decoding.readVarUint(decoder)
+  const clock = decoding.readVarUint(decoder)
+  return clock >= Y.getState(doc.store, client) && decoding.readUint8(decoder) !== INFO_SKIP
 }
 
 interface Range {

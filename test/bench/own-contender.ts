@@ -56,7 +56,8 @@ export function ownContender({ name, directory, isPure = false, times }: OwnOpti
       return startMeasuredServer({ data, args, node: contendersNode })
     },
     async open(url, chat) {
-      const store = await openStore(directory, devices++)
+      const device = devices++
+      const store = await openStore(directory, device)
       const transport = timedTransport(createNodeTransport(), times)
       // Edits follow each other faster here than people make them: no pause between two events.
       const batching = { intervalMs: 0 }
@@ -69,9 +70,11 @@ export function ownContender({ name, directory, isPure = false, times }: OwnOpti
       await untilSynced(client)
       const { doc, release } = await client.chats.open(chat)
       const messages = doc.getArray<Y.Map<unknown>>('messages')
+      let written = 0
       return {
         append(text) {
-          const fields = { id: `m${messages.length}`, role: 'user', content: text, createdAt: Date.now() }
+          // No other device gives the same: of messages that share one only the first counts.
+          const fields = { id: `${device}-${written++}`, role: 'user', content: text, createdAt: Date.now() }
           messages.push([new Y.Map(Object.entries(fields))])
         },
         count: () => messages.length,
