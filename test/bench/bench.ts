@@ -23,6 +23,8 @@ export interface BenchContext {
   progress(text: string): void
   /** How servers are started that are processes of their own. */
   readonly serverOptions: Omit<MeasuredServerOptions, 'data'>
+  /** Path of strfry, a relay to compare with; undefined where there is none. */
+  readonly strfry?: string | undefined
 }
 
 /** Something that is measured by one command. */

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -10,6 +10,7 @@ import { check } from './check.js'
 import { closedLoop } from './closed-loop.js'
 import { coldStart } from './cold-start.js'
 import { connections } from './connections.js'
+import { documentMemory } from './document-memory.js'
 import { fairness } from './fairness.js'
 import { fanOut } from './fan-out.js'
 import { growth } from './growth.js'
@@ -37,6 +38,7 @@ const BENCHES: readonly Bench[] = [
   catchUp,
   closedLoop,
   connections,
+  documentMemory,
   coldStart,
   growth,
   fairness,
@@ -45,7 +47,7 @@ const BENCHES: readonly Bench[] = [
 
 const HELP = `Measures onyx-sync. Nothing here is a test: figures depend on the machine.
 
-Usage: npm run bench -- [name]… [--quick] [--json] [--plot DIR] [--check]
+Usage: npm run bench -- [name]… [--quick] [--json] [--plot DIR] [--check] [--strfry FILE]
 
 ${BENCHES.map(({ name, summary }) => `  ${name.padEnd(12)} ${summary}`).join('\n')}
 
@@ -53,6 +55,7 @@ ${BENCHES.map(({ name, summary }) => `  ${name.padEnd(12)} ${summary}`).join('\n
   --json      one JSON object on standard output
   --plot DIR  draw what was measured side by side: an SVG for each bench
   --check     compare ratios with those of test/bench/expected.json; exit 1 when one is far worse
+  --strfry FILE  compare with strfry too, a relay in C++: where its program is (bench relays)
   --help      show this
 
 Examples:
@@ -60,6 +63,7 @@ Examples:
   npm run bench -- new-device --json
   npm run bench -- latency relays --plot docs/images
   npm ci --prefix test/bench/peers && npm run bench -- latency --check
+  npm run bench -- relays --strfry ~/strfry/strfry
 `
 
 const isTerminal = process.stderr.isTTY === true
@@ -70,12 +74,11 @@ function progress(text: string): void {
 
 async function runBench(
   bench: Bench,
-  isQuick: boolean,
-  serverOptions: BenchContext['serverOptions'],
+  options: Pick<BenchContext, 'isQuick' | 'serverOptions' | 'strfry'>,
 ): Promise<readonly Figure[]> {
   const directory = mkdtempSync(join(tmpdir(), 'onyx-sync-bench-'))
   try {
-    return await bench.run({ isQuick, directory, progress, serverOptions })
+    return await bench.run({ ...options, directory, progress })
   } finally {
     progress('')
     rmSync(directory, { recursive: true, force: true })
@@ -112,6 +115,7 @@ async function main(): Promise<number> {
       check: { type: 'boolean' },
       plot: { type: 'string' },
       node: { type: 'string', multiple: true },
+      strfry: { type: 'string' },
       help: { type: 'boolean', short: 'h' },
     },
   })
@@ -125,11 +129,19 @@ async function main(): Promise<number> {
     return 2
   }
   const chosen = positionals.length === 0 ? BENCHES : BENCHES.filter(({ name }) => positionals.includes(name))
-  const serverOptions = { nodeArgs: values.node ?? [] }
+  if (values.strfry !== undefined && !existsSync(values.strfry)) {
+    process.stderr.write(`there is no program at ${values.strfry} (--strfry)\n`)
+    return 2
+  }
+  const options = {
+    isQuick: values.quick === true,
+    serverOptions: { nodeArgs: values.node ?? [] },
+    strfry: values.strfry,
+  }
   const results: Record<string, readonly Figure[]> = {}
   for (const bench of chosen) {
     if (values.json !== true) process.stdout.write(`${bench.name}: ${bench.summary}\n`)
-    const figures = await runBench(bench, values.quick === true, serverOptions)
+    const figures = await runBench(bench, options)
     results[bench.name] = figures
     if (values.json !== true) figures.forEach(print)
     if (values.plot !== undefined) draw(values.plot, bench, figures)

@@ -14,8 +14,8 @@ export const coldStart: Bench = {
     const documents = isQuick ? 5_000 : 100_000
     const empty = await start(context, join(directory, 'empty'), createKey())
     const data = join(directory, 'full')
-    const reader = await growLog(context, data, documents)
-    const full = await start(context, data, reader)
+    const [reader] = await growLog(context, data, documents)
+    const full = await start(context, data, reader as BenchKey)
     return [
       atMost('from the start of the process until it serves', full.readyMs, 2_000, 'ms'),
       reported('the same without any events', empty.readyMs, 'ms'),

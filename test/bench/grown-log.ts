@@ -13,9 +13,9 @@ const ACCOUNTS = 100
  * Writes the log through its port. Events of a document are real updates under ids and signatures that are
  * none: nobody looks at those of what is stored, and a million would take an hour. Ten events a document.
  *
- * @returns the account of one document in a hundred
+ * @returns the accounts, each of which has one document in a hundred
  */
-export async function growLog(context: BenchContext, data: string, documents: number): Promise<BenchKey> {
+export async function growLog(context: BenchContext, data: string, documents: number): Promise<BenchKey[]> {
   const { progress } = context
   const log = await openLevelLog(data)
   const keys = Array.from({ length: ACCOUNTS }, createKey)
@@ -42,7 +42,7 @@ export async function growLog(context: BenchContext, data: string, documents: nu
   }
   await log.close()
   await settle(context, data)
-  return keys[0] as BenchKey
+  return keys
 }
 
 function makeContents(key: BenchKey): string[] {

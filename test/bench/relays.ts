@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { type Bench, type Figure, medianOf, ratio, reported } from './bench.js'
 import { type MeasuredServer, startMeasured, startMeasuredServer } from './server-process.js'
 import { type BenchKey, createKey, signQuickly } from './signed-events.js'
+import { startStrfry } from './strfry.js'
 import { connectWire, publishAll, subscribeWire, type WireClient } from './wire-client.js'
 
 /** From `test/bench/dist`. */
@@ -19,6 +20,8 @@ const CONTENT_LENGTH = 420
 /** A relay that is measured. */
 interface Relay {
   readonly name: string
+  /** Whether it wants to know who connects. */
+  readonly hasLogin: boolean
   start(directory: string): Promise<MeasuredServer>
 }
 
@@ -33,24 +36,33 @@ interface Running extends Relay {
 
 const own = (verifier: 'native' | 'wasm'): Relay => ({
   name: `onyx-sync, ${verifier}`,
+  hasLogin: true,
   start: (data) => startMeasuredServer({ data, args: ['--verifier', verifier] }),
 })
 const OTHER: Relay = {
   name: '@nostr-relay, SQLite',
+  hasLogin: true,
   start: (directory) => startMeasured([NOSTR_RELAY, `${directory}.db`]),
 }
 
-/** As a relay of plain events, beside one in the same language. */
+const strfryAt = (binary: string): Relay => ({
+  name: 'strfry, LMDB',
+  hasLogin: false,
+  start: (directory) => startStrfry(binary, directory),
+})
+
+/** As a relay of plain events, beside one in the same language, and one in C++ where that is given. */
 export const relays: Bench = {
   name: 'relays',
-  summary: 'events of kind 1 in and out, beside a relay of the @nostr-relay packages',
-  async run({ directory, isQuick, progress }) {
+  summary: 'events of kind 1 in and out, beside the @nostr-relay packages, and strfry where it is given',
+  async run({ directory, isQuick, progress, strfry }) {
     const rounds = isQuick ? 1 : 3
     const events = isQuick ? 200 : 2_000
     const passedOn = isQuick ? 20 : 300
     const running: Running[] = []
     try {
-      for (const relay of [own('native'), own('wasm'), OTHER]) {
+      const others = strfry === undefined ? [OTHER] : [OTHER, strfryAt(strfry)]
+      for (const relay of [own('native'), own('wasm'), ...others]) {
         progress(`starting ${relay.name}`)
         running.push(await connect(relay, await relay.start(join(directory, String(running.length)))))
       }
@@ -80,7 +92,7 @@ async function connect(relay: Relay, server: MeasuredServer): Promise<Running> {
   const clients = await Promise.all(
     Array.from({ length: CONNECTIONS }, async () => {
       const key = createKey()
-      return { ...(await connectWire(server.url, key)), key }
+      return { ...(await connectWire(server.url, relay.hasLogin ? key : undefined)), key }
     }),
   )
   return { ...relay, server, clients, eventsPerSecond: [], cpuMsPerThousand: [], okMs: [], seenMs: [] }
@@ -114,6 +126,7 @@ async function publish(one: Running, count: number, isMeasured: boolean): Promis
 /** One writes, and the same account reads along on ten connections. */
 async function passOn(one: Running, count: number): Promise<void> {
   const key = createKey()
+  const login = one.hasLogin ? key : undefined
   const sentAt = new Map<string, number>()
   const readers: WireClient[] = []
   let left = count * READERS
@@ -122,7 +135,7 @@ async function passOn(one: Running, count: number): Promise<void> {
     allSeen = resolve
   })
   for (let index = 0; index < READERS; index++) {
-    const reader = await connectWire(one.server.url, key)
+    const reader = await connectWire(one.server.url, login)
     readers.push(reader)
     await subscribeWire(reader, 's', { kinds: [1], authors: [key.publicKey] })
     reader.onMessage((text) => {
@@ -132,7 +145,7 @@ async function passOn(one: Running, count: number): Promise<void> {
       if (--left === 0) allSeen()
     })
   }
-  const writer = await connectWire(one.server.url, key)
+  const writer = await connectWire(one.server.url, login)
   let answered = 0
   const order: number[] = []
   writer.onMessage(() => one.okMs.push(performance.now() - (order[answered++] as number)))
@@ -158,16 +171,17 @@ function figuresOf({ name, eventsPerSecond, cpuMsPerThousand, okMs, seenMs }: Ru
 }
 
 function ratiosOf(running: readonly Running[]): Figure[] {
-  const other = running.find(({ name }) => name === OTHER.name)
-  if (other === undefined) return []
-  return running.flatMap((one) => {
-    if (one === other) return []
-    const to = `${one.name} to ${OTHER.name}`
-    const ratios = (of: 'eventsPerSecond' | 'cpuMsPerThousand') =>
-      one[of].map((value, round) => value / (other[of][round] as number))
-    return [
-      ratio(`events per second, ${to}`, ratios('eventsPerSecond')),
-      ratio(`server CPU, ${to}`, ratios('cpuMsPerThousand')),
-    ]
-  })
+  const ofOurs = running.filter(({ name }) => name.startsWith('onyx-sync'))
+  const others = running.filter((one) => !ofOurs.includes(one))
+  return others.flatMap((other) =>
+    ofOurs.flatMap((one) => {
+      const to = `${one.name} to ${other.name}`
+      const ratios = (of: 'eventsPerSecond' | 'cpuMsPerThousand') =>
+        one[of].map((value, round) => value / (other[of][round] as number))
+      return [
+        ratio(`events per second, ${to}`, ratios('eventsPerSecond')),
+        ratio(`server CPU, ${to}`, ratios('cpuMsPerThousand')),
+      ]
+    }),
+  )
 }

@@ -53,9 +53,23 @@ export function startMeasuredServer(options: MeasuredServerOptions): Promise<Mea
  * @param node the Node to run it with
  */
 export function startMeasured(command: readonly string[], node = process.execPath): Promise<MeasuredServer> {
-  const child = spawn(node, command, { stdio: ['ignore', 'pipe', 'pipe'] })
+  return startProgram(node, command, (output) => /listening on (ws:\S+)\n/.exec(output)?.[1])
+}
+
+/**
+ * Starts any server. Needs Linux' `/proc`. Rejects with what it said when it ends before it is ready.
+ *
+ * @param urlIn its address, once what it has said so far tells that it is ready
+ */
+export function startProgram(
+  program: string,
+  args: readonly string[],
+  urlIn: (output: string) => string | undefined,
+): Promise<MeasuredServer> {
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] })
   const { pid } = child
   let output = ''
+  let isReady = false
   // A bench that fails must not leave its servers running.
   const kill = () => child.kill('SIGKILL')
   process.once('exit', kill)
@@ -67,20 +81,21 @@ export function startMeasured(command: readonly string[], node = process.execPat
   }
   return new Promise((resolve, reject) => {
     child.once('error', reject)
-    child.stderr.on('data', (chunk) => {
+    const read = (chunk: Buffer): void => {
+      if (isReady) return
       output += chunk
-    })
-    child.stdout.on('data', (chunk) => {
-      output += chunk
-      const url = /listening on (ws:\S+)\n/.exec(output)?.[1]
+      const url = urlIn(output)
       if (url === undefined) return
+      isReady = true
       resolve({
         url,
         cpuSeconds: () => cpuSecondsOf(pid as number),
         residentBytes: () => Number(readProc(pid as number, 'statm').split(' ')[1]) * PAGE_BYTES,
         stop,
       })
-    })
+    }
+    child.stdout.on('data', read)
+    child.stderr.on('data', read)
     void ended.then(() => reject(new Error(`the server ended: ${output}`)))
   })
 }

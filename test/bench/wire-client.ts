@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { createAuthTemplate } from '@onyx-sync/shared'
 import { WebSocket } from 'ws'
 import { type BenchKey, signQuickly } from './signed-events.js'
@@ -10,22 +11,24 @@ export interface WireClient {
   close(): void
 }
 
-/** Connects and authenticates. */
-export async function connectWire(url: string, key: BenchKey): Promise<WireClient> {
+/** Connects and, with a key, authenticates. */
+export async function connectWire(url: string, key: BenchKey | undefined): Promise<WireClient> {
   const socket = new WebSocket(url, { perMessageDeflate: false })
   let listener = (_text: string): void => {}
   socket.on('message', (data) => listener(String(data)))
-  await new Promise<void>((resolve, reject) => {
-    socket.once('error', reject)
-    listener = (text) => {
-      const [type, first, accepted, reason] = JSON.parse(text) as [string, string, boolean, string]
-      if (type === 'AUTH') {
-        const template = createAuthTemplate(url, first, Date.now())
-        socket.send(JSON.stringify(['AUTH', signQuickly(key, template)]))
-      } else if (type === 'OK' && accepted) resolve()
-      else reject(new Error(`the login failed: ${reason}`))
-    }
-  })
+  if (key === undefined) await once(socket, 'open')
+  else
+    await new Promise<void>((resolve, reject) => {
+      socket.once('error', reject)
+      listener = (text) => {
+        const [type, first, accepted, reason] = JSON.parse(text) as [string, string, boolean, string]
+        if (type === 'AUTH') {
+          const template = createAuthTemplate(url, first, Date.now())
+          socket.send(JSON.stringify(['AUTH', signQuickly(key, template)]))
+        } else if (type === 'OK' && accepted) resolve()
+        else reject(new Error(`the login failed: ${reason}`))
+      }
+    })
   listener = () => {}
   return {
     onMessage(next) {
