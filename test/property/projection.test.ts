@@ -9,7 +9,18 @@ const ADDRESS = chatAddressText(testKey(1))
 
 interface Step {
   readonly doc: number
-  readonly what: 'append' | 'insert' | 'double' | 'foreign' | 'edit' | 'rename' | 'delete' | 'sync' | 'take'
+  readonly what:
+    | 'append'
+    | 'insert'
+    | 'double'
+    | 'foreign'
+    | 'edit'
+    | 'rename'
+    | 'delete'
+    | 'sync'
+    | 'take'
+    /** As `take`; then it is loaded anew, from what it was. */
+    | 'reload'
   readonly at: number
 }
 
@@ -20,7 +31,7 @@ const step: fc.Arbitrary<Step> = fc.record({
     { weight: 6, arbitrary: fc.constant<Step['what']>('sync') },
     { weight: 4, arbitrary: fc.constant<Step['what']>('take') },
     { weight: 3, arbitrary: fc.constantFrom<Step['what']>('insert', 'edit') },
-    { weight: 1, arbitrary: fc.constantFrom<Step['what']>('double', 'foreign', 'rename', 'delete') },
+    { weight: 1, arbitrary: fc.constantFrom<Step['what']>('double', 'foreign', 'rename', 'delete', 'reload') },
   ),
   at: fc.nat(1_000),
 })
@@ -62,8 +73,8 @@ it('[QRY1][QRY3] rows that follow what came are those that looking through the w
     fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 60 }), async (steps) => {
       created = 0
       const docs = [0, 1, 2].map(() => new Y.Doc())
-      const watched = docs[0] as Y.Doc
-      const projection = createProjection(ADDRESS, watched, false)
+      let watched = docs[0] as Y.Doc
+      let projection = createProjection(ADDRESS, watched, false)
       const rows = new Map<string, unknown>()
       for (const one of [
         ...steps,
@@ -71,7 +82,7 @@ it('[QRY1][QRY3] rows that follow what came are those that looking through the w
         { doc: 0, what: 'take', at: 0 } as const,
       ]) {
         perform(docs, one)
-        if (one.what !== 'take') continue
+        if (one.what !== 'take' && one.what !== 'reload') continue
         applyTo(rows, projection.take())
         const whole = createProjection(ADDRESS, watched, true)
         await whole.reset(async () => [])
@@ -79,6 +90,15 @@ it('[QRY1][QRY3] rows that follow what came are those that looking through the w
         applyTo(expected, whole.take())
         // A chat of which nothing changed yet has no row of its own.
         if (rows.size > 0) expect(rows).toEqual(expected)
+        if (one.what === 'take') continue
+        docs[0] = new Y.Doc()
+        Y.applyUpdate(docs[0], Y.encodeStateAsUpdate(watched))
+        watched = docs[0]
+        projection = createProjection(ADDRESS, watched, false)
+        expect([...projection.adopt()].length).toBe(0)
+        // The chat's own row is the same as before, or there was none.
+        if (rows.size === 0) continue
+        expect(projection.take()).toEqual([])
       }
     }),
     { numRuns: 300 },

@@ -27,7 +27,7 @@ function openDocuments(store: SyncStore, clock = systemClock): Promise<Documents
   return createDocuments({
     pubkey: owner.publicKey,
     store,
-    createProjection: () => ({ isStale: false, invalidate() {}, reset: async () => {}, take: () => [] }),
+    createProjection: () => ({ adopt: () => [], isStale: false, invalidate() {}, reset: async () => {}, take: () => [] }),
     logger: silentLogger,
     clock,
     turns: turnsOf(clock),
@@ -178,6 +178,7 @@ describe('the device’s log', () => {
       } as unknown as Journal,
       clock,
       find: () => doc,
+      isReceiving: () => false,
       firstUnsigned: () => firstUnsigned,
       minBytes: 1_000,
       ratio: 0.5,

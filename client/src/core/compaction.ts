@@ -42,6 +42,8 @@ export interface CompactionParts extends CompactionOptions {
   readonly clock: Clock
   /** The document, if it is loaded. */
   find(address: string): Y.Doc | undefined
+  /** Whether much of it is coming just now: it isn't the moment. */
+  isReceiving(address: string): boolean
   /** Position of the document's oldest edit that isn't signed: its row, and those after it, stay. */
   firstUnsigned(address: string): number | undefined
 }
@@ -106,6 +108,7 @@ export function createCompaction(parts: CompactionParts): Compaction {
   /** The next document that can be compacted; what is kept from it by something stays among the touched. */
   function findDue(): { address: string; doc: Y.Doc; tally: Tally } | undefined {
     for (const address of touched) {
+      if (parts.isReceiving(address)) continue
       const tally = tallies.get(address)
       const doc = find(address)
       if (tally === undefined || doc === undefined || !isWanted(address, tally)) touched.delete(address)

@@ -10,6 +10,11 @@ import { SLICE_BYTES } from './slices.js'
 /** Turns one document into rows of query tables, by what changed. */
 export interface Projection {
   /**
+   * Takes the rows of what the document shows now for those that are on disk. To be gone through to its end before anything
+   * changes, with turns for others between the steps; not for a document whose rows are stale.
+   */
+  adopt(): Iterable<undefined>
+  /**
    * Whether the rows on disk may differ from what the document showed when it was loaded. They are then read
    * and handed to {@link reset} before the next {@link take}.
    */
@@ -107,7 +112,9 @@ export function createLoadedDocuments(options: LoadedDocumentsOptions): LoadedDo
     })
     // It looks through all of it.
     if (rows.some(({ update }) => update.byteLength > SLICE_BYTES)) await options.turns.next()
-    const projection = options.createProjection(address, doc, badSeqs.length > 0 || hasPending(doc))
+    const isStale = badSeqs.length > 0 || hasPending(doc)
+    const projection = options.createProjection(address, doc, isStale)
+    if (!isStale) for (const _ of projection.adopt()) await options.turns.next()
     const receive = listenToEdits(doc, (update, transaction) => {
       entry.dirty = true
       options.onEdited(address, writersIn(transaction), update)

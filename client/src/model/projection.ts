@@ -3,7 +3,7 @@ import type * as Y from 'yjs'
 import type { RowChange } from '../core/journal.js'
 import type { CreateProjection, Projection } from '../core/loaded-documents.js'
 import type { QueryRow, QueryTable, SyncStore } from '../ports/store.js'
-import { emptyTail, itemsFrom, longerTail, type Tail } from './list-tail.js'
+import { createListTail } from './list-tail.js'
 import { messageId, messageToJson, readMessages } from './message.js'
 import { fitRow, toJsonText } from './message-row.js'
 
@@ -47,9 +47,12 @@ function createSettingsProjection(address: string, doc: Y.Doc, stale: boolean): 
       })),
     )
   }
-  let known: KnownRows = new Map(stale ? [] : rows().map((row) => [row.id, String(row.value)]))
+  let known: KnownRows = new Map()
 
   return {
+    *adopt() {
+      known = new Map(rows().map((row) => [row.id, String(row.value)]))
+    },
     get isStale() {
       return isStale
     },
@@ -74,6 +77,9 @@ function createSettingsProjection(address: string, doc: Y.Doc, stale: boolean): 
   }
 }
 
+/** Messages that are looked at in one go. */
+const ADOPTED_AT_ONCE = 1_000
+
 /** A row of a message that is on disk. */
 interface KnownMessage {
   /** The item that it shows: of several with one id the first. Undefined where it is to be written whatever it holds. */
@@ -91,14 +97,10 @@ function createChatProjection(address: string, doc: Y.Doc, stale: boolean): Proj
   const rowId = (id: string) => `${address}/${id}`
   /** The message rows on disk, by row id. */
   let known = new Map<string, KnownMessage>()
-  if (!stale)
-    for (const [id, map] of readMessages(messages)) known.set(rowId(id), { map, position: known.size })
-
-  /** What came near the end of the list since the last take; undefined when it changed in any other way. */
-  let tail: Tail | undefined = emptyTail()
-  let arrayLength = messages.length
+  /** What came near the end of the list since the last take. */
+  const end = createListTail(messages)
   /** Time of the newest message; undefined until the list is looked through. */
-  let latestAt: number | undefined
+  let latestAt = stale ? undefined : 0
 
   // Not `observeDeep`: with several events of one transaction it works out the path of each, by counting through the
   // whole list; and an event's `changes` go through all of it as well.
@@ -106,15 +108,14 @@ function createChatProjection(address: string, doc: Y.Doc, stale: boolean): Proj
     for (const event of transaction.changedParentTypes.get(asParent(messages)) ?? []) {
       if ((event.target as unknown) === messages) {
         isListChanged = true
-        tail = longerTail(tail, transaction, messages, arrayLength)
-        arrayLength = messages.length
+        end.changed(transaction)
       } else {
         changed.add(messageOf(event.target))
         // What other rows or the chat's own hang on: the whole list is looked through again.
         const { keysChanged } = event as Partial<Y.YMapEvent<unknown>>
         if (keysChanged?.has('id') || keysChanged?.has('createdAt')) {
           isListChanged = true
-          tail = undefined
+          end.lose()
         }
       }
     }
@@ -161,9 +162,10 @@ function createChatProjection(address: string, doc: Y.Doc, stale: boolean): Proj
    * people wrote there at once. @returns whether it was that; foreign and doubled items need the whole list.
    */
   function takeTail(put: QueryRow[]): boolean {
+    const { tail } = end
     if (tail === undefined || latestAt === undefined) return false
     const { added } = tail
-    const items = itemsFrom(messages, tail.from)
+    const items = end.itemsFrom(tail.from)
     const ids = items.map(messageId)
     if (ids.some((id) => id === undefined) || new Set(ids).size < ids.length) return false
     const rows = ids.map((id) => rowId(id as string))
@@ -193,6 +195,17 @@ function createChatProjection(address: string, doc: Y.Doc, stale: boolean): Proj
   }
 
   return {
+    *adopt() {
+      for (const item of messages.toArray()) {
+        const id = messageId(item)
+        // Of several with one id the first counts.
+        if (id === undefined || known.has(rowId(id))) continue
+        const map = item as Y.Map<unknown>
+        known.set(rowId(id), { map, position: known.size })
+        noteTime(map)
+        if (known.size % ADOPTED_AT_ONCE === 0) yield
+      }
+    },
     get isStale() {
       return isStale
     },
@@ -206,21 +219,20 @@ function createChatProjection(address: string, doc: Y.Doc, stale: boolean): Proj
       isListChanged = true
       isChatChanged = true
       // Whatever came, all of it is compared.
-      tail = undefined
+      end.lose()
     },
     take() {
       if (isStale || hasPending(doc)) return []
       if (!isListChanged && !isChatChanged && changed.size === 0) return []
       const messageChange = takeMessages()
-      latestAt ??= latestOf(messages)
       const chatChange: RowChange = {
         table: 'chats',
-        put: [chatRow(address, metadata, known.size, latestAt)],
+        put: [chatRow(address, metadata, known.size, latestAt ?? 0)],
         delete: [],
       }
       isListChanged = false
       isChatChanged = false
-      tail = emptyTail()
+      end.begin()
       changed.clear()
       return messageChange.put.length + messageChange.delete.length === 0
         ? [chatChange]
@@ -251,16 +263,6 @@ function messageRow(address: string, map: Y.Map<unknown>, position: number): Que
 /** The map of parents is typed for any type of events. */
 function asParent(list: Y.Array<unknown>): Y.AbstractType<Y.YEvent<Y.AbstractType<unknown>>> {
   return list as unknown as Y.AbstractType<Y.YEvent<Y.AbstractType<unknown>>>
-}
-
-/** Time of the newest message of a list; 0 when there is none. */
-function latestOf(messages: Y.Array<unknown>): number {
-  let latestAt = 0
-  for (const map of readMessages(messages).values()) {
-    const at = map.get('createdAt')
-    if (typeof at === 'number' && at > latestAt) latestAt = at
-  }
-  return latestAt
 }
 
 function chatRow(

@@ -22,8 +22,8 @@ export type RawChange =
 
 /** Characters of base64 in one row. A row has to stay under 512 KB, or Android can't read it back. */
 const MAX_BASE64_LENGTH = 480_000
-/** Characters of base64 that are decoded in one go. */
-const CHUNK_LENGTH = 120_000
+/** Characters of base64 that are looked at and decoded in one go. */
+const CHUNK_LENGTH = 48_000
 /** Characters of text in one row; up to 3 bytes of UTF-8 each. */
 const MAX_TEXT_LENGTH = 160_000
 
@@ -61,12 +61,14 @@ async function groupToUpdate(group: readonly RawRow[], turns: Turns): Promise<Ui
     const parts: Uint8Array[] = []
     for (const { data, crc } of group) {
       const text = String(data)
-      if (crc !== crc32(text)) return DAMAGED
+      let found = 0
       // Texts are cut where four characters of base64 end, so that each part can be read alone.
       for (const chunk of splitText(text, CHUNK_LENGTH)) {
         if (text.length > CHUNK_LENGTH) await turns.next()
+        found = crc32(chunk, found)
         parts.push(decodeBase64(chunk))
       }
+      if (crc !== found) return DAMAGED
     }
     return concatBytes(parts)
   } catch {
