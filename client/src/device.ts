@@ -428,6 +428,7 @@ export async function openDevice(
 
   // What the last process was about to take off the device.
   deletions.tidy()
+  documents.journal.flush().catch(() => {})
   const bodies = withBodies(documents, holding, () => deletions?.tidy())
   const streams = createStreams({ deviceId, documents: bodies, store, clock, random })
   local = createLocalState(documents.journal, meta)

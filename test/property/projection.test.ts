@@ -31,7 +31,10 @@ const step: fc.Arbitrary<Step> = fc.record({
     { weight: 6, arbitrary: fc.constant<Step['what']>('sync') },
     { weight: 4, arbitrary: fc.constant<Step['what']>('take') },
     { weight: 3, arbitrary: fc.constantFrom<Step['what']>('insert', 'edit') },
-    { weight: 1, arbitrary: fc.constantFrom<Step['what']>('double', 'foreign', 'rename', 'delete', 'reload') },
+    {
+      weight: 1,
+      arbitrary: fc.constantFrom<Step['what']>('double', 'foreign', 'rename', 'delete', 'reload'),
+    },
   ),
   at: fc.nat(1_000),
 })

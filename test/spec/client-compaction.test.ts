@@ -27,7 +27,13 @@ function openDocuments(store: SyncStore, clock = systemClock): Promise<Documents
   return createDocuments({
     pubkey: owner.publicKey,
     store,
-    createProjection: () => ({ adopt: () => [], isStale: false, invalidate() {}, reset: async () => {}, take: () => [] }),
+    createProjection: () => ({
+      adopt: () => [],
+      isStale: false,
+      invalidate() {},
+      reset: async () => {},
+      take: () => [],
+    }),
     logger: silentLogger,
     clock,
     turns: turnsOf(clock),

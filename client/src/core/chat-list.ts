@@ -102,7 +102,7 @@ export function createChatList(options: ChatListOptions): ChatList {
       const before = rows.get(summary.address)
       // What was evicted stays away until something happens in it.
       const isQuiet = body === 'evicted' && summary.lastActivity <= Number(before?.last_activity_at)
-      if (!isQuiet) documents.setBody(summary.address, 'listed')
+      if (!isQuiet && body !== 'arriving') documents.setBody(summary.address, 'listed')
       put.push(rowOfSummary(summary, before))
     }
     if (newCursor !== undefined) cursor = newCursor

@@ -24,7 +24,9 @@ export interface DocumentRecords {
   get(address: string): StoredDocument | undefined
   /** The record of a document, made if it wasn't there. */
   ensure(address: string, isMadeHere?: boolean): StoredDocument
-  /** Content of a document has come: a body that was only listed begins to be here. */
+  /** Content of a document is coming: a body that was only listed is on its way. */
+  noteArriving(address: string): void
+  /** All content of a document has come: a body that was only listed is here from now on. */
   noteArrival(address: string): void
   change(address: string, change: Partial<Omit<StoredDocument, 'address'>>): void
   /** Whether the document belongs to this account. */
@@ -113,9 +115,14 @@ export function createDocumentRecords(parts: DocumentRecordsParts): DocumentReco
     change,
     isOwn,
 
+    noteArriving(address) {
+      const { body } = ensure(address)
+      if (body === 'listed' || body === 'evicted') change(address, { body: 'arriving' })
+    },
+
     noteArrival(address) {
       const { body } = ensure(address)
-      if (body === 'listed' || body === 'evicted') change(address, { body: 'held' })
+      if (body === 'listed' || body === 'evicted' || body === 'arriving') change(address, { body: 'held' })
     },
 
     noteOwnWriters(address, clientIds) {

@@ -177,6 +177,10 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
   const underWay = new Set<Promise<unknown>>()
   /** Documents whose bodies have gone, perhaps not from the disk yet. */
   const leaving = new Set<string>()
+  /** What received updates are being applied to. */
+  const receiving = new Set<readonly Loaded[]>()
+  /** Of documents that are arriving: how they are to be in the list once they are here. */
+  const awaitedRows = new Map<string, RowChange>()
 
   const hiddenRows = createHiddenRows(store)
 
@@ -249,6 +253,8 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
     journal,
     clock: options.clock,
     find: (address) => loaded.get(address)?.doc,
+    isReceiving: (address) =>
+      [...receiving].some((entries) => entries.some((entry) => entry.address === address)),
     // What is not written yet is newer than all that is.
     firstUnsigned: (address) => options.firstUnsigned(address) ?? journal.firstUnwritten(address),
   })
@@ -259,13 +265,43 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
   }
 
   /** Rows are derived and can be rebuilt: a document that can't be projected must not hold up its edits. */
-  function takeRows({ doc, projection }: Loaded): readonly RowChange[] {
+  function takeRows({ address, doc, projection }: Loaded): readonly RowChange[] {
     try {
-      return projection.take()
+      return withListedRow(address, projection.take())
     } catch (error) {
       logger.error('a document could not be put into query tables', { doc: doc.guid, error: String(error) })
       return []
     }
+  }
+
+  /** A chat that is arriving stays in the list as it was, until all of it is here. */
+  function withListedRow(address: string, changes: readonly RowChange[]): readonly RowChange[] {
+    const isArriving = records.get(address)?.body === 'arriving'
+    const chat = changes.find(({ table }) => table === 'chats') ?? awaitedRows.get(address)
+    if (chat === undefined || (!isArriving && !awaitedRows.has(address))) return changes
+    const others = changes.filter(({ table }) => table !== 'chats')
+    if (isArriving) awaitedRows.set(address, chat)
+    else awaitedRows.delete(address)
+    return isArriving ? others : [...others, chat]
+  }
+
+  /** What is here of a chat that was to be brought, and will not be brought to its end now. */
+  function dropArriving(): void {
+    for (const { address, body } of records.all()) if (body === 'arriving') dropBody(address, 'listed')
+  }
+
+  function dropBody(address: string, body: 'listed' | 'evicted' | 'deleted'): boolean {
+    const entry = loaded.get(address)
+    if (entry !== undefined && committing.includes(entry)) return false
+    if (records.get(address) === undefined || !loaded.drop(address)) return false
+    waiting.delete(address)
+    awaitedRows.delete(address)
+    compaction.forget(address)
+    leaving.add(address)
+    journal.add({ evict: address })
+    // What it has of the log is counted anew when it comes again.
+    records.change(address, { body, logBytes: 0 })
+    return true
   }
 
   const remotes = createRemoteUpdates({ ...options, records, journal, compaction })
@@ -315,6 +351,9 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
     }
   }
 
+  // What the last process had begun to bring.
+  dropArriving()
+
   return {
     journal,
     async flush() {
@@ -356,6 +395,7 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
           getOrCreate(byAddress, update.address, () => []).push(update)
       }
       const entries: Loaded[] = []
+      receiving.add(entries)
       try {
         const received: [Loaded, RemoteUpdate][] = []
         for (const [address, list] of byAddress) {
@@ -368,12 +408,15 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
         const isMeant = ({ address }: Loaded) => accepts(address) && !isGone(address)
         const setAside = await applySteps(received, { remotes, journal, turns, isMeant })
         for (const { address, doc } of entries) noteWaiting(address, doc)
+        receiving.delete(entries)
         // The cursor comes last, after all it covers, and no later than its last batch (trap C3).
         journal.add(settle())
         await journal.flush()
         return setAside
       } finally {
+        receiving.delete(entries)
         for (const entry of entries) entry.pins--
+        dropArriving()
       }
     },
 
@@ -396,18 +439,7 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
       hiddenRows.hide(address, deletedAtMs)
     },
 
-    dropBody(address, body) {
-      const entry = loaded.get(address)
-      if (entry !== undefined && committing.includes(entry)) return false
-      if (records.get(address) === undefined || !loaded.drop(address)) return false
-      waiting.delete(address)
-      compaction.forget(address)
-      leaving.add(address)
-      journal.add({ evict: address })
-      // What it has of the log is counted anew when it comes again.
-      records.change(address, { body, logBytes: 0 })
-      return true
-    },
+    dropBody,
 
     incomplete: () =>
       [...new Set([...waiting, ...compaction.damaged()])].filter((address) => !isGone(address)),

@@ -183,7 +183,7 @@ export function createHolding(options: HoldingOptions): Holding {
     if (!isChat(address) || body === 'held' || isDeleted(body) || unavailable.has(address)) return false
     if (body === 'local' || waiters.has(address)) return true
     // What the app let go of comes back only where everything is to be here.
-    return wanted.has(address) && (body === 'listed' || choice === 'all')
+    return wanted.has(address) && (body !== 'evicted' || choice === 'all')
   }
 
   /** Does something while the one cursor stands still, then asks for everything anew from there. */

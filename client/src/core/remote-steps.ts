@@ -26,8 +26,9 @@ export interface StepsParts {
 
 /**
  * Applies what was received, in its order, with turns between the steps where it is much. Each step is handed to the journal
- * as it is applied, so that what is on the disk is always something that the documents were; a document that was only listed
- * is handed over as a whole, with the last. When it resolves the last step is in the journal, but perhaps not on the disk.
+ * as it is applied, so that what is on the disk is always something that the documents were. A document that was only listed
+ * is here with the step that brings the last of it. When it resolves the last step is in the journal, but perhaps not on the
+ * disk.
  * @returns how many were set aside because they were not what their author signed
  */
 export async function applySteps(
@@ -36,22 +37,28 @@ export async function applySteps(
 ): Promise<number> {
   let setAside = 0
   const applied = new Set<Loaded>()
+  /** Of which not everything was taken. */
+  const cut = new Set<Loaded>()
+  const lastStep = new Map<Loaded, Step>()
   const brake = createWriteBrake(journal)
 
   async function take({ isLarge, parts }: Step): Promise<void> {
     const checked: Received[] = []
     for (const [entry, remote] of parts) {
-      if (!isMeant(entry)) continue
-      const isRight = isLarge
-        ? await remotes.applyInSlices(entry, remote)
-        : await remotes.check(entry, remote)
-      if (!isRight) setAside++
+      const isRight =
+        !isMeant(entry) ||
+        (isLarge ? await remotes.applyInSlices(entry, remote, isMeant) : await remotes.check(entry, remote))
+      if (!isMeant(entry)) cut.add(entry)
+      else if (!isRight) setAside++
       else if (isLarge) applied.add(entry)
       else checked.push([entry, remote])
     }
     // From here on nothing awaits: what is small is in one batch, or none of it is.
     for (const [entry, list] of groupByFirst(checked)) {
-      if (!isMeant(entry)) continue
+      if (!isMeant(entry)) {
+        cut.add(entry)
+        continue
+      }
       entry.receive(() => {
         for (const remote of list) {
           if (remotes.apply(entry, remote)) applied.add(entry)
@@ -61,13 +68,19 @@ export async function applySteps(
     }
   }
 
+  function noteArrivals(step: Step): void {
+    for (const entry of new Set(step.parts.map(([entry]) => entry)))
+      if (applied.has(entry) && !cut.has(entry) && lastStep.get(entry) === step) remotes.noteArrival(entry)
+  }
+
   const steps = stepsOf(received)
+  for (const step of steps) for (const [entry] of step.parts) lastStep.set(entry, step)
   for (const [index, step] of steps.entries()) {
     if (index > 0) await turns.next()
     await take(step)
+    noteArrivals(step)
     if (index < steps.length - 1) await brake.handedOver(step.isLarge ? 0 : step.bytes)
   }
-  for (const entry of applied) remotes.noteArrival(entry)
   return setAside
 }
 

@@ -1,6 +1,5 @@
 import {
   createCoverage,
-  getOrCreate,
   hasReceived,
   isSameRoster,
   joinRoster,
@@ -43,11 +42,11 @@ export interface RemoteUpdates {
   /** Applies an update that was checked to its document, and hands to the journal what is to be kept of it. @returns whether that could be done */
   apply(entry: Loaded, remote: RemoteUpdate): boolean
   /**
-   * Checks and applies a large one, in slices with turns between them. Each is handed to the journal as it is applied, so
-   * that at every moment the log is what the document is.
+   * Checks and applies a large one, in slices with turns between them, for as long as it is meant. Each is handed to the
+   * journal as it is applied, so that at every moment the log is what the document is.
    * @returns as `check`
    */
-  applyInSlices(entry: Loaded, remote: RemoteUpdate): Promise<boolean>
+  applyInSlices(entry: Loaded, remote: RemoteUpdate, isMeant: (entry: Loaded) => boolean): Promise<boolean>
   /** All that was received of a document is applied: one that was only listed is here now, if anything of it was new. */
   noteArrival(entry: Loaded): void
 }
@@ -72,8 +71,6 @@ export function createRemoteUpdates(parts: RemoteUpdatesParts): RemoteUpdates {
   const pace = createPace(turns)
   /** Documents of which something came that was new. */
   const arrived = new Set<string>()
-  /** What came of documents that were only listed, and is not in the journal. */
-  const brought = new Map<string, Uint8Array[]>()
 
   /** What is decided about the members with this event, if that is anything new. */
   function newRosterOf({ address, statement }: RemoteUpdate): Roster | undefined {
@@ -125,19 +122,12 @@ export function createRemoteUpdates(parts: RemoteUpdatesParts): RemoteUpdates {
   }
 
   /**
-   * What goes into the log, now or, of a document that was only listed, once all of it is here: it is there as a whole or
-   * not at all (HLD4).
+   * What goes into the log: the bytes as received, not what the document emits. One that waits emits nothing (trap Y3). A
+   * document that was only listed is not here before all of it is (HLD4).
    */
   function keep(entry: Loaded, updates: readonly Uint8Array[]): void {
     const { address } = entry
-    const { body } = records.ensure(address)
-    if (body === 'listed' || body === 'evicted') getOrCreate(brought, address, () => []).push(...updates)
-    else write(entry, updates)
-  }
-
-  /** What goes into the log: the bytes as received, not what the document emits. One that waits emits nothing (trap Y3). */
-  function write(entry: Loaded, updates: readonly Uint8Array[]): void {
-    const { address } = entry
+    records.noteArriving(address)
     entry.dirty = true
     for (const update of updates) {
       const seq = journal.nextSeq()
@@ -198,12 +188,12 @@ export function createRemoteUpdates(parts: RemoteUpdatesParts): RemoteUpdates {
     noteArrival(entry) {
       const { address } = entry
       if (!arrived.delete(address)) return
-      write(entry, brought.get(address) ?? [])
-      brought.delete(address)
       records.noteArrival(address)
+      // Its row in the list says so.
+      entry.dirty = true
     },
 
-    async applyInSlices(entry, remote) {
+    async applyInSlices(entry, remote, isMeant) {
       const { doc, address } = entry
       const fresh = freshIds(doc, remote)
       const coverage = remote.logged?.as === 'checkpoint' ? createCoverage() : undefined
@@ -217,6 +207,7 @@ export function createRemoteUpdates(parts: RemoteUpdatesParts): RemoteUpdates {
       const brake = createWriteBrake(journal)
       try {
         await forEachSlice(entry, slices, (slice) => {
+          if (!isMeant(entry)) return true
           coverage?.add(slice)
           if (!isNews || hasReceived(doc, slice)) return false
           entry.receive(() => Y.applyUpdate(doc, slice, NOT_LOCAL))
@@ -226,6 +217,7 @@ export function createRemoteUpdates(parts: RemoteUpdatesParts): RemoteUpdates {
       } catch (error) {
         return setAside(remote, error)
       }
+      if (!isMeant(entry)) return true
       if (isNews) {
         arrived.add(address)
         noteApplied(remote, fresh)

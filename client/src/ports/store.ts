@@ -42,11 +42,11 @@ export interface OutboxEntry {
 
 /**
  * What of a document's body is on this device. `held`: all of it, as far as the device's cursor goes. `local`: what
- * was made here, while the server may have more. `listed`: nothing but a row in the list. `evicted`: nothing, by the
- * app's wish. `deleting`, `deleted`: its owner deleted it for good; with `deleting` its log is still here, because edits
+ * was made here, while the server may have more. `listed`: nothing but a row in the list. `arriving`: some of it, which
+ * is being brought, bit by bit, and goes should that end before all of it is here. `evicted`: nothing, by the app's wish. `deleting`, `deleted`: its owner deleted it for good; with `deleting` its log is still here, because edits
  * of it have not been refused by the server yet, or because it is open.
  */
-export type BodyState = 'held' | 'local' | 'listed' | 'evicted' | 'deleting' | 'deleted'
+export type BodyState = 'held' | 'local' | 'listed' | 'arriving' | 'evicted' | 'deleting' | 'deleted'
 
 /** What the device keeps of one document besides its log. */
 export interface StoredDocument {

@@ -1,5 +1,5 @@
 import { useChat, useChats, useMessages } from '@onyx-sync/client/react'
-import { lazy, Suspense, useCallback, useDeferredValue, useEffect, useState } from 'react'
+import { lazy, Suspense, useCallback, useDeferredValue, useEffect, useRef, useState } from 'react'
 import { useDevice } from '../device/device-context.js'
 import { Icon } from '../parts/icon.js'
 import { isNamed } from '../parts/route.js'
@@ -12,6 +12,7 @@ import { Others } from './others.js'
 import { TitleField } from './title-field.js'
 import { useAuthors } from './use-authors.js'
 import { useIsPainted } from './use-is-painted.js'
+import { usePart } from './use-part.js'
 import { useScroll } from './use-scroll.js'
 import { useSending } from './use-sending.js'
 
@@ -27,12 +28,13 @@ const WINDOW = 50
 /** A chat: who is there, its messages, and where one writes. */
 export function ChatView({ id, around }: { readonly id: string; readonly around: number | undefined }) {
   const { account, client, replies } = useDevice()
-  const { total, hasOlder, hasNewer, loadOlder, loadNewer, status, ...shown } = useMessages(id, {
-    last: WINDOW,
-    ...(around !== undefined && { around }),
-  })
+  const shown = useMessages(id, { last: WINDOW, ...(around !== undefined && { around }) })
+  const { total, status } = shown
+  const isFound = around !== undefined
+  const isAtEnd = useRef(!isFound)
   // Many that come at once are rendered bit by bit, so that nobody who types waits for them.
-  const messages = useDeferredValue(shown.messages)
+  const part = usePart(useDeferredValue(shown), isAtEnd, WINDOW)
+  const { messages } = part
   // Messages come from a table at once; a long chat's document takes longer, and nobody has to wait for it to read.
   const opened = useChat(useIsPainted(status !== 'loading') ? id : undefined)
   const { chat, error, canWrite, isDeleted } = opened
@@ -43,9 +45,8 @@ export function ChatView({ id, around }: { readonly id: string; readonly around:
   const address = chat?.address ?? summary?.address ?? ''
   const title = chat === undefined ? (summary?.title ?? '') : opened.title
   const isWriting = useStore(replies, () => replies.isWriting(address))
-  const isFound = around !== undefined
   const authors = useAuthors(chat, messages)
-  const scroll = useScroll(messages, !isFound)
+  const scroll = useScroll(messages, isAtEnd)
 
   useEffect(() => {
     if (chat === undefined || document.visibilityState !== 'visible') return
@@ -58,6 +59,11 @@ export function ChatView({ id, around }: { readonly id: string; readonly around:
     (text: string) => void client.chats.setDraft(address, text).catch(() => {}),
     [client, address],
   )
+
+  function toEnd() {
+    part.toEnd()
+    scroll.toEnd()
+  }
 
   async function say(text: string) {
     const own = chat ?? (await client.chats.open(address))
@@ -97,8 +103,8 @@ export function ChatView({ id, around }: { readonly id: string; readonly around:
         </p>
       )}
       <div className="messages" ref={scroll.box} onScroll={scroll.onScroll}>
-        {hasOlder && (
-          <button type="button" className="button small more" onClick={() => loadOlder()}>
+        {part.hasOlder && (
+          <button type="button" className="button small more" onClick={part.loadOlder}>
             Show older messages
           </button>
         )}
@@ -113,8 +119,8 @@ export function ChatView({ id, around }: { readonly id: string; readonly around:
             />
           ))}
         </div>
-        {hasNewer && (
-          <button type="button" className="button small more" onClick={() => loadNewer()}>
+        {part.hasNewer && (
+          <button type="button" className="button small more" onClick={part.loadNewer}>
             Show newer messages
           </button>
         )}
@@ -122,7 +128,7 @@ export function ChatView({ id, around }: { readonly id: string; readonly around:
       <div className="chat-foot">
         <NotKept />
         {scroll.isAway && (
-          <button type="button" className="button small to-end" onClick={scroll.toEnd}>
+          <button type="button" className="button small to-end" onClick={toEnd}>
             To the newest
           </button>
         )}
@@ -134,7 +140,7 @@ export function ChatView({ id, around }: { readonly id: string; readonly around:
             onDraft={keepDraft}
             onTyping={setTyping}
             onSend={(text) => {
-              scroll.toEnd()
+              toEnd()
               return say(text)
             }}
             onStop={isWriting ? () => replies.stop(address) : undefined}

@@ -1,4 +1,4 @@
-import { memo, useEffect, useSyncExternalStore } from 'react'
+import { memo, startTransition, useEffect, useState } from 'react'
 import { isPlainText, plainElements } from './plain-text.js'
 
 type Parts = typeof import('./markdown-tokens.js')
@@ -14,21 +14,29 @@ function load(): void {
   import('./markdown-tokens.js')
     .then((loaded) => {
       parts = loaded
-      for (const listener of [...listeners]) listener()
+      // Bit by bit: a page of texts takes longer than nobody notices.
+      startTransition(() => {
+        for (const listener of [...listeners]) listener()
+      })
     })
     .catch(() => {
       isLoading = false
     })
 }
 
-function subscribe(listener: () => void): () => void {
-  listeners.add(listener)
-  return () => listeners.delete(listener)
-}
-
-/** What reads Markdown; undefined until it was needed and has come. Whoever uses it is rendered then, all in one go. */
+/** What reads Markdown; undefined until it was needed and has come. Whoever uses it changes then, all at the same moment. */
 export function useMarkdownParts(): Parts | undefined {
-  return useSyncExternalStore(subscribe, () => parts)
+  const [shown, setShown] = useState(parts)
+  useEffect(() => {
+    const listener = () => setShown(parts)
+    listeners.add(listener)
+    // It may have come before this listened.
+    listener()
+    return () => {
+      listeners.delete(listener)
+    }
+  }, [])
+  return shown
 }
 
 /** Shows a text as Markdown; until what reads that has come, and where the text has none of it, as it stands. */

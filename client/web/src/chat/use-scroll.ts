@@ -7,11 +7,10 @@ const NEAR = 60
 
 /**
  * Keeps the newest message in sight for those who look at it, and what they look at in its place for those who don't:
- * also where older messages come in above it.
+ * also where older messages come in above it. Whether one looks at the end is in `isAtEnd`.
  */
-export function useScroll(messages: readonly Message[], followsEnd: boolean) {
+export function useScroll(messages: readonly Message[], isAtEnd: RefObject<boolean>) {
   const box = useRef<HTMLDivElement>(null)
-  const isAtEnd = useRef(followsEnd)
   const before = useRef({ firstId: messages[0]?.id, height: 0, top: 0 })
   const [isAway, setAway] = useState(false)
   const parts = useMarkdownParts()
@@ -22,7 +21,7 @@ export function useScroll(messages: readonly Message[], followsEnd: boolean) {
     isAtEnd.current = element.scrollHeight - element.scrollTop - element.clientHeight < NEAR
     before.current = { ...before.current, top: element.scrollTop, height: element.scrollHeight }
     setAway(!isAtEnd.current)
-  }, [])
+  }, [isAtEnd])
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: texts get another height when Markdown can be read
   useLayoutEffect(() => {
@@ -44,7 +43,7 @@ export function useScroll(messages: readonly Message[], followsEnd: boolean) {
     isAtEnd.current = true
     setAway(false)
     box.current?.scrollTo({ top: box.current.scrollHeight })
-  }, [])
+  }, [isAtEnd])
 
   return { box: box as RefObject<HTMLDivElement>, onScroll, isAway, toEnd }
 }
