@@ -1,119 +1,32 @@
-import { existsSync } from 'node:fs'
 import type { Server as HttpServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { availableParallelism } from 'node:os'
-import {
-  type Clock,
-  type EventVerifier,
-  type Limits,
-  type Logger,
-  type Random,
-  SyncError,
-  silentLogger,
-  systemClock,
-  systemRandom,
-} from '@onyx-sync/shared'
+import { SyncError, silentLogger, systemClock, systemRandom } from '@onyx-sync/shared'
 import { attachToHttpServer } from './adapters/attach.js'
 import { createClientAddresses, toLimited } from './adapters/client-address.js'
 import { createHttpHandler, SYNC_PATH } from './adapters/http.js'
-import { createOwnServer, reloadTls } from './adapters/http-server.js'
+import { closeHttpServer, createOwnServer, listenOn, reloadTls } from './adapters/http-server.js'
 import { createInfoDocument } from './adapters/info-document.js'
 import { normalizeIp } from './adapters/ip-address.js'
 import { createManagementHandler } from './adapters/management-http.js'
 import { createMemoryModeration } from './adapters/memory-moderation.js'
 import { createSealedPlaces } from './adapters/sealed-places.js'
 import { createServerSigner, type ServerSigner } from './adapters/server-signer.js'
-import { chooseVerifier, type VerifierChoice } from './adapters/verifiers/choose-verifier.js'
-import type { ChosenVerifier } from './adapters/verifiers/event-verifier.js'
-import { createVerifierPool } from './adapters/verifiers/verifier-pool.js'
+import { chooseVerifier } from './adapters/verifiers/choose-verifier.js'
 import { readWebFiles, type WebFiles } from './adapters/web-files.js'
 import { createWebHandler } from './adapters/web-http.js'
-import { createWorkerMerger } from './adapters/worker-merger.js'
-import { type Compression, createWebSocketListener } from './adapters/ws-listener.js'
-import { parseConfig } from './config/check.js'
+import { createWebSocketListener } from './adapters/ws-listener.js'
 import type { ServerConfig } from './config/schema.js'
 import { createHttpAuth } from './core/http-auth.js'
-import { createLocalMerger } from './core/local-merger.js'
 import { createManagement } from './core/management.js'
 import { createModeration, type Moderation } from './core/moderation.js'
 import { createRelay } from './core/relay.js'
 import { openDataDirectory } from './data-directory.js'
 import { createServerMetrics } from './metrics.js'
 import type { EventLog } from './ports/event-log.js'
-import type { Merger } from './ports/merger.js'
 import type { ModerationStore } from './ports/moderation-store.js'
-import type { SpreadVerifier } from './ports/spread-verifier.js'
+import { checkOptions, type SyncServerOptions } from './server-options.js'
+import { chooseMerger, type ServerVerifier, spreadVerifier } from './threads.js'
 import { VERSION } from './version.js'
-
-/** How to run a server. Everything has a default but the place of the data. */
-export interface SyncServerOptions {
-  /** Directory of the LevelDB database; made if missing. Give this or `log`. */
-  readonly data?: string
-  /** An event log instead of the one on LevelDB. The server closes it when it closes. */
-  readonly log?: EventLog
-  /**
-   * Public URL that clients use, or several: what the `relay` tag of their AUTH events must name. Needed behind
-   * a proxy and wherever the host isn't the one clients dial.
-   * @default `ws://<host>:<port>/sync`
-   */
-  readonly url?: string | readonly string[]
-  /** Interface to listen on. Not used with `server`. @default '127.0.0.1' */
-  readonly host?: string
-  /** TCP port, 0 for a free one. Not used with `server`. @default 7447 */
-  readonly port?: number
-  /**
-   * An HTTP server to attach to instead of listening: requests and upgrades of `/sync` are answered here,
-   * everything else is left to its own listeners. It is neither started nor closed.
-   */
-  readonly server?: HttpServer
-  /**
-   * Which messages are compressed for clients that offer it (RFC 7692). `'large'`: those of 16 KiB and more,
-   * which are mostly merged states; it saves them a quarter. @default 'large'
-   */
-  readonly compression?: Compression
-  /**
-   * Addresses and networks of proxies whose `X-Forwarded-For` or `Forwarded` is believed, as in `10.0.0.0/8`.
-   * @default none
-   */
-  readonly trustedProxies?: readonly string[]
-  /**
-   * Serves `wss:` with this certificate and key, both paths of PEM files. Read again on {@link SyncServer.reloadTls}.
-   * Not used with `server`. @default none: plain `ws:`
-   */
-  readonly tls?: { readonly cert: string; readonly key: string }
-  /**
-   * Serves a built web client under `/`: its directory, read once, and what its pages may reach besides this server.
-   * Not used with `server`. @default none
-   */
-  readonly web?: { readonly directory?: string; readonly connect?: readonly string[] }
-  /** What the NIP-11 document calls this server. @default 'onyx-sync' */
-  readonly name?: string
-  /**
-   * Public keys, 64 lower-case hex characters, whose holders may manage the running server (NIP-86), and
-   * read the training data of all authors.
-   * @default none
-   */
-  readonly operators?: readonly string[]
-  /**
-   * Further event kinds to take and serve by NIP-01's plain rules, at most 100. Gift wraps and direct messages reach
-   * their receivers only; all others are read by everybody who may log in. @default none
-   */
-  readonly kinds?: { readonly extra?: readonly number[] }
-  /** Bounds to change; see {@link Limits}. @default DEFAULT_LIMITS */
-  readonly limits?: Partial<Limits>
-  /** @default the platform's */
-  readonly clock?: Clock
-  /** Source of challenges; must be unpredictable. @default the platform's */
-  readonly random?: Random
-  /** @default keeps quiet */
-  readonly logger?: Logger
-  /**
-   * What checks ids and signatures: the system's libsecp256k1 (`'native'`), WebAssembly (`'wasm'`), JavaScript
-   * (`'pure'`), the fastest of them that works (`'auto'`), or one of your own. One that is missing or broken is
-   * passed over for the next, with a warning. @default 'auto'
-   */
-  readonly verifier?: VerifierChoice | EventVerifier
-}
 
 /** A running or not yet running server. */
 export interface SyncServer {
@@ -139,13 +52,6 @@ export interface SyncServer {
 }
 
 const DESCRIPTION = 'Keeps and merges Yjs documents that travel as signed Nostr events.'
-/** The built one, also where this module is loaded from its source. */
-const MERGE_WORKER = new URL('../dist/merge-worker.js', import.meta.url)
-const VERIFY_WORKER = new URL('../dist/verify-worker.js', import.meta.url)
-/** More would hardly find work: one thread parses, stores and answers for all of them. */
-const MAX_VERIFY_THREADS = 4
-/** Options that are no plain data. */
-const PARTS: ReadonlySet<string> = new Set(['log', 'server', 'clock', 'random', 'logger'])
 const ANY_ADDRESS = new Set(['0.0.0.0', '::', ''])
 
 /** A sync server on LevelDB and WebSockets: puts the parts together. */
@@ -191,7 +97,9 @@ export function createSyncServer(options: SyncServerOptions): SyncServer {
     try {
       const { verifier = 'auto' } = options
       const chosen =
-        typeof verifier === 'string' ? spread(await chooseVerifier(verifier, logger), logger) : verifier
+        typeof verifier === 'string'
+          ? spreadVerifier(await chooseVerifier(verifier, logger), logger)
+          : verifier
       const moderation = await createModeration(store, config.operators)
       const { directory } = config.web
       const web = directory === undefined ? undefined : await readWebFiles(directory)
@@ -243,22 +151,6 @@ export function createSyncServer(options: SyncServerOptions): SyncServer {
       return closing
     },
   }
-}
-
-/** Checks what is plain data by the schema of the configuration file, so that both know the same options. */
-function checkOptions(options: SyncServerOptions): ServerConfig {
-  if ((options.data === undefined) === (options.log === undefined)) {
-    throw new SyncError('CONFIG_INVALID', 'give either a data directory or a log')
-  }
-  const { url, verifier } = options
-  const given = Object.entries({
-    ...options,
-    url: url === undefined ? undefined : [url].flat(),
-    // An implementation is no plain data; the name of one is.
-    verifier: typeof verifier === 'string' ? verifier : undefined,
-  })
-  const plain = given.filter(([name, value]) => value !== undefined && !PARTS.has(name))
-  return parseConfig(Object.fromEntries(plain))
 }
 
 interface Stored {
@@ -372,52 +264,6 @@ function assemble(
       detach()
     },
   }
-}
-
-/** A thread of its own; without its module, such as in a bundle, what merges shares this one. */
-function chooseMerger({ maxMergeSeconds }: Limits, logger: Logger, onLost: () => void): Merger {
-  if (existsSync(MERGE_WORKER)) {
-    return createWorkerMerger({ script: MERGE_WORKER, logger, maxSeconds: maxMergeSeconds, onLost })
-  }
-  logger.warn('documents are merged in the main thread, because the module of the other one is missing', {
-    path: MERGE_WORKER.pathname,
-  })
-  return createLocalMerger()
-}
-
-/** What checks events, with threads that help where a check takes long and there are processors for them. */
-type ServerVerifier = EventVerifier & Partial<SpreadVerifier> & { close?(): Promise<void> }
-
-function spread(chosen: ChosenVerifier, logger: Logger): ServerVerifier {
-  const { schnorr } = chosen
-  const threads = Math.min(availableParallelism() - 1, MAX_VERIFY_THREADS)
-  // The system's library takes as long for a check as the rest of the work takes to hand it over and store the event.
-  if (schnorr.kind === 'native' || threads < 1 || !existsSync(VERIFY_WORKER)) return chosen
-  return createVerifierPool({ schnorr, script: VERIFY_WORKER, threads, logger })
-}
-
-function listenOn(server: HttpServer, host: string, port: number, logger: Logger): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const fail = (cause: NodeJS.ErrnoException): void => {
-      const reason =
-        cause.code === 'EADDRINUSE'
-          ? 'is in use by another program: stop it, or choose another port'
-          : `can't be used: ${cause.message}`
-      reject(new SyncError('CONFIG_INVALID', `port ${port} on ${host} ${reason}`, { cause }))
-    }
-    server.once('error', fail)
-    server.listen(port, host, () => {
-      server.off('error', fail)
-      // Such as too many open files when a connection is taken: that connection is lost, the server goes on.
-      server.on('error', (error) => logger.error('the HTTP server reports', { error: String(error) }))
-      resolve()
-    })
-  })
-}
-
-function closeHttpServer(server: HttpServer): Promise<void> {
-  // "Not running" is what was wanted.
-  return new Promise((resolve) => server.close(() => resolve()))
 }
 
 /** An address as connections are counted by it: of IPv6 its network of 64 bits. */

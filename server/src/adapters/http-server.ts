@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { createServer as createHttpServer, type Server as HttpServer, type ServerOptions } from 'node:http'
 import { createServer as createHttpsServer, Server as HttpsServer } from 'node:https'
 import { createSecureContext } from 'node:tls'
-import { SyncError } from '@onyx-sync/shared'
+import { type Logger, SyncError } from '@onyx-sync/shared'
 
 /** Paths of PEM files. */
 export interface TlsFiles {
@@ -60,4 +60,30 @@ function read(option: string, path: string): Buffer {
   } catch (cause) {
     throw new SyncError('CONFIG_INVALID', `${option} can't be read: ${(cause as Error).message}`, { cause })
   }
+}
+
+/** Listens. Throws `CONFIG_INVALID` where that can't be done. What fails later is logged, and the server goes on. */
+export function listenOn(server: HttpServer, host: string, port: number, logger: Logger): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const fail = (cause: NodeJS.ErrnoException): void => {
+      const reason =
+        cause.code === 'EADDRINUSE'
+          ? 'is in use by another program: stop it, or choose another port'
+          : `can't be used: ${cause.message}`
+      reject(new SyncError('CONFIG_INVALID', `port ${port} on ${host} ${reason}`, { cause }))
+    }
+    server.once('error', fail)
+    server.listen(port, host, () => {
+      server.off('error', fail)
+      // Such as too many open files when a connection is taken: that connection is lost, the server goes on.
+      server.on('error', (error) => logger.error('the HTTP server reports', { error: String(error) }))
+      resolve()
+    })
+  })
+}
+
+/** Takes no more connections, and resolves when those that are there have ended. */
+export function closeHttpServer(server: HttpServer): Promise<void> {
+  // "Not running" is what was wanted.
+  return new Promise((resolve) => server.close(() => resolve()))
 }

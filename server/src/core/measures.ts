@@ -1,7 +1,7 @@
-import { type EventVerifier, type NostrEvent, SyncError, type SyncErrorCode } from '@onyx-sync/shared'
+import { type NostrEvent, SyncError, type SyncErrorCode } from '@onyx-sync/shared'
 import type { Commit, EventLog } from '../ports/event-log.js'
 import type { Peer } from '../ports/peer.js'
-import type { SpreadVerifier } from '../ports/spread-verifier.js'
+import type { RelayVerifier } from '../ports/spread-verifier.js'
 import { createHistogram, type Histogram } from './histogram.js'
 import type { Ingest, IngestOutcome } from './ingest.js'
 
@@ -30,7 +30,7 @@ export interface Measures {
   refused(error: SyncError): void
   loggedIn(): void
   /** Parts of a relay that are measured as they are used. */
-  verifier(verifier: EventVerifier & Partial<SpreadVerifier>): EventVerifier & Partial<SpreadVerifier>
+  verifier(verifier: RelayVerifier): RelayVerifier
   log(log: EventLog): EventLog
   ingest(ingest: Ingest): Ingest
   peer(peer: Peer): Peer

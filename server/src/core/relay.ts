@@ -2,7 +2,6 @@ import {
   bytesToHex,
   type Clock,
   type EventTemplate,
-  type EventVerifier,
   type Limits,
   type Logger,
   type NostrEvent,
@@ -15,7 +14,7 @@ import type { EventLog } from '../ports/event-log.js'
 import type { Merger } from '../ports/merger.js'
 import type { Peer } from '../ports/peer.js'
 import type { PlaceCodec } from '../ports/place-codec.js'
-import type { SpreadVerifier } from '../ports/spread-verifier.js'
+import type { RelayVerifier } from '../ports/spread-verifier.js'
 import { createCheckpoints } from './checkpoints.js'
 import { withFields } from './connection-log.js'
 import { type Counters, createCounters } from './counters.js'
@@ -39,7 +38,7 @@ import { createWriterEvents } from './writer-events.js'
 /** What a relay is made of. */
 export interface RelayOptions {
   readonly log: EventLog
-  readonly verifier: EventVerifier & Partial<SpreadVerifier>
+  readonly verifier: RelayVerifier
   readonly limits: Limits
   readonly clock: Clock
   /** Source of challenges and of the epoch's id; must be unpredictable. */

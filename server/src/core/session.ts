@@ -1,80 +1,43 @@
 import {
   bytesToHex,
   type ClientMessage,
-  type Clock,
   checkAuthEvent,
   classOfKind,
-  type EventVerifier,
   encodeRelay,
-  type Filter,
   KIND,
-  type Limits,
-  type Logger,
   parseClientMessage,
   parseEvent,
-  parseFilter,
   type Random,
   SyncError,
-  toSyncError,
 } from '@onyx-sync/shared'
 import type { EventLog } from '../ports/event-log.js'
-import type { Merger } from '../ports/merger.js'
 import type { Peer } from '../ports/peer.js'
-import type { PlaceCodec } from '../ports/place-codec.js'
-import type { SpreadVerifier } from '../ports/spread-verifier.js'
+import type { RelayVerifier } from '../ports/spread-verifier.js'
 import { createBrake } from './brake.js'
 import type { CheckedEvent } from './check-event.js'
-import type { Counters } from './counters.js'
-import { createCursorCodec } from './cursor.js'
 import { passOn } from './ephemeral.js'
 import { createEventChecker } from './event-checker.js'
 import { discreetOutcome } from './gift-wraps.js'
-import type { Hub } from './hub.js'
 import type { Ingest, IngestOutcome } from './ingest.js'
-import { type Measures, secondsNow } from './measures.js'
-import type { MergedStates } from './merged-state.js'
 import { createMessageGate } from './message-gate.js'
 import type { Moderation } from './moderation.js'
 import { createNegentropy } from './negentropy.js'
 import { peekType } from './peek.js'
-import type { ServedKinds } from './plain-events.js'
 import type { Presence } from './presence.js'
-import { countEvents } from './query.js'
+import { createQuestions, type QuestionsContext } from './questions.js'
 import type { RateLimits } from './rate-limits.js'
 import type { ReadingTurns } from './reading-turns.js'
-import { MIN_STATE_EVENTS } from './replay.js'
-import type { StateSigner } from './state-signer.js'
-import { createSubscription, type Subscription } from './subscription.js'
-import type { Summaries } from './summaries.js'
-import { createSummarySubscription } from './summary-subscription.js'
-import type { WriterEvents } from './writer-events.js'
 
 /** What all sessions of a server share. */
-export interface SessionContext {
+export interface SessionContext extends QuestionsContext {
   readonly log: EventLog
   readonly ingest: Ingest
-  readonly states: MergedStates
-  readonly merger: Merger
-  readonly stateSigner: StateSigner
-  readonly minStateEvents?: number | undefined
-  readonly summaries: Summaries
-  readonly writerEvents: WriterEvents
-  readonly hub: Hub
   readonly presence: Presence
   readonly rates: RateLimits
   readonly reading: ReadingTurns
-  /** Where it can check several at a time, it is given those of events. */
-  readonly verifier: EventVerifier & Partial<SpreadVerifier>
-  readonly limits: Limits
-  readonly clock: Clock
+  readonly verifier: RelayVerifier
   readonly random: Random
-  readonly logger: Logger
-  readonly counters: Counters
-  readonly measures: Measures
-  /** How cursors write places. @default for everybody to read */
-  readonly places?: PlaceCodec
   readonly moderation: Pick<Moderation, 'whyNot' | 'isOperator'>
-  readonly kinds: ServedKinds
   /** Public URLs of this server, any of which an AUTH event may name. */
   relayUrls(): readonly string[]
 }
@@ -104,20 +67,19 @@ export function createSession(peer: Peer, context: SessionContext): Session {
   const { limits, clock, logger, counters } = context
   const challenge = bytesToHex(context.random.bytes(CHALLENGE_BYTES))
   const keys = new Set<string>()
-  const subscriptions = new Map<string, Subscription>()
   const presence = context.presence.connect()
   const meter = context.rates.connect(peer.address)
   const brake = createBrake(peer, limits, clock)
   const checker = createEventChecker(context.merger, limits, brake, context.verifier.later)
-  const gate = createMessageGate({
-    ...{ meter, brake, peer, counters, endSubscription },
-    refused: context.measures.refused,
-  })
   let account: string | undefined
   /** The log for one question: those of an account are answered in the order in which they were asked. */
   const readingLog = (): EventLog => context.reading.logFor(() => account ?? '')
+  const questions = createQuestions({ context, peer, keys, readingLog })
+  const gate = createMessageGate({
+    ...{ meter, brake, peer, counters, endSubscription: questions.endSubscription },
+    refused: context.measures.refused,
+  })
   const negentropy = createNegentropy({ ...context, readingLog, peer })
-  let countsUnderWay = 0
   let isOpen = true
 
   const authTimer = clock.setTimeout(() => {
@@ -135,13 +97,19 @@ export function createSession(peer: Peer, context: SessionContext): Session {
         answering(message.event, () => publish(message.event, bytes))
         break
       case 'REQ':
-        closing(message.subscriptionId, () => subscribe(message.subscriptionId, message.filters))
+        closing(message.subscriptionId, () => {
+          requireLogin('read')
+          questions.subscribe(message.subscriptionId, message.filters)
+        })
         break
       case 'COUNT':
-        closing(message.subscriptionId, () => count(message.subscriptionId, message.filters))
+        closing(message.subscriptionId, () => {
+          requireLogin('count')
+          questions.count(message.subscriptionId, message.filters)
+        })
         break
       case 'CLOSE':
-        endSubscription(message.subscriptionId)
+        questions.endSubscription(message.subscriptionId)
         break
       case 'NEG-OPEN':
       case 'NEG-MSG':
@@ -156,7 +124,7 @@ export function createSession(peer: Peer, context: SessionContext): Session {
   function compare(message: Extract<ClientMessage, { type: 'NEG-OPEN' | 'NEG-MSG' }>): void {
     const { subscriptionId } = message
     try {
-      if (keys.size === 0) throw authRequired('read')
+      requireLogin('read')
       if (message.type === 'NEG-MSG') negentropy.next(subscriptionId, message.message)
       else negentropy.open(subscriptionId, message.filter, message.message, new Set(keys))
     } catch (error) {
@@ -199,8 +167,9 @@ export function createSession(peer: Peer, context: SessionContext): Session {
     return new SyncError('INTERNAL', 'the server failed to handle this', { cause: error })
   }
 
-  function authRequired(what: string): SyncError {
-    return new SyncError('AUTH_REQUIRED', `authenticate (NIP-42) before you ${what}`)
+  function requireLogin(what: string): void {
+    if (keys.size > 0) return
+    throw new SyncError('AUTH_REQUIRED', `authenticate (NIP-42) before you ${what}`)
   }
 
   function authenticate(value: unknown): void {
@@ -273,136 +242,6 @@ export function createSession(peer: Peer, context: SessionContext): Session {
     )
   }
 
-  function isOperator(): boolean {
-    return [...keys].some(context.moderation.isOperator)
-  }
-
-  function parseFilters(values: readonly unknown[]): Filter[] {
-    if (values.length === 0) throw new SyncError('FILTER_INVALID', 'at least one filter is needed')
-    if (values.length > limits.maxFilters) {
-      throw new SyncError(
-        'FILTER_INVALID',
-        `${values.length} filters, at most ${limits.maxFilters} are allowed`,
-      )
-    }
-    return values.map((value) => parseFilter(value, limits))
-  }
-
-  function checkSlots(): void {
-    if (subscriptions.size + countsUnderWay < limits.maxSubscriptions) return
-    throw new SyncError('TOO_MANY_SUBSCRIPTIONS', `at most ${limits.maxSubscriptions} at a time; close one`)
-  }
-
-  function subscribe(subscriptionId: string, values: readonly unknown[]): void {
-    if (keys.size === 0) throw authRequired('read')
-    // NIP-01: a new REQ replaces the one of the same id, also when it turns out to be wrong.
-    endSubscription(subscriptionId)
-    const filters = parseFilters(values)
-    checkSlots()
-    const sortedKeys = [...keys].sort()
-    const startedAt = secondsNow()
-    const log = readingLog()
-    const sync = syncOptions(log, filters, sortedKeys)
-    const base = {
-      id: subscriptionId,
-      filters,
-      keys: sortedKeys,
-      isOperator: isOperator(),
-      log,
-      hub: context.hub,
-      peer,
-      clock,
-      counters,
-    }
-    let subscription: Subscription
-    function onFailed(error: unknown): void {
-      if (subscriptions.get(subscriptionId) !== subscription) return
-      subscription.close()
-      subscriptions.delete(subscriptionId)
-      logger.error('a subscription failed', { error: String(error) })
-      const failure = new SyncError('STORE_FAILED', 'reading failed; ask again', { cause: error })
-      peer.send(encodeRelay.closed(subscriptionId, failure.reason))
-    }
-    if (filters.some(({ summaries }) => summaries === true) && sync.sync !== undefined) {
-      const pageDocuments = limits.maxSummaryDocuments
-      const { summaries } = context
-      const summaryOptions = { ...base, sync: sync.sync, summaries, pageDocuments, onFailed }
-      subscription = createSummarySubscription(summaryOptions)
-    } else {
-      const watch = context.presence.watch({ id: subscriptionId, filters, keys: sortedKeys, peer })
-      const { states, merger, stateSigner, writerEvents, kinds } = context
-      const stored = createSubscription({
-        ...{
-          ...base,
-          ...sync,
-          kinds,
-          keys: kinds.readersFor(sortedKeys, filters),
-          states,
-          merger,
-          stateSigner,
-          writerEvents,
-          logger,
-          onFailed,
-        },
-        minStateEvents: context.minStateEvents ?? MIN_STATE_EVENTS,
-        onEose() {
-          context.measures.catchUpSeconds.observe(secondsNow() - startedAt)
-          watch.eoseSaid()
-        },
-      })
-      subscription = {
-        close() {
-          watch.close()
-          stored.close()
-        },
-      }
-    }
-    subscriptions.set(subscriptionId, subscription)
-  }
-
-  function syncOptions(log: EventLog, filters: readonly Filter[], sortedKeys: readonly string[]) {
-    const cursors = new Set(filters.map(({ after }) => after))
-    if (cursors.size > 1) {
-      throw new SyncError('FILTER_INVALID', 'all filters of one REQ carry the same "after", or none does')
-    }
-    if (new Set(filters.map(({ summaries }) => summaries === true)).size > 1) {
-      throw new SyncError('FILTER_INVALID', 'all filters of one REQ ask for summaries, or none does')
-    }
-    const [after] = cursors
-    if (after === undefined) return {}
-    const codec = createCursorCodec(log, sortedKeys, context.places)
-    return { sync: { codec, from: codec.parse(after) } }
-  }
-
-  function count(subscriptionId: string, values: readonly unknown[]): void {
-    if (keys.size === 0) throw authRequired('count')
-    const filters = parseFilters(values)
-    if (filters.some(({ after }) => after !== undefined)) {
-      throw new SyncError('FILTER_INVALID', '"after" brings changes; they are not counted')
-    }
-    checkSlots()
-    countsUnderWay++
-    const log = readingLog()
-    const { kinds } = context
-    const readers = new Set(kinds.readersFor([...keys], filters))
-    const scope = { log, logger, clock, kinds, keys: readers, isOperator: isOperator(), through: log.head }
-    countEvents(scope, filters, () => isOpen)
-      .then((total) => peer.send(encodeRelay.count(subscriptionId, total)))
-      .catch((error: unknown) => {
-        if (!isOpen) return
-        const failure = toSyncError(error, 'STORE_FAILED', 'counting failed')
-        peer.send(encodeRelay.closed(subscriptionId, failure.reason))
-      })
-      .finally(() => {
-        countsUnderWay--
-      })
-  }
-
-  function endSubscription(subscriptionId: string): void {
-    subscriptions.get(subscriptionId)?.close()
-    subscriptions.delete(subscriptionId)
-  }
-
   counters.connections++
   peer.send(encodeRelay.auth(challenge))
 
@@ -450,8 +289,7 @@ export function createSession(peer: Peer, context: SessionContext): Session {
     clock.clearTimeout(authTimer)
     meter.end()
     brake.end()
-    for (const subscription of subscriptions.values()) subscription.close()
-    subscriptions.clear()
+    questions.end()
     presence.end()
     negentropy.end()
   }

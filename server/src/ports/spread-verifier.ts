@@ -8,3 +8,6 @@ export interface SpreadVerifier extends EventVerifier {
    */
   later(event: NostrEvent): Promise<void>
 }
+
+/** What a relay checks events with: it may be able to check several at a time. */
+export type RelayVerifier = EventVerifier & Partial<SpreadVerifier>
