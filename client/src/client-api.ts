@@ -8,6 +8,7 @@ import type { DocumentPresence } from './core/presence-room.js'
 import type { SyncMode } from './core/server-info.js'
 import type { TrustPolicy } from './core/server-trust.js'
 import type { ConnectionState } from './core/session.js'
+import type { CheckingPolicy } from './core/unchecked.js'
 import type { Chats } from './model/chats-api.js'
 import type { ImportReport } from './model/import/import-chats.js'
 import type { ImportedChat } from './model/import/imported-chat.js'
@@ -47,6 +48,12 @@ export interface SyncClientOptions {
   readonly transport?: Transport
   /** Checks received events before they are applied. @default noble's BIP-340 in JavaScript */
   readonly verifier?: EventVerifier
+  /**
+   * When signatures of received events are checked, see {@link CheckingPolicy}. `'idle'` shows edits of the account's own
+   * devices sooner where a check takes long, as in a phone's JavaScript engine. Should one of them turn out forged, the
+   * device takes it out, closes, and says `EVENT_FORGED` ({@link SyncClient.onProblem}): open it anew. @default 'before'
+   */
+  readonly checking?: CheckingPolicy
   /** @default the platform's */
   readonly clock?: Clock
   /** @default Web Crypto */
@@ -119,8 +126,8 @@ export interface SyncStatus {
   /** Edits that the server refused; see {@link SyncClient.refused}. */
   readonly refused: number
   /**
-   * Whether everything that the server has is applied and stored here, on the connection that is live now; of what
-   * this device holds.
+   * Whether everything that the server has is applied, stored here and checked, on the connection that is live now; of
+   * what this device holds.
    */
   readonly isCaughtUp: boolean
   /** What is in the way, or what went wrong last; undefined when all is well. */

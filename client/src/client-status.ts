@@ -9,6 +9,7 @@ const DEVICE_PROBLEMS: ReadonlySet<SyncErrorCode> = new Set([
   'SIGNER_FAILED',
   'STORE_FAILED',
   'SERVER_KEY_CHANGED',
+  'EVENT_FORGED',
   'TAB_SILENT',
 ])
 

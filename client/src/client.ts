@@ -18,6 +18,7 @@ export async function createSyncClient(options: SyncClientOptions): Promise<Sync
 /** What an app sees of a device that is open. */
 export function createClientOf(device: Device): SyncClient {
   const { pubkey, deviceId, clock, store, feed, local, documents, bodies, outbox, holding, presence } = device
+  const { whenChecked } = device
   const { session, plain, settings, consent, chats, status, noteProblem, editState, rebuild, flush } = device
   let isClosed = false
   let closing: Promise<void> | undefined
@@ -33,16 +34,32 @@ export function createClientOf(device: Device): SyncClient {
     session?.stop()
     presence.close()
     documents.stop()
+    device.stopChecking()
     // An edit that was begun may still be loading its document (trap C7).
     await keep().finally(() => store.close())
   }
+
+  device.whenForged((rollBack) => {
+    // Where that fails, it is still on the disk as unchecked, and looked at again when the device is opened.
+    closing ??= shut(() => flush().catch(noteProblem).then(rollBack)).catch(noteProblem)
+  })
 
   const client: SyncClient = {
     pubkey,
     deviceId,
     chats,
     settings,
-    training: createTraining({ chats, settings, consent, documents, outbox, store, feed, clock }),
+    training: createTraining({
+      chats,
+      settings,
+      consent,
+      documents,
+      outbox,
+      store,
+      feed,
+      clock,
+      whenChecked,
+    }),
     openDocument: async (address) => {
       if (parseAddress(address) === undefined)
         throw new SyncError('VALUE_INVALID', `${JSON.stringify(address)} is no address of a document`)

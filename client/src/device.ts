@@ -36,9 +36,11 @@ import { createPlainMode, type PlainMode } from './core/plain.js'
 import { createPlainNote } from './core/plain-note.js'
 import { createPresence, type Presence } from './core/presence.js'
 import { META_ROWS_VERSION, ROWS_VERSION, rebuildRows } from './core/rebuild.js'
+import { checkLeftovers, rollBack } from './core/roll-back.js'
 import { createServerTrust, META_SERVER_KEY } from './core/server-trust.js'
 import { createSession, type Session } from './core/session.js'
 import { createStaging } from './core/staging.js'
+import { createUnchecked, META_CHECKING, type Unchecked } from './core/unchecked.js'
 import { withBodies } from './core/with-bodies.js'
 import { type ChatsOptions, createChats } from './model/chats.js'
 import type { Chats } from './model/chats-api.js'
@@ -51,7 +53,7 @@ import { createStreams, type Streams } from './model/stream.js'
 import { projectTraining } from './model/training-rows.js'
 import { openAccount } from './open-account.js'
 import type { OutboxEntry, SyncStore } from './ports/store.js'
-import { checkUpkeep } from './upkeep-options.js'
+import { checkChecking, checkUpkeep } from './upkeep-options.js'
 
 /** Least time between two whole states of a document on a plain relay. Milliseconds. */
 const PLAIN_INTERVAL_MS = 2_000
@@ -90,6 +92,15 @@ export interface Device {
   rebuild(): Promise<number>
   /** Everything made so far, what was only pushed into a stream included, is durable here when it resolves. */
   flush(): Promise<void>
+  /** Resolves with true once nothing that was received is unchecked, and with false if something was forged. */
+  whenChecked(): Promise<boolean>
+  /** Begins no further check. What is left is checked when the device is opened again. */
+  stopChecking(): void
+  /**
+   * Calls back once something turned out forged: this device must write what is left to write, call what it is given,
+   * which takes that out of the database, and close. Source: SPEC IDL5.
+   */
+  whenForged(close: (rollBack: () => Promise<void>) => void): void
 }
 
 /** Puts a device together and opens it. Rejects as `createSyncClient` does. */
@@ -110,18 +121,23 @@ export async function openDevice(
   checkRandom(random)
   if (url !== undefined) checkUrl(url, options.allowInsecure)
   const upkeep = checkUpkeep(options)
+  const policy = checkChecking(options.checking)
   const given = options.hold === undefined ? undefined : checkHoldChoice(options.hold)
-  const { pubkey, deviceId, cursor, serverKey, plainNote, meta } = await openAccount(
-    store,
-    signer,
-    random,
-    options.installId ?? store.installId,
-  )
+  const open = () => openAccount(store, signer, random, options.installId ?? store.installId)
+  let account = await open()
+  const wasForged = await checkLeftovers(store, verifier, turns, random)
+  if (wasForged !== undefined) {
+    logger.error(wasForged.message)
+    account = await open()
+  }
+  const { pubkey, deviceId, cursor, serverKey, plainNote, meta } = account
+  const checking = meta[META_CHECKING] === 'before' ? 'before' : policy
   const chosen = readHoldChoice(meta[META_HOLD])
   const batching = checkBatching(options.batching)
   const feed = createRowFeed()
   const status = createStatusBoard(clock, composeStatus)
-  let localProblem: SyncStatus['problem']
+  let localProblem = describe(wasForged)
+  let forgery: SyncStatus['problem']
   let outbox: Outbox | undefined
   let session: Session | undefined
   let authorship: Authorship | undefined
@@ -129,6 +145,14 @@ export async function openDevice(
   let checkpointer: Checkpointer | undefined
   let local: LocalState | undefined
   let deletions: Deletions | undefined
+  let unchecked: Unchecked | undefined
+  let onForged: (rollBack: () => Promise<void>) => void = () => {}
+
+  function isUnchecked(address: string): boolean {
+    return unchecked?.has(address) === true
+  }
+
+  const whenChecked = () => unchecked?.whenEmpty() ?? Promise.resolve(true)
 
   function noteProblem(error: unknown): void {
     const { code, message } = toSyncError(error, 'STORE_FAILED')
@@ -152,6 +176,7 @@ export async function openDevice(
     turns,
     compaction: upkeep.compaction,
     firstUnsigned: (address) => outbox?.firstUnsigned(address),
+    unchecked: () => (checking === 'idle' ? unchecked : undefined),
     accepts: (address) => holding?.accepts(address) !== false,
     bodyOfNew: (address, isMadeHere) => holding?.bodyOfNew(address, isMadeHere) ?? 'held',
     onCommitted(outboxPut: readonly OutboxEntry[], rows: CommittedRows) {
@@ -166,6 +191,26 @@ export async function openDevice(
     onWriters: (address, author, clientIds) => authorship?.note(address, author, clientIds),
   })
 
+  unchecked = createUnchecked({
+    ...{ verifier, turns, journal: documents.journal },
+    onChecked(address) {
+      outbox?.released(address)
+      changed()
+    },
+    onAlarm(error) {
+      logger.error(error.message)
+      forgery = { code: error.code, message: error.message }
+      session?.stop()
+      changed()
+    },
+    onForged(entries) {
+      onForged(async () => {
+        documents.journal.end()
+        await rollBack(store, random, entries)
+      })
+    },
+  })
+
   const trust = createServerTrust({
     policy: options.trust ?? 'server',
     configured: options.serverKey,
@@ -175,6 +220,8 @@ export async function openDevice(
       documents.journal.add({ meta: { [META_SERVER_KEY]: pubkey } })
     },
   })
+  // A server that made up events is not believed to sum up what others signed.
+  if (meta[META_CHECKING] === 'before') trust.distrust()
 
   const writers = createAuthorship({
     ...{ pubkey, meta, trust, verifier, limits, clock },
@@ -211,6 +258,7 @@ export async function openDevice(
     logger,
     maxEventBytes: () => serverMaxEventBytes,
     entries: await store.loadOutbox(),
+    isHeld: isUnchecked,
     ...(options.inFlightPerDocument === undefined ? {} : { inFlightPerLane: options.inFlightPerDocument }),
     beforeContribution: consent.enforce,
     onChange: changed,
@@ -229,6 +277,8 @@ export async function openDevice(
     const { journal } = documents
     const through = journal.lastSeq()
     return () => {
+      // What others may not have signed is no more on the server than what is under way.
+      if (isUnchecked(address)) return 'local'
       const isWritten = (journal.firstUnwritten(address) ?? Number.POSITIVE_INFINITY) > through
       const state = outbox?.stateUpTo(address, through) ?? 'saved'
       return isWritten || state === 'refused' ? state : 'local'
@@ -271,6 +321,7 @@ export async function openDevice(
     trust,
     cursor,
     accepts: (address) => holding?.accepts(address) !== false,
+    whenChecked,
     onCompared: () => note.clear(),
     onCaughtUp() {
       holding?.caughtUp()
@@ -305,6 +356,7 @@ export async function openDevice(
     session: () => session,
     inbox: () => inbox,
     outbox: () => outbox as Outbox,
+    isUnchecked,
     onChange: changed,
   })
   if (given !== undefined) documents.journal.add({ meta: { [META_HOLD]: JSON.stringify(given) } })
@@ -404,9 +456,10 @@ export async function openDevice(
       connection: connection?.state ?? 'offline',
       unsent: counts.unsent + documents.journal.unwrittenEdits() + (plain?.lacking ?? 0),
       refused: counts.refused,
-      isCaughtUp: connection?.state === 'live' && holding?.isSettled === true,
+      isCaughtUp: connection?.state === 'live' && holding?.isSettled === true && unchecked?.isEmpty !== false,
       // A disk that refuses edits comes before a network that isn't there: those are lost with the process.
       problem:
+        forgery ??
         (localProblem?.code === 'STORE_FAILED' ? localProblem : undefined) ??
         connection?.problem ??
         localProblem ??
@@ -465,6 +518,10 @@ export async function openDevice(
     ...{ pubkey, deviceId, meta, clock, store, feed, local, documents, bodies, outbox },
     ...{ holding, presence, session, plain, streams, settings, consent, chats, status },
     ...{ noteProblem, editState, loadLog, authorsOf: writers.find, rebuild, flush },
+    ...{ whenChecked, stopChecking: () => unchecked?.stop() },
+    whenForged(close) {
+      onForged = close
+    },
   }
 }
 

@@ -22,6 +22,7 @@ export type { EditState, RefusedEntry, RefusedExport } from './core/outbox-queri
 export type { DocumentPresence, PresenceState } from './core/presence-room.js'
 export type { SyncMode } from './core/server-info.js'
 export type { ConnectionState } from './core/session.js'
+export type { CheckingPolicy } from './core/unchecked.js'
 export { accountDatabaseName } from './identity/account-database.js'
 export { type Derivation, secretKeyFromMnemonic } from './identity/mnemonic.js'
 export { type MoveReport, moveAccount } from './identity/move-account.js'

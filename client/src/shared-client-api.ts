@@ -7,7 +7,7 @@ import type { TabPorts } from './ports/tabs.js'
 export type TabRole = 'leader' | 'follower'
 
 /** What all tabs of an account open together. Which of them leads may change: each has to give everything. */
-export interface SharedClientOptions extends Omit<SyncClientOptions, 'store'> {
+export interface SharedClientOptions extends Omit<SyncClientOptions, 'store' | 'checking'> {
   /** What the tabs find each other by. */
   readonly tabs: TabPorts
   /** Opens the database; called in the tab that leads, which closes it. */

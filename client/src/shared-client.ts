@@ -110,7 +110,7 @@ export async function createSharedClient(options: SharedClientOptions): Promise<
   async function openHere(): Promise<Device> {
     const store = await options.openStore()
     try {
-      return await openDevice({ ...options, store }, false)
+      return await openDevice({ ...options, store, checking: 'before' }, false)
     } catch (error) {
       await store.close().catch(() => {})
       throw error

@@ -1,6 +1,7 @@
 import { SyncError } from '@onyx-sync/shared'
 import type { CheckpointOptions } from './core/checkpointer.js'
 import type { CompactionOptions } from './core/compaction.js'
+import type { CheckingPolicy } from './core/unchecked.js'
 
 /** Options of the device's own upkeep, as an app or a test gives them. */
 export interface UpkeepOptions {
@@ -19,6 +20,12 @@ export function checkUpkeep({ compaction, checkpoints = {} }: UpkeepOptions): Re
     checkWait(checkpoints.waitMs)
   }
   return { compaction: compaction ?? {}, checkpoints }
+}
+
+/** The same for when signatures are checked. */
+export function checkChecking(policy: CheckingPolicy = 'before'): CheckingPolicy {
+  if (policy === 'before' || policy === 'idle') return policy
+  throw new SyncError('VALUE_INVALID', `checking is 'before' or 'idle', not ${JSON.stringify(policy)}`)
 }
 
 function checkBytes(name: string, value: number | undefined): void {

@@ -50,6 +50,7 @@ export const ERROR_CODES = {
   DATABASE_UNREADABLE: { prefix: 'error', retryable: false },
   IDENTITY_MISMATCH: { prefix: 'error', retryable: false },
   SERVER_KEY_CHANGED: { prefix: 'error', retryable: true },
+  EVENT_FORGED: { prefix: 'error', retryable: false },
   PLATFORM_LACKING: { prefix: 'error', retryable: false },
   RANDOM_WEAK: { prefix: 'error', retryable: false },
   KEY_INVALID: { prefix: 'error', retryable: false },

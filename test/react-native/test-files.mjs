@@ -16,7 +16,7 @@ const LEFT_OUT = [
   [/^contract\/(event-log|merger)$/, SERVER],
   [/^contract\/store-(damage|watermelon)$/, NODE_DEVICE],
   [/^contract\/store$/, `${NODE_DEVICE}; the contract itself runs, with the memory store`],
-  [/^spec\/client-(accounts|compaction|import|limits|status|tables)$/, NODE_DEVICE],
+  [/^spec\/client-(accounts|checking|compaction|import|limits|status|tables)$/, NODE_DEVICE],
   [/^spec\/web-.*$/, 'is about the web client'],
   [/^spec\/(docs|traps)$/, 'is about files of the repository'],
   [
@@ -38,6 +38,7 @@ const LEFT_OUT_TESTS = [
   ],
   ['[YJS5][Y14] is bounded: a deflate bomb', 'looks at the memory of a Node process'],
   ['[OUT17] gives events that a server takes', 'counts what many runs came upon'],
+  ['[IDL6] hang on nothing of it', 'counts what many runs came upon'],
   ['[STE2] that was changed in any way', 'counts what many runs came upon'],
   ['[LOD1] gives the same state, and waits for nothing on the way', 'counts what many runs came upon'],
   ['[CKP9] says what the state says, to the byte', 'counts what many runs came upon'],

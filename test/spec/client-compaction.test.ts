@@ -171,12 +171,13 @@ describe('the device’s log', () => {
     expect(await store.loadUpdates(`30001:${client.pubkey}:oslo`)).toHaveLength(62)
   })
 
-  it('[CMP3] is compacted when the edit is signed that kept its rows', async () => {
+  it('[CMP3][IDL2] is compacted when the edit is signed that kept its rows, and what was unchecked is checked', async () => {
     const doc = new Y.Doc()
     const text = doc.getText('messages')
     const clock = createVirtualClock(0)
     const compacted: number[] = []
     let firstUnsigned: number | undefined
+    let isUnchecked = false
     const compaction = createCompaction({
       journal: {
         add: ({ compaction: made }: JournalChange) => void compacted.push(made?.throughSeq ?? 0),
@@ -186,6 +187,7 @@ describe('the device’s log', () => {
       find: () => doc,
       isReceiving: () => false,
       firstUnsigned: () => firstUnsigned,
+      isUnchecked: () => isUnchecked,
       minBytes: 1_000,
       ratio: 0.5,
     })
@@ -200,7 +202,13 @@ describe('the device’s log', () => {
     compaction.committed()
     await clock.advance(10)
     expect(compacted).toEqual([])
+    // Nor with something in it that nobody may have signed, wherever the row of that is.
     firstUnsigned = undefined
+    isUnchecked = true
+    compaction.committed()
+    await clock.advance(10)
+    expect(compacted).toEqual([])
+    isUnchecked = false
     compaction.committed()
     await clock.advance(10)
     expect(compacted).toEqual([5])

@@ -46,6 +46,8 @@ export interface CompactionParts extends CompactionOptions {
   isReceiving(address: string): boolean
   /** Position of the document's oldest edit that isn't signed: its row, and those after it, stay. */
   firstUnsigned(address: string): number | undefined
+  /** Whether something in the document is not checked: a state would hold it, wherever its own row is. */
+  isUnchecked(address: string): boolean
 }
 
 /** What is known of the rows of a loaded document. */
@@ -98,7 +100,7 @@ export function createCompaction(parts: CompactionParts): Compaction {
   }
 
   function isPossible(address: string, doc: Y.Doc, tally: Tally): boolean {
-    if (hasPending(doc)) return false
+    if (hasPending(doc) || parts.isUnchecked(address)) return false
     const rows = tally.rows.slice(0, countReplaceable(address, tally))
     const bad = badRows.get(address)
     if (bad !== undefined) return (rows[rows.length - 1]?.seq ?? 0) >= Math.max(...bad)

@@ -37,6 +37,7 @@ import {
 import { type CreateProjection, createLoadedDocuments, type Loaded } from './loaded-documents.js'
 import { applySteps } from './remote-steps.js'
 import { createRemoteUpdates, hasOthersBeyond, type RemoteUpdate } from './remote-updates.js'
+import type { Unchecked } from './unchecked.js'
 
 export { createClientId } from './client-id.js'
 
@@ -161,6 +162,8 @@ export interface DocumentsOptions {
   accepts?(address: string): boolean
   /** Position of a document's oldest edit that is on disk and not signed; undefined if none is. */
   firstUnsigned(address: string): number | undefined
+  /** See `RemoteUpdatesParts.unchecked`. */
+  unchecked?(): Unchecked | undefined
   onCommitted(outboxPut: readonly OutboxEntry[], rows: CommittedRows): void
   onFailed(error: unknown): void
   /** An event of the document came from the server and is not set aside. */
@@ -257,6 +260,7 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
       [...receiving].some((entries) => entries.some((entry) => entry.address === address)),
     // What is not written yet is newer than all that is.
     firstUnsigned: (address) => options.firstUnsigned(address) ?? journal.firstUnwritten(address),
+    isUnchecked: (address) => options.unchecked?.()?.has(address) === true,
   })
 
   function isGone(address: string): boolean {

@@ -22,6 +22,8 @@ export interface EvictionParts {
   isUsed(address: string): boolean
   /** Whether what is here is as new as what the list has told. */
   isUpToDate(): boolean
+  /** Whether something of a document is not checked yet. */
+  isUnchecked(address: string): boolean
   /** Whether documents are on plain relays that a sync server may lack. */
   mayLack(): boolean
 }
@@ -36,6 +38,7 @@ export function createEviction(parts: EvictionParts): Eviction {
     if (parts.isUsed(address)) return 'it is open, or being changed'
     if (parts.mayLack()) return 'the server may lack what only a plain relay has'
     if (documents.incomplete().includes(address)) return 'something of it has not arrived yet'
+    if (parts.isUnchecked(address)) return 'something of it is still to be checked'
     if (journal.unwrittenLanes().includes(address) || parts.outbox().stateOf(address) !== 'saved') {
       return 'edits of it are not on the server yet'
     }

@@ -76,6 +76,8 @@ export interface HoldingOptions {
   readonly scope: Scope | undefined
   /** Whether the choice differs from the one before. */
   readonly isChoiceNew: boolean
+  /** Whether something of a document is not checked yet. */
+  isUnchecked(address: string): boolean
   /** Whether documents are on plain relays that a sync server may lack. */
   mayLack(): boolean
   session(): Session | undefined

@@ -84,6 +84,8 @@ export interface InboxOptions {
   accepts?(address: string): boolean
   /** Everything up to the server's EOSE is applied and stored. */
   onCaughtUp(): void
+  /** Resolves with true once nothing that was received is unchecked, with false if something was forged. */
+  whenChecked?(): Promise<boolean>
   /** What the server lacked is queued. @returns what to write together with that */
   onCompared?(): JournalChange
   /** The server doesn't know the cursor: ask again, from the beginning. */
@@ -203,7 +205,12 @@ export function createInbox(options: InboxOptions): Inbox {
       const decoded = decodeUpdateEvent(event, limits)
       const read = toRemoteUpdate(event, decoded, () => verifier.verify(event))
       // What comes a second time is counted already.
-      const update = incoming.isRefetched === true ? { ...read, logged: undefined } : read
+      const mayWait = comparison === undefined && decoded.part === undefined && incoming.isRefetched !== true
+      const update = {
+        ...read,
+        ...(incoming.isRefetched === true ? { logged: undefined } : {}),
+        ...(mayWait ? { signed: event } : {}),
+      }
       if (decoded.part === undefined) return [update]
       const parts = edits.add(`${update.address} ${event.pubkey}`, decoded.part, update)
       return parts === undefined ? [] : [joinParts(parts)]
@@ -308,6 +315,8 @@ export function createInbox(options: InboxOptions): Inbox {
       return
     }
     const startedIn = epoch
+    // What the server lacks must not be something that it made up.
+    if (comparison !== undefined && (await options.whenChecked?.()) === false) return
     await comparison?.queueMissing()
     // The connection may have gone meanwhile; the next one asks from the old cursor and begins again.
     if (startedIn !== epoch) return

@@ -1,4 +1,4 @@
-import { getOrCreate } from '@onyx-sync/shared'
+import { getOrCreate, SyncError } from '@onyx-sync/shared'
 import type {
   LogCompaction,
   OutboxEntry,
@@ -97,6 +97,8 @@ export interface Journal {
   hasUnwritten(address: string): boolean
   /** Position of the oldest of those edits in one lane; undefined if it has none. */
   firstUnwritten(lane: string): number | undefined
+  /** Writes nothing from now on: what is flushed is rejected with `CLIENT_CLOSED`. */
+  end(): void
   /** Resolves when everything added so far is durable. Rejects with `STORE_FAILED`; call again to retry. */
   flush(): Promise<void>
 }
@@ -107,14 +109,21 @@ export function createJournal(store: SyncStore, lastSeq: number, hooks: JournalH
   let writing: Changes | undefined
   let scheduled: Promise<void> | undefined
   let tail: Promise<void> = Promise.resolve()
+  let isEnded = false
+
+  function throwIfEnded(): void {
+    if (isEnded) throw new SyncError('CLIENT_CLOSED', 'this device is closed, and keeps nothing any more')
+  }
 
   async function commit(): Promise<void> {
+    throwIfEnded()
     try {
       for (let reading = hooks.prepare(); reading !== undefined; reading = hooks.prepare()) await reading
     } catch (error) {
       hooks.failed(error)
       throw error
     }
+    throwIfEnded()
     // From here to the hand-over nothing awaits, so that rows and updates are of the same moment (trap C1).
     scheduled = undefined
     mergeRows(pending, hooks.collectRows(pending.rows))
@@ -166,6 +175,10 @@ export function createJournal(store: SyncStore, lastSeq: number, hooks: JournalH
     firstUnwritten(lane) {
       const seqs = unwritten().flatMap((entry) => (entry.lane === lane ? [entry.seq] : []))
       return seqs.length === 0 ? undefined : Math.min(...seqs)
+    },
+
+    end() {
+      isEnded = true
     },
 
     flush() {

@@ -61,6 +61,8 @@ export interface OutboxSenderOptions {
    */
   beforeContribution(): Promise<void>
   onChange(): void
+  /** Whether nothing of a lane may go now, because it may hang on what nobody signed. @default never */
+  isHeld?(lane: string): boolean
   /** What keeps the queue from moving, for the app to show; undefined once it moves. */
   onProblem(error: SyncError | undefined): void
 }
@@ -88,6 +90,7 @@ export function createOutboxSender(options: OutboxSenderOptions): OutboxSender {
 
   function pump(name: string): void {
     const lane = lanes.get(name)
+    if (options.isHeld?.(name) === true) return
     if (isForPublishing(name)) {
       const unsaved = lane.entries.filter(({ state }) => state === 'pending' || state === 'staged')
       if (unsaved.length > 0) publish?.(name, unsaved.some(isUrgent))
@@ -199,8 +202,8 @@ export function createOutboxSender(options: OutboxSenderOptions): OutboxSender {
 
   /** Sends the events of an entry one after another, without waiting for the answers in between. */
   function transmit(entry: OutboxEntry, events: readonly NostrEvent[]): void {
-    // Signing may have outlived the connection to a sync server.
-    if (send === undefined || isForPublishing(entry.lane)) return
+    // Signing may have outlived the connection to a sync server, or something came meanwhile that holds the lane.
+    if (send === undefined || isForPublishing(entry.lane) || options.isHeld?.(entry.lane) === true) return
     // While the disk was asked, it may have been taken away.
     if (!areWanted(entry.lane, [entry])) {
       pump(entry.lane)

@@ -38,6 +38,8 @@ export interface Outbox extends OutboxQueries {
    * everything. @returns a function that ends it
    */
   hurry(upTo?: ReadonlyMap<string, number>): () => void
+  /** A lane that was held goes on. */
+  released(lane: string): void
   /** Tries again what was refused, in one lane or in all. */
   retryRefused(lane?: string): void
   /** Position of the oldest entry of a lane of which the server hasn't said yet what it makes of it. */
@@ -123,6 +125,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
     whole,
     restage,
     hurry: (upTo) => sender.hurry(upTo),
+    released: pump,
 
     confirm(eventIds) {
       const outboxPut: OutboxEntry[] = []

@@ -1,10 +1,15 @@
 import {
   createCoverage,
+  EMPTY_ROSTER,
   hasReceived,
+  hasRightId,
   isSameRoster,
   joinRoster,
+  KIND,
   type Logger,
   mergeUpdates,
+  type NostrEvent,
+  parseAddress,
   type Roster,
   type RosterStatement,
   type SliceableUpdates,
@@ -16,6 +21,7 @@ import { type DocumentRecords, isMostly, type Logged } from './document-records.
 import type { Journal } from './journal.js'
 import { type Loaded, NOT_LOCAL } from './loaded-documents.js'
 import { createPace, readInSteps, SLICE_BYTES, takeInSlices } from './slices.js'
+import type { Unchecked } from './unchecked.js'
 import { createWriteBrake } from './write-brake.js'
 
 /** An update as it came from the server. */
@@ -33,6 +39,8 @@ export interface RemoteUpdate {
   readonly logged: Logged | undefined
   /** Each throws unless the author signed its part of this. Called for everything that would change something. */
   readonly checks: readonly (() => void)[]
+  /** The event that it came in, where that may be checked after it is applied. */
+  readonly signed?: NostrEvent | undefined
 }
 
 /** Takes in what came from the server. */
@@ -59,6 +67,8 @@ export interface RemoteUpdatesParts {
   readonly logger: Logger
   readonly turns: Turns
   onLogged?(address: string, isCheckpoint: boolean): void
+  /** Events that are applied before they are checked; undefined where there are none. */
+  unchecked?(): Pick<Unchecked, 'hasRoom' | 'add'> | undefined
   /** A key wrote to a document under client ids that were not in it before. */
   onWriters?(address: string, author: string, clientIds: readonly number[]): void
 }
@@ -71,6 +81,8 @@ export function createRemoteUpdates(parts: RemoteUpdatesParts): RemoteUpdates {
   const pace = createPace(turns)
   /** Documents of which something came that was new. */
   const arrived = new Set<string>()
+  /** What is applied first and checked then. */
+  const later = new WeakSet<RemoteUpdate>()
 
   /** What is decided about the members with this event, if that is anything new. */
   function newRosterOf({ address, statement }: RemoteUpdate): Roster | undefined {
@@ -109,6 +121,21 @@ export function createRemoteUpdates(parts: RemoteUpdatesParts): RemoteUpdates {
     return false
   }
 
+  /**
+   * Whether its signature may be checked after it is applied (SPEC IDL1): of what this account's own devices wrote in chats
+   * that nobody else was ever let into. What decides about members, or stands for others' events, is checked before.
+   */
+  function mayWait(remote: RemoteUpdate): boolean {
+    const { address, author, logged, signed } = remote
+    if (signed === undefined || parts.unchecked?.()?.hasRoom !== true) return false
+    const isPlainEdit = author === pubkey && logged?.as === 'event' && newRosterOf(remote) === undefined
+    const isOwnChat = records.isOwn(address) && parseAddress(address)?.kind === KIND.chat
+    const isHere = records.get(address)?.body === 'held'
+    if (!isPlainEdit || !isOwnChat || !isHere || !isSameRoster(records.roster(address), EMPTY_ROSTER))
+      return false
+    return hasRightId(signed)
+  }
+
   async function checkAll(remote: RemoteUpdate): Promise<boolean> {
     try {
       for (const check of remote.checks) {
@@ -123,17 +150,25 @@ export function createRemoteUpdates(parts: RemoteUpdatesParts): RemoteUpdates {
 
   /**
    * What goes into the log: the bytes as received, not what the document emits. One that waits emits nothing (trap Y3). A
-   * document that was only listed is not here before all of it is (HLD4).
+   * document that was only listed is not here before all of it is (HLD4). @returns the positions of the rows
    */
-  function keep(entry: Loaded, updates: readonly Uint8Array[]): void {
+  function keep(entry: Loaded, updates: readonly Uint8Array[]): readonly number[] {
     const { address } = entry
     records.noteArriving(address)
     entry.dirty = true
-    for (const update of updates) {
+    return updates.map((update) => {
       const seq = journal.nextSeq()
       journal.add({ update: { seq, address, update } })
       compaction.added(address, seq, update.byteLength)
-    }
+      return seq
+    })
+  }
+
+  function noteUnchecked({ address, signed }: RemoteUpdate, seqs: readonly number[]): void {
+    const entry = parts
+      .unchecked?.()
+      ?.add(address, signed as NostrEvent, seqs[0] as number, seqs[seqs.length - 1] as number)
+    if (entry !== undefined) journal.add({ outboxPut: [entry] })
   }
 
   function noteApplied(remote: RemoteUpdate, fresh: readonly number[]): void {
@@ -161,7 +196,12 @@ export function createRemoteUpdates(parts: RemoteUpdatesParts): RemoteUpdates {
   }
 
   return {
-    check: async (entry, remote) => isKnown(entry, remote) || checkAll(remote),
+    async check(entry, remote) {
+      if (isKnown(entry, remote)) return true
+      if (!mayWait(remote)) return checkAll(remote)
+      later.add(remote)
+      return true
+    },
 
     apply(entry, remote) {
       const { address, updates } = remote
@@ -170,6 +210,8 @@ export function createRemoteUpdates(parts: RemoteUpdatesParts): RemoteUpdates {
         noteLogged(doc, remote)
         return true
       }
+      if (later.has(remote) && records.get(address)?.body !== 'held')
+        return setAside(remote, 'it is not checked, and its document has left')
       const isContained = !isBlank(doc) && updates.every((update) => hasReceived(doc, update))
       const fresh = freshIds(doc, remote)
       try {
@@ -179,7 +221,8 @@ export function createRemoteUpdates(parts: RemoteUpdatesParts): RemoteUpdates {
       }
       arrived.add(address)
       records.ensure(address)
-      if (!isContained) keep(entry, updates)
+      const seqs = isContained ? [] : keep(entry, updates)
+      if (later.has(remote) && seqs.length > 0) noteUnchecked(remote, seqs)
       noteApplied(remote, fresh)
       noteLogged(doc, remote)
       return true

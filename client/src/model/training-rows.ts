@@ -13,7 +13,7 @@ export function trainingId(seq: number | ''): string {
   return `training-${seq}`
 }
 
-const STATES: Readonly<Record<OutboxState, ContributionState>> = {
+const STATES: Readonly<Record<Exclude<OutboxState, 'unchecked'>, ContributionState>> = {
   pending: 'waiting',
   staged: 'sending',
   refused: 'refused',
@@ -47,7 +47,8 @@ function trainingRow({ seq, state, event, reason }: OutboxEntry): QueryRow {
     address: tag('a'),
     message_id: tag('message'),
     quality: Number(tag('quality')),
-    state: STATES[state],
+    // What isn't checked is never contributed.
+    state: STATES[state as keyof typeof STATES],
     content,
     created_at: created_at * 1000,
     event_id: id ?? '',

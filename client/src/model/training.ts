@@ -87,6 +87,8 @@ export interface TrainingParts {
   readonly store: SyncStore
   readonly feed: RowFeed
   readonly clock: Clock
+  /** Resolves with true once nothing that was received is unchecked, with false if something was forged. */
+  whenChecked(): Promise<boolean>
 }
 
 export function createTraining(parts: TrainingParts): KeptTraining {
@@ -140,6 +142,9 @@ export function createTraining(parts: TrainingParts): KeptTraining {
           `there is no message ${JSON.stringify(messageId)} in this chat`,
         )
       }
+      // It will be signed as this account's.
+      if (!(await parts.whenChecked()))
+        throw new SyncError('CLIENT_CLOSED', 'this device is closed, because it was given a forged event')
       const quality = given ?? message[RATING]
       checkQuality(quality)
       if (message.status === 'streaming')

@@ -13,8 +13,10 @@ export interface StoredUpdate {
  * yet covered by this device's cursor; a server that is set back to a backup now would lose it unnoticed.
  * `confirmed`: it came back from the server; kept only where no document holds the content (training data).
  * `withdrawn`: training data of which the user doesn't agree any more that it is sent; kept to be shown.
+ * `unchecked`: nothing that is sent, but a received event that is in the log from `seq` through `throughSeq`, and whose
+ * signature has still to be checked.
  */
-export type OutboxState = 'pending' | 'staged' | 'refused' | 'saved' | 'confirmed' | 'withdrawn'
+export type OutboxState = 'pending' | 'staged' | 'refused' | 'saved' | 'confirmed' | 'withdrawn' | 'unchecked'
 
 /** Marks an update that brings back what the server has lost, whoever wrote it. */
 export const RESTORE = 'restore'

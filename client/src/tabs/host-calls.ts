@@ -66,6 +66,7 @@ export function createHostCalls(parts: HostCallsParts): HostCalls {
   const training = createTraining({
     ...{ chats, settings, consent, outbox, store, feed, clock },
     documents: device.documents,
+    whenChecked: device.whenChecked,
   })
   const done = new Map<string, string>(readDone(device.meta[META_DONE]))
 
