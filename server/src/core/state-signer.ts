@@ -18,10 +18,10 @@ import type { StateBatch } from './replay.js'
 export interface StateSigner {
   /**
    * JSON of the events that carry a batch, in the order in which they are to be sent: one, or as many as it
-   * takes to keep each under `maxEventBytes`. A document that is larger by itself goes in parts. Throws `TOO_LARGE`
-   * where that can't be.
+   * takes to keep each under `maxEventBytes`. A document that is larger by itself goes in parts. Each is made while the
+   * one before it is used. Throws `TOO_LARGE` where that can't be, before the first of a document.
    */
-  sign(batch: StateBatch): Promise<string[]>
+  sign(batch: StateBatch): AsyncIterable<string>
 }
 
 export interface StateSignerOptions {
@@ -66,10 +66,10 @@ export function createStateSigner({
     return stringifyEvent(signEvent(await merger.run('stateTemplate', input)))
   }
 
-  async function inParts(
+  async function* inParts(
     { address, log, update }: StateDocument,
     rest: Pick<StateBatch, 'done' | 'total'>,
-  ): Promise<string[]> {
+  ): AsyncGenerator<string, void> {
     const pieces = await merger.run('split', update, maxPieceBytes)
     if (pieces.length > limits.maxParts) {
       throw new SyncError(
@@ -78,26 +78,39 @@ export function createStateSigner({
       )
     }
     const group = bytesToHex(random.bytes(GROUP_BYTES))
-    const parts: string[] = []
-    for (const [index, piece] of pieces.entries()) {
-      parts.push(
-        await jsonOf([{ address, log, update: piece }], rest, { group, index, count: pieces.length }),
-      )
+    const make = (index: number) =>
+      jsonOf([{ address, log, update: pieces[index] as Uint8Array }], rest, {
+        group,
+        index,
+        count: pieces.length,
+      })
+    let next = make(0)
+    for (let index = 1; index <= pieces.length; index++) {
+      const json = await next
+      if (index < pieces.length) next = make(index)
+      // Should nobody want it, it fails for nobody.
+      next.catch(() => {})
+      yield json
     }
-    return parts
   }
 
-  async function sign({ documents, ...rest }: StateBatch): Promise<string[]> {
+  async function* sign({ documents, ...rest }: StateBatch): AsyncGenerator<string, void> {
     const bytes = documents.reduce((sum, { update }) => sum + update.byteLength, 0)
     // A reader bounds what it unfolds, however small it was folded.
     if (bytes <= maxUnfoldedBytes) {
       const json = await jsonOf(documents, rest)
-      if (utf8Length(json) <= limits.maxEventBytes) return [json]
+      if (utf8Length(json) <= limits.maxEventBytes) {
+        yield json
+        return
+      }
     }
-    if (documents.length === 1) return inParts(documents[0] as StateDocument, rest)
+    if (documents.length === 1) {
+      yield* inParts(documents[0] as StateDocument, rest)
+      return
+    }
     const middle = documents.length >> 1
-    const first = await sign({ documents: documents.slice(0, middle), ...rest })
-    return [...first, ...(await sign({ documents: documents.slice(middle), ...rest }))]
+    yield* sign({ documents: documents.slice(0, middle), ...rest })
+    yield* sign({ documents: documents.slice(middle), ...rest })
   }
 
   return { sign }

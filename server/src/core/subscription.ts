@@ -279,39 +279,31 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
     }
   }
 
-  /** Returns whether the documents could be sent, as far as they may be read. */
+  /** Returns whether the documents could be sent, as far as they may be read; if not, some of them may have been. */
   async function sendBatch(batch: StateBatch): Promise<boolean> {
-    let sent = 0
     while (isOpen) {
       const readable = await whenReadable(batch.documents.map(({ address }) => address))
       const checkedAt = revocations
       const isTold = ({ address }: StateDocument) => readable.has(address) && !goneDocuments.has(address)
       const documents = batch.documents.filter(isTold)
       if (!isOpen || documents.length === 0) return true
-      const events = await signed({ ...batch, documents })
-      if (events === undefined) return sent > 0
-      for (const json of events) {
-        if (peer.queuedBytes > HIGH_WATER_BYTES) await peer.drained()
-        if (!isOpen) return true
-        // What may be read has changed since it was signed.
-        if (checkedAt !== revocations || !documents.every(isTold)) break
-        counters.statesSent++
-        sent++
-        peer.send(encodeRelay.event(id, json))
+      try {
+        for await (const json of options.stateSigner.sign({ ...batch, documents })) {
+          if (peer.queuedBytes > HIGH_WATER_BYTES) await peer.drained()
+          if (!isOpen) return true
+          // What may be read has changed since it was signed.
+          if (checkedAt !== revocations || !documents.every(isTold)) break
+          counters.statesSent++
+          peer.send(encodeRelay.event(id, json))
+        }
+      } catch (error) {
+        if (error instanceof MergerLost || (error instanceof SyncError && error.code === 'TOO_LARGE'))
+          return false
+        throw error
       }
       if (checkedAt === revocations && documents.every(isTold)) return true
     }
     return true
-  }
-
-  async function signed(batch: StateBatch): Promise<readonly string[] | undefined> {
-    try {
-      return await options.stateSigner.sign(batch)
-    } catch (error) {
-      if (error instanceof MergerLost || (error instanceof SyncError && error.code === 'TOO_LARGE'))
-        return undefined
-      throw error
-    }
   }
 
   /** Waits for the socket, then tells which documents may be read, as of the tick in which it resolves. */
