@@ -11,6 +11,7 @@ import {
   toSyncError,
 } from '@onyx-sync/shared'
 import { checkPlatform } from './adapters/platform-check.js'
+import { platformInflate } from './adapters/platform-inflate.js'
 import { platformTurns, turnsOf } from './adapters/platform-turns.js'
 import { createWebSocketTransport } from './adapters/websocket-transport.js'
 import type { SyncClientOptions, SyncStatus } from './client-api.js'
@@ -114,6 +115,7 @@ export async function openDevice(
   const random = options.random ?? systemRandom
   // In a world with a clock of its own nothing may hang on how fast this machine is.
   const turns = options.clock === undefined ? platformTurns(clock) : turnsOf(clock)
+  const inflate = platformInflate()
   const logger = options.logger ?? silentLogger
   const limits = options.limits ?? DEFAULT_LIMITS
   const verifier = options.verifier ?? pureVerifier
@@ -319,6 +321,7 @@ export async function openDevice(
     limits,
     turns,
     trust,
+    inflate,
     cursor,
     accepts: (address) => holding?.accepts(address) !== false,
     whenChecked,
@@ -346,7 +349,7 @@ export async function openDevice(
       onChange: () => holding?.look(),
       onFailed: (error) => session?.fail(error),
     }),
-    loader: createBodyLoader({ trust, verifier, limits, logger }),
+    loader: createBodyLoader({ trust, verifier, limits, logger, inflate }),
     clock,
     limits,
     choice: given ?? chosen ?? 'all',

@@ -1,5 +1,5 @@
 import { type ReadStruct, readStructs, Unsliceable } from './struct-reader.js'
-import { encodeUpdate, highestFirst } from './update-writer.js'
+import { type Chunks, createChunks, encodeUpdate, highestFirst } from './update-writer.js'
 
 /** Deleted ranges in one slice: each costs a search, and what is deleted its removal. */
 const MAX_DELETIONS = 1_000
@@ -147,7 +147,7 @@ function canCome(queues: ReadonlyMap<number, Queue>, stack: readonly number[], c
 interface Block {
   readonly clock: number
   count: number
-  readonly chunks: Uint8Array[]
+  readonly chunks: Chunks
 }
 
 /** One slice in the making. */
@@ -163,12 +163,12 @@ function createSlice() {
     get deletions() {
       return deletions
     },
-    add({ client, clock, bytes: own }: ReadStruct): void {
-      const block = blocks.get(client) ?? { clock, count: 0, chunks: [] }
+    add({ client, clock, update, from, to }: ReadStruct): void {
+      const block = blocks.get(client) ?? { clock, count: 0, chunks: createChunks() }
       blocks.set(client, block)
       block.count++
-      block.chunks.push(own)
-      bytes += own.byteLength
+      block.chunks.add(update, from, to)
+      bytes += to - from
     },
     addDeletion(client: number, clock: number, length: number): void {
       const ranges = deleted.get(client) ?? []
@@ -178,7 +178,7 @@ function createSlice() {
     },
     encode(): Uint8Array {
       return encodeUpdate(
-        highestFirst(blocks).map(([client, block]) => ({ client, ...block })),
+        highestFirst(blocks).map(([client, block]) => ({ client, ...block, chunks: block.chunks.all() })),
         highestFirst(deleted).map(([client, ranges]) => ({ client, ranges })),
       )
     },

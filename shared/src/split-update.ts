@@ -38,13 +38,10 @@ export function splitUpdate(update: Uint8Array, maxBytes: number): Uint8Array[] 
   }
 
   /** Most structs go as the bytes that they are: nothing is made of them. */
-  function addStruct(place: Place, length: number, bytes: Uint8Array): void {
+  function addStruct(place: Place, length: number, begin: number, end: number): void {
     const { client, clock } = place
-    if (bytes.byteLength <= writer.room(client, clock)) {
-      writer.add(client, clock, length, bytes)
-      return
-    }
-    const cutter = createStructCutter(structOf(place, bytes))
+    if (writer.add(client, clock, length, update, begin, end)) return
+    const cutter = createStructCutter(structOf(place, update.subarray(begin, end)))
     let from = 0
     for (;;) {
       const to = cutter.fit(from, writer.room(client, clock + from))
@@ -62,7 +59,7 @@ export function splitUpdate(update: Uint8Array, maxBytes: number): Uint8Array[] 
   scan(update, {
     root() {},
     count() {},
-    struct: (place, length, from, to) => addStruct(place, length, update.subarray(from, to)),
+    struct: addStruct,
     deletion({ client, clock }, length) {
       while (!writer.addDeletion(client, clock, length)) next(() => MAX_DELETION_BYTES)
     },

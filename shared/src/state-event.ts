@@ -1,7 +1,7 @@
 import { type DocumentAddress, formatAddress, parseAddress } from './address.js'
 import { concatBytes } from './bytes.js'
 import { encodingTag, packContent, parseEncodingTag, unpackContent } from './content-encoding.js'
-import { type Deflate, updateTooLarge } from './deflate.js'
+import { type Deflate, type Inflate, updateTooLarge } from './deflate.js'
 import { SyncError } from './errors.js'
 import type { EventTemplate, NostrEvent } from './event.js'
 import { KIND } from './kinds.js'
@@ -91,8 +91,10 @@ export interface DecodedStateEvent {
  * The documents of a state event whose id and signature hold, and whose author is the server: neither is looked
  * at here. Throws `KIND_NOT_ACCEPTED`, `EVENT_TAGS_INVALID`, `ENCODING_UNKNOWN`, `UPDATE_INVALID` or
  * `TOO_LARGE`. Source: SPEC STE1–STE2.
+ *
+ * @param inflate one that the platform has. @default JavaScript's
  */
-export function parseStateEvent(event: NostrEvent, limits: Limits): DecodedStateEvent {
+export function parseStateEvent(event: NostrEvent, limits: Limits, inflate?: Inflate): DecodedStateEvent {
   if (event.kind !== KIND.state) {
     throw new SyncError('KIND_NOT_ACCEPTED', `a state event has kind ${KIND.state}, this one ${event.kind}`)
   }
@@ -102,7 +104,7 @@ export function parseStateEvent(event: NostrEvent, limits: Limits): DecodedState
   const encoding = parseEncodingTag(event)
   const named = entries.reduce((sum, { byteLength }) => sum + byteLength, 0)
   if (named > limits.maxUpdateBytes) throw updateTooLarge(limits.maxUpdateBytes)
-  const messages = unpackContent(event.content, encoding, limits)
+  const messages = unpackContent(event.content, encoding, limits, inflate)
   if (messages.byteLength !== named) {
     throw invalid(`the a tags name ${named} bytes, the content has ${messages.byteLength}`)
   }

@@ -18,8 +18,10 @@ export interface ReadStruct {
   readonly clock: number
   /** In clocks. */
   readonly length: number
-  /** Its own part of the update. */
-  readonly bytes: Uint8Array
+  /** The update, and its own part of that: from `from` to before `to`. */
+  readonly update: Uint8Array
+  readonly from: number
+  readonly to: number
   /** Client and clock of what it hangs on, of other clients only: of its own, everything earlier comes before it. */
   readonly needs: readonly (readonly [number, number])[]
   /** Whether a type begins here that isn't part of another, such as a message of a chat, as far as the update tells. */
@@ -120,7 +122,7 @@ function readStruct(
     if (foreign.length > 0) needs = foreign
   }
   if (length < 1) throw new Unsliceable('it has an empty struct')
-  return { client, clock, length, bytes: decoder.arr.subarray(from, decoder.pos), needs, beginsElement }
+  return { client, clock, length, update: decoder.arr, from, to: decoder.pos, needs, beginsElement }
 }
 
 function noteType(elements: Elements, client: number, clock: number, isElement: boolean): void {

@@ -1,4 +1,5 @@
 import * as decoding from 'lib0/decoding'
+import { getOrCreate } from './collections.js'
 import { NotAnUpdate, skipAny, skipBytes, skipJson } from './update-values.js'
 
 /** Yjs keeps clocks in JavaScript numbers and writes them as 32-bit varints in places: stay far below. */
@@ -68,9 +69,15 @@ function createScan(decoder: decoding.Decoder, observer: ScanObserver) {
   }
   /** Lengths of the runs of values that Yjs keeps in one array. */
   const runs: number[] = []
-  /** How many first values each key got. */
-  const firsts = new Map<string, number>()
+  /**
+   * How many first values each key got: by the client of its container, or `root`, then the key, then the container's clock,
+   * or name. There is one for each field of each message, so nothing is made for them.
+   */
+  const firsts = new Map<number | 'root', Map<string, Map<number | string, number>>>()
   let pieces = 0
+  /** What was read last of an id or a container. */
+  let client: number | 'root' = 'root'
+  let clock: number | string = ''
 
   function name(): string {
     const text = decoding.readVarString(decoder)
@@ -84,21 +91,23 @@ function createScan(decoder: decoding.Decoder, observer: ScanObserver) {
    * The id of an item that the one at `own` hangs on. Yjs looks whether items of other clients are there, and takes
    * for granted that one's own come earlier: it throws where they don't, each time the update is applied.
    */
-  function id(own: Place): string {
-    const client = readVarUint(decoder)
-    const clock = readVarUint(decoder)
+  function id(own: Place): void {
+    client = readVarUint(decoder)
+    clock = readVarUint(decoder)
     if (clock >= MAX_CLOCK || (client === own.client && clock >= own.clock)) {
       throw new NotAnUpdate(`clock ${clock} of client ${client} is out of range for what refers to it`)
     }
-    return `${client}:${clock}`
   }
 
-  /** A container of items, in a form that tells containers apart. */
-  function parent(own: Place): string {
-    if (readVarUint(decoder) !== 1) return id(own)
-    const root = name()
-    observer.root(root)
-    return `.${root}`
+  /** A container of items. */
+  function parent(own: Place): void {
+    if (readVarUint(decoder) !== 1) {
+      id(own)
+      return
+    }
+    client = 'root'
+    clock = name()
+    observer.root(clock)
   }
 
   function values(read: () => void): number {
@@ -165,10 +174,14 @@ function createScan(decoder: decoding.Decoder, observer: ScanObserver) {
     if (hasLeft) id(own)
     if (hasRight) id(own)
     if (!hasLeft && !hasRight) {
-      const container = parent(own)
+      parent(own)
       if ((info & BIT_HAS_KEY) !== 0) {
-        const key = `${container} ${name()}`
-        firsts.set(key, (firsts.get(key) ?? 0) + 1)
+        const ofKey = getOrCreate(
+          getOrCreate(firsts, client, newMap<string, Map<number | string, number>>),
+          name(),
+          newMap<number | string, number>,
+        )
+        ofKey.set(clock, (ofKey.get(clock) ?? 0) + 1)
       }
     }
     return content(info & MASK_CONTENT)
@@ -234,8 +247,13 @@ function createScan(decoder: decoding.Decoder, observer: ScanObserver) {
     extraSteps(): number {
       let steps = 0
       for (const length of runs) steps += length * Math.min(length, pieces - length)
-      for (const times of firsts.values()) steps += times * (times - 1)
+      for (const keys of firsts.values())
+        for (const ofKey of keys.values()) for (const times of ofKey.values()) steps += times * (times - 1)
       return steps
     },
   }
+}
+
+function newMap<K, V>(): Map<K, V> {
+  return new Map()
 }

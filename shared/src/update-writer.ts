@@ -44,11 +44,42 @@ export function encodeUpdate(
   return encoding.toUint8Array(encoder)
 }
 
+/** Bytes that are put side by side. What lies side by side already is taken as one, so that each byte is copied once. */
+export interface Chunks {
+  /** Adds the bytes of `source` from `from` to before `to`, which must not change until they are written. */
+  add(source: Uint8Array, from: number, to: number): void
+  all(): readonly Uint8Array[]
+}
+
+export function createChunks(): Chunks {
+  const chunks: Uint8Array[] = []
+  let last: { readonly source: Uint8Array; readonly from: number; to: number } | undefined
+  function close(): void {
+    if (last !== undefined) chunks.push(last.source.subarray(last.from, last.to))
+    last = undefined
+  }
+  return {
+    add(source, from, to) {
+      if (last?.source === source && last.to === from) last.to = to
+      else {
+        close()
+        last = { source, from, to }
+      }
+    },
+    all() {
+      close()
+      return chunks
+    },
+  }
+}
+
 /** Structs of one client that follow each other, gaps filled. */
-interface Block extends StructBlock {
+interface Block {
+  readonly client: number
+  readonly clock: number
   endClock: number
   count: number
-  readonly chunks: Uint8Array[]
+  readonly chunks: Chunks
 }
 
 interface Deletions extends DeletedRanges {
@@ -60,8 +91,11 @@ export interface UpdateWriter {
   isEmpty(): boolean
   /** Bytes that a struct may have which is added next; negative when none can be added. */
   room(client: number, clock: number): number
-  /** Adds a struct that is written already and for which there is room. */
-  add(client: number, clock: number, length: number, struct: Uint8Array): void
+  /**
+   * Adds a struct that is written already, in `source` from `from` to before `to`. Returns false, and adds nothing, when it
+   * doesn't fit.
+   */
+  add(client: number, clock: number, length: number, source: Uint8Array, from?: number, to?: number): boolean
   /** Adds a deleted range. Returns false, and adds nothing, when it doesn't fit. */
   addDeletion(client: number, clock: number, length: number): boolean
   toUint8Array(): Uint8Array
@@ -97,12 +131,13 @@ export function createUpdateWriter(maxBytes: number): UpdateWriter {
         const encoder = encoding.createEncoder()
         encoding.writeUint8(encoder, SKIP_INFO)
         encoding.writeVarUint(encoder, gap)
-        last.chunks.push(encoding.toUint8Array(encoder))
+        const skip = encoding.toUint8Array(encoder)
+        last.chunks.add(skip, 0, skip.byteLength)
         last.count++
       }
       return last
     }
-    const block: Block = { client, clock, endClock: clock, count: 0, chunks: [] }
+    const block: Block = { client, clock, endClock: clock, count: 0, chunks: createChunks() }
     blocks.push(block)
     clients.add(client)
     return block
@@ -114,12 +149,15 @@ export function createUpdateWriter(maxBytes: number): UpdateWriter {
       const bytes = overhead(client, clock)
       return bytes === undefined ? -1 : maxBytes - size - bytes
     },
-    add(client, clock, length, struct) {
-      size += (overhead(client, clock) ?? 0) + struct.byteLength
+    add(client, clock, length, source, from = 0, to = source.byteLength) {
+      const bytes = overhead(client, clock)
+      if (bytes === undefined || size + bytes + to - from > maxBytes) return false
+      size += bytes + to - from
       const block = blockAt(client, clock)
-      append(block.chunks, struct)
+      block.chunks.add(source, from, to)
       block.count++
       block.endClock = clock + length
+      return true
     },
     addDeletion(client, clock, length) {
       const last = deletions[deletions.length - 1]
@@ -138,19 +176,11 @@ export function createUpdateWriter(maxBytes: number): UpdateWriter {
       return true
     },
     toUint8Array() {
-      return encodeUpdate(blocks, deletions)
+      return encodeUpdate(
+        blocks.map((block) => ({ ...block, chunks: block.chunks.all() })),
+        deletions,
+      )
     },
-  }
-}
-
-/** Adds bytes to others; what lies side by side is taken together. */
-function append(chunks: Uint8Array[], bytes: Uint8Array): void {
-  const last = chunks[chunks.length - 1]
-  if (last?.buffer === bytes.buffer && last.byteOffset + last.byteLength === bytes.byteOffset) {
-    const byteLength = last.byteLength + bytes.byteLength
-    chunks[chunks.length - 1] = new Uint8Array(bytes.buffer, last.byteOffset, byteLength)
-  } else {
-    chunks.push(bytes)
   }
 }
 

@@ -4,6 +4,7 @@ import {
   decodeUpdateEvent,
   type EventVerifier,
   formatAddress,
+  type Inflate,
   isDocumentKind,
   KIND,
   type Limits,
@@ -45,13 +46,21 @@ export interface LoadedBodies {
 }
 
 export interface BodyLoaderOptions {
+  /** Undoes the DEFLATE of merged states. @default JavaScript's */
+  readonly inflate?: Inflate
   readonly trust: ServerTrust
   readonly verifier: EventVerifier
   readonly limits: Limits
   readonly logger: Logger
 }
 
-export function createBodyLoader({ trust, verifier, limits, logger }: BodyLoaderOptions): BodyLoader {
+export function createBodyLoader({
+  trust,
+  verifier,
+  limits,
+  logger,
+  inflate,
+}: BodyLoaderOptions): BodyLoader {
   /** Takes one event; gives what it completes. */
   function createReader() {
     const edits = createAssembly<RemoteUpdate>()
@@ -61,7 +70,7 @@ export function createBodyLoader({ trust, verifier, limits, logger }: BodyLoader
       const event = parseEvent(value, limits)
       trust.check(event)
       verifier.verify(event)
-      const { documents, part } = parseStateEvent(event, limits)
+      const { documents, part } = parseStateEvent(event, limits, inflate)
       const updates = documents.map(stateToUpdate)
       if (part === undefined) return updates
       const parts = states.add(updates[0]?.address ?? '', part, updates[0] as RemoteUpdate)

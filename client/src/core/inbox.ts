@@ -7,6 +7,7 @@ import {
   EOSE_RESET,
   type EventVerifier,
   formatAddress,
+  type Inflate,
   isDocumentKind,
   KIND,
   type Limits,
@@ -78,6 +79,8 @@ export interface InboxOptions {
   readonly limits: Limits
   readonly turns: Turns
   readonly trust: ServerTrust
+  /** Undoes the DEFLATE of merged states. @default JavaScript's */
+  readonly inflate?: Inflate
   /** The cursor as it is on disk; empty before the first catch-up. */
   readonly cursor: string
   /** Whether content of a document belongs on this device. @default always */
@@ -248,7 +251,7 @@ export function createInbox(options: InboxOptions): Inbox {
       verifier.verify(event)
       await pace.did(event.content.length)
       if (startedIn !== epoch) return []
-      const state = parseStateEvent(event, limits)
+      const state = parseStateEvent(event, limits, options.inflate)
       progress = state.progress
       const updates = state.documents.map(stateToUpdate)
       if (state.part === undefined) return updates
