@@ -1,11 +1,14 @@
 import * as decoding from 'lib0/decoding'
 import { getOrCreate } from './collections.js'
-import { NotAnUpdate, skipAny, skipBytes, skipJson } from './update-values.js'
+import { NotAnUpdate, skipAny, skipBytes, skipJson, skipText } from './update-values.js'
 
 /** Yjs keeps clocks in JavaScript numbers and writes them as 32-bit varints in places: stay far below. */
 const MAX_CLOCK = 2 ** 31
 /** Characters in the name of a key, a formatting attribute or a root. */
 const MAX_NAME_LENGTH = 1_024
+
+/** Names that are looked for before one is read. */
+const MAX_NAMES = 16
 
 /** What a scan is told of on the way. Each may throw to end it. */
 export interface ScanObserver {
@@ -79,11 +82,24 @@ function createScan(decoder: decoding.Decoder, observer: ScanObserver) {
   let client: number | 'root' = 'root'
   let clock: number | string = ''
 
+  /** The names that came first: an update has few, and each of them many times. */
+  const names: { readonly bytes: Uint8Array; readonly text: string }[] = []
+
   function name(): string {
+    const { arr, pos } = decoder
+    const length = readVarUint(decoder)
+    const from = decoder.pos
+    for (const { bytes, text } of names) {
+      if (bytes.byteLength !== length || !isAt(arr, from, bytes)) continue
+      decoder.pos = from + length
+      return text
+    }
+    decoder.pos = pos
     const text = decoding.readVarString(decoder)
     if (text.length > MAX_NAME_LENGTH) {
       throw new NotAnUpdate(`a name of ${text.length} characters is longer than ${MAX_NAME_LENGTH}`)
     }
+    if (names.length < MAX_NAMES) names.push({ bytes: arr.subarray(from, from + length), text })
     return text
   }
 
@@ -143,7 +159,7 @@ function createScan(decoder: decoding.Decoder, observer: ScanObserver) {
         skipBytes(decoder, readVarUint(decoder))
         return 1
       case 4:
-        return decoding.readVarString(decoder).length
+        return skipText(decoder)
       case 5:
         skipJson(decoding.readVarString(decoder), beyondFirst())
         return 1
@@ -252,6 +268,13 @@ function createScan(decoder: decoding.Decoder, observer: ScanObserver) {
       return steps
     },
   }
+}
+
+/** Whether the bytes are there, from an index on. */
+function isAt(there: Uint8Array, from: number, bytes: Uint8Array): boolean {
+  for (let index = 0; index < bytes.byteLength; index++)
+    if (there[from + index] !== bytes[index]) return false
+  return true
 }
 
 function newMap<K, V>(): Map<K, V> {

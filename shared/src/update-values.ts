@@ -33,12 +33,12 @@ export function skipAny(decoder: decoding.Decoder, addValues: (count: number) =>
       skipBytes(decoder, 8)
       return
     case 119:
-      decoding.readVarString(decoder)
+      skipText(decoder)
       return
     case 118: {
       const inside = deeper(depth)
       for (let left = decoding.readVarUint(decoder); left > 0; left--) {
-        decoding.readVarString(decoder)
+        skipText(decoder)
         skipAny(decoder, addValues, inside)
       }
       return
@@ -54,6 +54,22 @@ export function skipAny(decoder: decoding.Decoder, addValues: (count: number) =>
     default:
       throw new NotAnUpdate(`there is no value of type ${type}`)
   }
+}
+
+/** Skips a text, which must be well-formed UTF-8. @returns its length in UTF-16 */
+export function skipText(decoder: decoding.Decoder): number {
+  const { arr, pos } = decoder
+  const bytes = decoding.readVarUint(decoder)
+  const end = decoder.pos + bytes
+  let at = decoder.pos
+  // Nothing has to be made of what is ASCII.
+  while (at < end && (arr[at] as number) < 0x80) at++
+  if (at === end) {
+    decoder.pos = end
+    return bytes
+  }
+  decoder.pos = pos
+  return decoding.readVarString(decoder).length
 }
 
 /** Skips bytes that must be there. */

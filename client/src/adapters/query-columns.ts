@@ -87,11 +87,12 @@ export function normalizeRow(table: QueryTable, row: QueryRow): QueryRow {
     }
     normalized[name] = toColumnValue(column, row[name])
   }
+  normalized.id = wellFormed(row.id)
   if (given + 1 !== Object.keys(row).length) {
     const unknown = Object.keys(row).find((key) => key !== 'id' && columns.every(({ name }) => name !== key))
     throw new SyncError('VALUE_INVALID', `there is no column ${table}.${unknown}`)
   }
-  return { ...normalized, id: wellFormed(row.id) }
+  return normalized as QueryRow
 }
 
 function toColumnValue({ type, isOptional }: QueryColumn, value: unknown): string | number | boolean | null {

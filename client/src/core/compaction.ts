@@ -220,8 +220,11 @@ function leastStateBytes({ store }: Y.Doc): number {
   for (const structs of store.clients.values()) {
     for (const struct of structs) {
       bytes += LEAST_STRUCT_BYTES
-      if (struct instanceof Y.Item && struct.content instanceof Y.ContentString)
-        bytes += struct.content.str.length
+      if (!(struct instanceof Y.Item)) continue
+      const { content } = struct
+      if (content instanceof Y.ContentString) bytes += content.str.length
+      else if (content instanceof Y.ContentAny)
+        for (const value of content.arr) if (typeof value === 'string') bytes += value.length
     }
   }
   return bytes

@@ -95,7 +95,7 @@ function createChatProjection(address: string, doc: Y.Doc, stale: boolean): Proj
   let isChatChanged = stale
   const changed = new Set<Y.Map<unknown>>()
   const rowId = (id: string) => `${address}/${id}`
-  /** The message rows on disk, by row id. */
+  /** The message rows on disk, by message id. */
   let known = new Map<string, KnownMessage>()
   /** What came near the end of the list since the last take. */
   const end = createListTail(messages)
@@ -136,7 +136,7 @@ function createChatProjection(address: string, doc: Y.Doc, stale: boolean): Proj
     if (!isListChanged || takeTail(put)) {
       for (const map of changed) {
         const id = messageId(map)
-        const row = id === undefined ? undefined : known.get(rowId(id))
+        const row = id === undefined ? undefined : known.get(id)
         // The second of one id has no row.
         if (row?.map !== map) continue
         put.push(messageRow(address, map, row.position))
@@ -148,11 +148,11 @@ function createChatProjection(address: string, doc: Y.Doc, stale: boolean): Proj
     latestAt = 0
     for (const [id, map] of readMessages(messages)) {
       const position = next.size
-      if (!isAsKnown(rowId(id), map, position)) put.push(messageRow(address, map, position))
-      next.set(rowId(id), { map, position })
+      if (!isAsKnown(id, map, position)) put.push(messageRow(address, map, position))
+      next.set(id, { map, position })
       noteTime(map)
     }
-    const deleted = [...known.keys()].filter((id) => !next.has(id))
+    const deleted = [...known.keys()].filter((id) => !next.has(id)).map(rowId)
     known = next
     return { table: 'messages', put, delete: deleted }
   }
@@ -168,23 +168,22 @@ function createChatProjection(address: string, doc: Y.Doc, stale: boolean): Proj
     const items = end.itemsFrom(tail.from)
     const ids = items.map(messageId)
     if (ids.some((id) => id === undefined) || new Set(ids).size < ids.length) return false
-    const rows = ids.map((id) => rowId(id as string))
-    const isRight = (row: string, item: unknown) =>
-      added.has(item) ? !known.has(row) : known.get(row)?.map === item
-    if (!rows.every((row, index) => isRight(row, items[index]))) return false
-    let position = known.size - rows.filter((row) => known.has(row)).length
+    const isRight = (id: string, item: unknown) =>
+      added.has(item) ? !known.has(id) : known.get(id)?.map === item
+    if (!ids.every((id, index) => isRight(id as string, items[index]))) return false
+    let position = known.size - ids.filter((id) => known.has(id as string)).length
     for (const [index, map] of (items as Y.Map<unknown>[]).entries()) {
-      const row = rows[index] as string
-      if (!isAsKnown(row, map, position)) put.push(messageRow(address, map, position))
+      const id = ids[index] as string
+      if (!isAsKnown(id, map, position)) put.push(messageRow(address, map, position))
       changed.delete(map)
-      known.set(row, { map, position: position++ })
+      known.set(id, { map, position: position++ })
       noteTime(map)
     }
     return true
   }
 
-  function isAsKnown(row: string, map: Y.Map<unknown>, position: number): boolean {
-    const before = known.get(row)
+  function isAsKnown(id: string, map: Y.Map<unknown>, position: number): boolean {
+    const before = known.get(id)
     return before?.map === map && before.position === position && !changed.has(map)
   }
 
@@ -199,9 +198,9 @@ function createChatProjection(address: string, doc: Y.Doc, stale: boolean): Proj
       for (const item of messages.toArray()) {
         const id = messageId(item)
         // Of several with one id the first counts.
-        if (id === undefined || known.has(rowId(id))) continue
+        if (id === undefined || known.has(id)) continue
         const map = item as Y.Map<unknown>
-        known.set(rowId(id), { map, position: known.size })
+        known.set(id, { map, position: known.size })
         noteTime(map)
         if (known.size % ADOPTED_AT_ONCE === 0) yield
       }
@@ -214,7 +213,7 @@ function createChatProjection(address: string, doc: Y.Doc, stale: boolean): Proj
     },
     async reset(load) {
       const ids = (await loadKnown(load, 'messages', address)).keys()
-      known = new Map([...ids].map((id) => [id, { map: undefined, position: -1 }]))
+      known = new Map([...ids].map((id) => [id.slice(rowId('').length), { map: undefined, position: -1 }]))
       isStale = false
       isListChanged = true
       isChatChanged = true
