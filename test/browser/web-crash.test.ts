@@ -15,18 +15,35 @@ import { afterThisTest, temporaryDataDirectory } from '../support/servers.js'
 import {
   bringKeyIn,
   buildWebClient,
+  keepFromOpfs,
   SAVED,
   serveWebClient,
   startChatting,
+  switchNetwork,
   takeKeyOut,
   wait,
   write,
 } from '../support/web-client.js'
 
+/** Where a browser's database is: one that gives workers no files keeps it in IndexedDB. */
+const STORAGES = ['opfs', 'indexeddb'] as const
+
 /** How many browsers are killed, each in the midst of what a person does. */
 const KILLS = Number(process.env.ONYX_WEB_KILLS ?? 2)
 
 const ROUNDS = Array.from({ length: KILLS }, (_, at) => at + 1)
+const KILLED = STORAGES.flatMap((storage) => ROUNDS.map((round) => ({ storage, round })))
+
+/** A browser on a profile whose database is where it is said to be. */
+async function startOn(profile: string, storage: (typeof STORAGES)[number]): Promise<BrowserProcess> {
+  const started = await startBrowserProcess(profile)
+  const [context] = started.browser.contexts()
+  if (storage === 'opfs' || context === undefined) return started
+  await keepFromOpfs(context)
+  // It would give the page a worker's script as it was.
+  await context.addInitScript('delete Navigator.prototype.serviceWorker')
+  return started
+}
 
 let folder = ''
 let chromium: BrowserProcess | undefined
@@ -88,18 +105,34 @@ function tellWhatIsKept(): void {
   }).observe(document, { subtree: true, childList: true, characterData: true })
 }
 
+/** Whether a database of the page is LokiJS's, in IndexedDB. */
+function hasLokiDatabase(page: Page): Promise<boolean> {
+  return page.evaluate(async () => {
+    for (const { name = '' } of await indexedDB.databases()) {
+      const database = await new Promise<IDBDatabase>((resolve) => {
+        const request = indexedDB.open(name)
+        request.onsuccess = () => resolve(request.result)
+      })
+      const isLoki = database.objectStoreNames.contains('LokiIncrementalData')
+      database.close()
+      if (isLoki) return true
+    }
+    return false
+  })
+}
+
 const ownTexts = (page: Page) =>
   page.getByRole('log').locator('.message[data-role=user] .bubble').allInnerTexts()
 
 describe.skipIf(!hasChromium)('a browser that is killed', () => {
-  it.each(ROUNDS)(
-    '[WEB27][C10] while somebody writes has after it what was shown as kept, once, and the account (%i)',
-    async (round) => {
+  it.each(KILLED)(
+    '[WEB27][C10] while somebody writes has after it what was shown as kept, once, and the account ($storage, $round)',
+    async ({ storage, round }) => {
       const data = temporaryDataDirectory()
       const { server, url } = await serveWebClient({ data })
       const port = server.address?.port ?? 0
-      const profile = join(folder, `round-${round}`)
-      chromium = await startBrowserProcess(profile)
+      const profile = join(folder, `${storage}-${round}`)
+      chromium = await startOn(profile, storage)
       let page = await chromium.open('about:blank')
       await page.addInitScript(tellWhatIsKept)
       const kept: string[] = []
@@ -113,9 +146,11 @@ describe.skipIf(!hasChromium)('a browser that is killed', () => {
       // Every second one without a server: then nobody else has it.
       const isAlone = round % 2 === 0
       if (isAlone) {
-        await page.evaluate(() => navigator.serviceWorker.ready)
-        await server.close()
+        if (storage === 'opfs') await page.evaluate(() => navigator.serviceWorker.ready)
+        else await switchNetwork(page)
+        if (storage === 'opfs') await server.close()
       }
+      expect(await hasLokiDatabase(page)).toBe(storage === 'indexeddb')
       // Two at once make one chat.
       await write(page, 'Message 0')
       await write(page, 'Message 1')
@@ -128,7 +163,7 @@ describe.skipIf(!hasChromium)('a browser that is killed', () => {
       await writing
       const before = [...kept]
 
-      chromium = await startBrowserProcess(profile)
+      chromium = await startOn(profile, storage)
       page = await chromium.open(url)
       await page.getByRole('link', { name: /^Message 0/ }).click()
       await vi.waitFor(async () => expect(await ownTexts(page)).toEqual(expect.arrayContaining(before)), wait)
@@ -137,7 +172,8 @@ describe.skipIf(!hasChromium)('a browser that is killed', () => {
       if (isAlone) {
         // Which of them are saved is in local storage, and that may have lost it.
         expect(await page.getByText('Saved', { exact: true }).count()).toBe(0)
-        await serveWebClient({ data, port })
+        if (storage === 'opfs') await serveWebClient({ data, port })
+        else await switchNetwork(page)
       }
       await page.getByRole('button', { name: SAVED }).waitFor()
       const other = await (await chromium.browser.newContext()).newPage()
@@ -149,6 +185,47 @@ describe.skipIf(!hasChromium)('a browser that is killed', () => {
     },
     90_000,
   )
+
+  it('[WEB27] has after it what was set on this device: whether it is off the network, its name, its look, its API key', async () => {
+    const { url } = await serveWebClient()
+    const profile = join(folder, 'set')
+    chromium = await startBrowserProcess(profile)
+    let page = await chromium.open(url)
+    await startChatting(page)
+    await page.getByRole('button', { name: 'Settings' }).click()
+    await page.getByLabel('Name, for your other devices').fill('Kitchen')
+    await page.getByLabel('Dark').check()
+    await page.getByRole('button', { name: 'Close' }).click()
+    await switchNetwork(page)
+    await page.getByRole('button', { name: 'Settings' }).click()
+    await page.getByLabel('Address of an OpenAI-compatible API').fill('https://api.example.com/v1')
+    await page.getByLabel('Model', { exact: true }).fill('opus')
+    await page.getByLabel('API key, if it takes one').fill('sk-of-this-device')
+    await page.getByRole('button', { name: 'Use this model' }).click()
+    await page.getByText('opus answers from now on.').waitFor()
+    await chromium.kill()
+
+    chromium = await startBrowserProcess(profile)
+    page = await chromium.open(url)
+    await page.getByRole('button', { name: 'Settings' }).waitFor()
+    expect(await page.getByRole('switch', { name: 'Network' }).isChecked()).toBe(false)
+    expect(await page.evaluate(() => document.documentElement.dataset.theme)).toBe('dark')
+    await page.getByRole('button', { name: 'Settings' }).click()
+    expect(await page.getByLabel('Name, for your other devices').inputValue()).toBe('Kitchen')
+    const key = page.getByLabel('API key, if it takes one')
+    await vi.waitFor(async () => expect(await key.inputValue()).toBe('sk-of-this-device'), wait)
+    // Who leaves the account leaves none of it, also where the browser is killed at once.
+    page.on('dialog', (dialog) => void dialog.accept())
+    await page.getByRole('button', { name: /Leave this account/ }).click()
+    await page.getByRole('button', { name: 'Start chatting' }).waitFor()
+    await chromium.kill()
+    chromium = await startBrowserProcess(profile)
+    page = await chromium.open(url)
+    await page.getByRole('button', { name: 'Start chatting' }).waitFor()
+    const left = await page.evaluate(() => Object.keys(localStorage).sort())
+    expect(left).toEqual(['onyx-sync.changes', 'onyx-sync.device-name', 'onyx-sync.theme'])
+    await chromium.kill()
+  }, 90_000)
 
   it.each(ROUNDS)(
     '[HLD4][WEB27] while a long chat comes to it has all of it the next time (%i)',

@@ -1,3 +1,4 @@
+import { keptValues } from '../device/kept-values.js'
 import type { Slot } from '../device/slot.js'
 import { createEchoModel } from './echo-model.js'
 import { createEndpointModel } from './endpoint-model.js'
@@ -11,12 +12,18 @@ export interface ModelPreferences {
 
 /** API keys of this device, each for one place: what another device sets as the place never gets this one's key. */
 export function createApiKeys(slot: Slot) {
-  const nameOf = (url: string) => `onyx-sync.api-key${slot.suffix}.${url}`
+  const prefix = `onyx-sync.api-key${slot.suffix}.`
+  const nameOf = (url: string) => prefix + url
   return {
-    get: (url: string): string => localStorage.getItem(nameOf(url)) ?? '',
-    set(url: string, key: string): void {
-      if (key === '') localStorage.removeItem(nameOf(url))
-      else localStorage.setItem(nameOf(url), key)
+    get: (url: string): string => keptValues.get(nameOf(url)) ?? '',
+    /** On the disk when it resolves. Rejects with `STORE_FAILED`. */
+    set: (url: string, key: string): Promise<void> =>
+      keptValues.set([nameOf(url), key === '' ? undefined : key]),
+    /** Forgets all of them. */
+    async forget(): Promise<void> {
+      // Those of the devices in frames have more before their address.
+      const names = keptValues.names().filter((name) => name.startsWith(`${prefix}http`))
+      if (names.length > 0) await keptValues.set(...names.map((name) => [name, undefined] as const))
     },
   }
 }

@@ -1,16 +1,17 @@
+import { keptValues } from './kept-values.js'
 import type { Slot } from './slot.js'
 
 const FRAME_NAMES: Readonly<Record<string, string>> = { left: 'Phone', right: 'Laptop' }
 
 /** What others see this device called, in presence only: given by its user, or what the browser says it is. */
 export function deviceName(slot: Slot): string {
-  return localStorage.getItem(nameOf(slot)) ?? FRAME_NAMES[slot.name] ?? browserName(navigator.userAgent)
+  return keptValues.get(nameOf(slot)) ?? FRAME_NAMES[slot.name] ?? browserName(navigator.userAgent)
 }
 
 export function setDeviceName(slot: Slot, name: string): void {
   const trimmed = name.trim().slice(0, 40)
-  if (trimmed === '') localStorage.removeItem(nameOf(slot))
-  else localStorage.setItem(nameOf(slot), trimmed)
+  // Where the browser refuses it, it holds for as long as local storage has it.
+  keptValues.set([nameOf(slot), trimmed === '' ? undefined : trimmed]).catch(() => {})
 }
 
 function nameOf(slot: Slot): string {

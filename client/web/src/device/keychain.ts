@@ -1,5 +1,5 @@
 import { openStoredKeySigner, type SecretStorage, SyncError } from '@onyx-sync/client'
-import { durableValues } from './durable-values.js'
+import { keptValues } from './kept-values.js'
 import type { Slot } from './slot.js'
 
 /** Whose chats are on this device, and where its key is. */
@@ -25,37 +25,21 @@ export function nostrExtension(): NostrExtension | undefined {
 }
 
 /**
- * The account and the key of one device, in this browser's local storage, and in IndexedDB, where they are on the disk
- * before they are used. Nothing here is ever sent; whoever can run
- * scripts on this origin, or read the browser's profile, has the key. Throws `STORE_FAILED` where the browser gives
- * no storage.
+ * The account and the key of one device, on the disk before they are used. Nothing here is ever sent; whoever can run scripts
+ * on this origin, or read the browser's profile, has the key. Throws `STORE_FAILED` where the browser gives no storage.
  */
 export function createKeychain(slot: Slot) {
   const accountName = `onyx-sync.account${slot.suffix}`
   const keyName = `onyx-sync.secret-key${slot.suffix}`
 
-  function storage(): Storage {
-    try {
-      return localStorage
-    } catch (cause) {
-      throw new SyncError('STORE_FAILED', 'this browser lets the page keep nothing', { cause })
-    }
-  }
-
   const secrets: SecretStorage = {
-    getItemAsync: async (name) => storage().getItem(name),
-    setItemAsync: put,
-    deleteItemAsync: async (name) => storage().removeItem(name),
-  }
-
-  async function put(name: string, value: string): Promise<void> {
-    storage()
-    await durableValues.set(name, value)
-    storage().setItem(name, value)
+    getItemAsync: async (name) => keptValues.get(name) ?? null,
+    setItemAsync: (name, value) => keptValues.setOnceKept([name, value]),
+    deleteItemAsync: (name) => keptValues.set([name, undefined]),
   }
 
   async function keep(account: Account): Promise<Account> {
-    await put(accountName, JSON.stringify(account))
+    await keptValues.setOnceKept([accountName, JSON.stringify(account)])
     return account
   }
 
@@ -65,19 +49,10 @@ export function createKeychain(slot: Slot) {
 
     /** The account of this device; undefined where there is none yet. */
     account(): Account | undefined {
-      const text = storage().getItem(accountName)
-      if (text === null) return undefined
+      const text = keptValues.get(accountName)
+      if (text === undefined) return undefined
       const { pubkey, kind } = JSON.parse(text) as Account
       return HEX.test(pubkey) ? { pubkey, kind } : undefined
-    },
-
-    /** Brings back what local storage has lost with a browser that was killed. */
-    async mend(): Promise<void> {
-      if (storage().getItem(accountName) !== null) return
-      for (const name of [keyName, accountName]) {
-        const value = await durableValues.get(name)
-        if (value !== undefined) storage().setItem(name, value)
-      }
     },
 
     /** Keeps a key, or draws a new one where none is given. Rejects with `KEY_INVALID` and `STORE_FAILED`. */
@@ -114,14 +89,11 @@ export function createKeychain(slot: Slot) {
     },
 
     /** The secret key, 64 hex characters; undefined where an extension has it. */
-    reveal: () => storage().getItem(keyName) ?? undefined,
+    reveal: () => keptValues.get(keyName),
 
     /** Forgets account and key. What isn't kept elsewhere is gone with it. */
     async forget(): Promise<void> {
-      for (const name of [accountName, keyName]) {
-        await durableValues.delete(name)
-        storage().removeItem(name)
-      }
+      await keptValues.set([accountName, undefined], [keyName, undefined])
     },
   }
 }

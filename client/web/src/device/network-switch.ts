@@ -1,4 +1,5 @@
 import type { SyncClient } from '@onyx-sync/client'
+import { keptValues } from './kept-values.js'
 import type { Slot } from './slot.js'
 
 /** Lets a person take this device off the network, to see what happens. */
@@ -17,9 +18,14 @@ export interface NetworkSwitch {
 export function createNetworkSwitch(client: SyncClient, slot: Slot): NetworkSwitch {
   const name = `onyx-sync.offline${slot.suffix}`
   const listeners = new Set<() => void>()
-  const isKeptOn = () => localStorage.getItem(name) === null
+  const isKeptOn = () => keptValues.get(name) === undefined
   let isOn = isKeptOn()
   if (isOn) client.connect()
+
+  /** Where the browser refuses it, it holds for as long as local storage has it. */
+  function keep(value: string | undefined): void {
+    keptValues.set([name, value]).catch(() => {})
+  }
 
   function show(next: boolean): void {
     if (next === isOn) return
@@ -33,13 +39,12 @@ export function createNetworkSwitch(client: SyncClient, slot: Slot): NetworkSwit
       return isOn
     },
     set(next) {
-      if (next) localStorage.removeItem(name)
-      else localStorage.setItem(name, 'yes')
+      keep(next ? undefined : 'yes')
       if (next) client.connect()
       else client.disconnect()
       show(next)
     },
-    forget: () => localStorage.removeItem(name),
+    forget: () => keep(undefined),
     subscribe(listener) {
       listeners.add(listener)
       return () => listeners.delete(listener)

@@ -1,5 +1,6 @@
 import { accountDatabaseName, type SyncError, type Transport, wakeOnPlatformEvents } from '@onyx-sync/client'
 import { deleteBrowserDatabase, openSharedClient, type SharedClient } from '@onyx-sync/client/browser'
+import { createApiKeys } from '../answers/model-choice.js'
 import { createKeeping, type Keeping } from './keeping.js'
 import type { Account, Keychain } from './keychain.js'
 import { createMarks, type Marks } from './marks.js'
@@ -71,6 +72,7 @@ export async function leaveDevice(device: Device, keychain: Keychain, discard: b
   device.keeping.forget()
   device.marks.forget()
   device.network.forget()
+  await createApiKeys(device.slot).forget()
   await keychain.forget()
   await deleteDatabase(device.account, device.slot)
 }

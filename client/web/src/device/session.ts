@@ -1,4 +1,6 @@
 import { SyncError, type Transport } from '@onyx-sync/client'
+import { showTheme } from '../settings/theme.js'
+import { keptValues } from './kept-values.js'
 import { type Account, createKeychain, type Keychain } from './keychain.js'
 import { type Device, leaveDevice, openDevice } from './open-device.js'
 import type { Slot } from './slot.js'
@@ -45,7 +47,8 @@ export function createSession(slot: Slot, transport?: Transport): Session {
   }
 
   async function beginWithAccount(): Promise<void> {
-    await keychain.mend()
+    await keptValues.mend()
+    showTheme()
     const account = keychain.account()
     if (account === undefined) show({ phase: 'welcome' })
     else await open(account)

@@ -53,7 +53,7 @@ function EndpointForm({ preferences }: { readonly preferences: ModelPreferences 
       return
     }
     // The key first: once the address is set, a reply may be asked for.
-    keys.set(trimmed, apiKey.trim())
+    await keys.set(trimmed, apiKey.trim())
     await settings?.set('activeModel', model.trim())
     await settings?.set('modelUrl', trimmed)
     toast({ text: `${model.trim()} answers from now on.` })
