@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { type Bench, type Figure, medianOf, pause, percentile, ratio, reported } from './bench.js'
 import { type Contender, type ContenderDevice, untilCount } from './contender.js'
-import { ownContender, type WayTimes } from './own-contender.js'
+import { createWayTimes, ownContender, type WayTimes } from './own-contender.js'
 import { automergeRepo, hocuspocus, hocuspocusInMemory, installedPeers, yWebsocket } from './peers.js'
 import type { MeasuredServer } from './server-process.js'
 
@@ -27,7 +27,9 @@ export const latency: Bench = {
   async run({ directory, isQuick, progress }) {
     const rounds = isQuick ? 2 : 5
     const editsPerRound = isQuick ? 5 : 60
-    const times: WayTimes = { signMs: [], verifyMs: [], sentAt: [], receivedAt: [], okAt: [] }
+    // For the engines to compile what is used: a server has been up for a while when somebody waits for it.
+    const warmUp = isQuick ? 5 : 300
+    const times = createWayTimes()
     const own = ownContender({ name: 'onyx-sync', times })
     const wholeName = 'onyx-sync, devices on SQLite with noble'
     const whole = ownContender({ name: wholeName, directory, isPure: true })
@@ -40,7 +42,6 @@ export const latency: Bench = {
         progress(`starting ${contender.name}`)
         running.push(await start(contender, join(directory, `latency-${index}`)))
       }
-      // The first round is for the engine to compile.
       for (let round = -1; round < rounds; round++) {
         // Each round begins with another one, so that what disturbs a round disturbs them all in turn.
         for (let turn = 0; turn < running.length; turn++) {
@@ -48,7 +49,7 @@ export const latency: Bench = {
           progress(`${one.contender.name}: round ${round + 1} of ${rounds}`)
           if (round === 0 && one.contender === own) for (const list of Object.values(times)) list.length = 0
           const cpuBefore = one.server.cpuSeconds()
-          const edits = await measure(one, editsPerRound)
+          const edits = await measure(one, round < 0 ? warmUp : editsPerRound)
           if (round < 0) continue
           one.cpuSeconds += one.server.cpuSeconds() - cpuBefore
           one.rounds.push(edits.map(({ startMs, endMs }) => endMs - startMs))
@@ -73,7 +74,7 @@ async function start(contender: Contender, directory: string): Promise<Running> 
   const writer = await contender.open(server.url, 'chat')
   writer.append(TEXT)
   // automerge-repo answers for a document only once it was sent.
-  await pause(200)
+  await pause(500)
   const reader = await contender.open(server.url, 'chat')
   await untilCount(reader, 1)
   return { contender, server, writer, reader, rounds: [], cpuSeconds: 0 }

@@ -26,6 +26,10 @@ export interface WayTimes {
   readonly okAt: number[]
 }
 
+export function createWayTimes(): WayTimes {
+  return { signMs: [], verifyMs: [], sentAt: [], receivedAt: [], okAt: [] }
+}
+
 /** How our devices are made. */
 export interface OwnOptions {
   readonly name: string
