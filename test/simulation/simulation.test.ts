@@ -21,6 +21,12 @@ const PINNED = [
       'what a removed member wrote was brought back as if the owner had, and refused once the member was back',
   },
   {
+    seed: 772097,
+    length: 80,
+    scenario: 'holding',
+    found: 'a chat that went before an event of it was applied was listed as it had been',
+  },
+  {
     seed: 322,
     length: 80,
     scenario: 'deleting',

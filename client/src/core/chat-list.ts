@@ -31,6 +31,8 @@ export interface ChatList {
    * EOSE is in the list and durable; never, if the connection goes before that.
    */
   follow(session: Session, options: { readonly isOnce: boolean }): Promise<void>
+  /** What the row of a chat is to say when the chat goes; given what it says now. To be asked once. */
+  rowOfGone(address: string, row: QueryRow | undefined): QueryRow | undefined
   /** Everything is told anew next time, with the journal's next batch. */
   forget(): void
   /** Listens no more. */
@@ -60,6 +62,11 @@ export function createChatList(options: ChatListOptions): ChatList {
   let epoch = 0
   let wrongInARow = 0
   let tail: Promise<void> = Promise.resolve()
+  /**
+   * The newest that was told of chats while they are here. The list may be ahead of them: the event that it tells of may
+   * wait to be applied, or be under way yet, when the chat goes, and the list won't tell of it again.
+   */
+  const toldWhileHere = new Map<string, DocumentSummary>()
 
   /** One after another: a cursor covers what came before it. */
   function inOrder(work: () => Promise<void>): void {
@@ -98,7 +105,13 @@ export function createChatList(options: ChatListOptions): ChatList {
     // What is here tells of itself, and knows more: its own edits. Nothing awaits from here to the batch.
     for (const summary of summaries) {
       const body = documents.info(summary.address)?.body
-      if (parseAddress(summary.address)?.kind !== KIND.chat || isHere(body) || isDeleted(body)) continue
+      if (parseAddress(summary.address)?.kind !== KIND.chat) continue
+      toldWhileHere.delete(summary.address)
+      if (isDeleted(body)) continue
+      if (isHere(body)) {
+        toldWhileHere.set(summary.address, summary)
+        continue
+      }
       const before = rows.get(summary.address)
       // What was evicted stays away until something happens in it.
       const isQuiet = body === 'evicted' && summary.lastActivity <= Number(before?.last_activity_at)
@@ -152,6 +165,12 @@ export function createChatList(options: ChatListOptions): ChatList {
       return wrongInARow < MAX_WRONG
     },
     follow,
+    rowOfGone(address, row) {
+      const summary = toldWhileHere.get(address)
+      toldWhileHere.delete(address)
+      // Of what is newer than this the list will tell.
+      return summary === undefined ? row : rowOfSummary(summary, row)
+    },
     forget() {
       cursor = ''
       journal.add({ meta: { [META_LIST_CURSOR]: '' } })

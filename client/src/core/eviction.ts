@@ -61,8 +61,9 @@ export function createEviction(parts: EvictionParts): Eviction {
     if (!documents.dropBody(address, body)) return false
     // The list may be ahead of what was here, and wouldn't tell again.
     if (!parts.isUpToDate()) list.forget()
-    if (row !== undefined) {
-      journal.add({ rows: [{ table: 'chats', put: [{ ...row, bytes, held: false }], delete: [] }] })
+    const left = list.rowOfGone(address, row)
+    if (left !== undefined) {
+      journal.add({ rows: [{ table: 'chats', put: [{ ...left, bytes, held: false }], delete: [] }] })
     }
     return true
   }
