@@ -1,6 +1,7 @@
 import {
   encodeState,
   hasPending,
+  joinUpdates,
   mergeUpdates,
   readSliceable,
   splitUpdate,
@@ -380,6 +381,47 @@ describe('an update that is sliced', () => {
     // For Yjs to say what is wrong with it.
     const garbage = new Uint8Array(100).fill(3)
     expect(slice([garbage], 50)).toEqual([[garbage]])
+  })
+})
+
+describe('updates that are joined', () => {
+  it.each([
+    [true, false],
+    [false, false],
+    [true, true],
+  ])(
+    '[RPL8] say what they said one by one, also to who had what was before; GC %s, formats %s',
+    (gc, formats) => {
+      let joined = 0
+      fc.assert(
+        fc.property(edits, fc.nat(), (history, draw) => {
+          const { updates } = play(history, gc, formats)
+          if (updates.length === 0) return
+          const from = draw % updates.length
+          const [before, news] = [updates.slice(0, from), updates.slice(from)]
+          // Some of them twice, as when they come again.
+          const given = draw % 3 === 0 ? [...news, ...news.slice(1)] : news
+          const one = joinUpdates(given)
+          if (given.length > 1 && Buffer.compare(one, mergeUpdates(given)) !== 0) joined++
+          const expected = fingerprint(applyAll([...before, mergeUpdates(news)], { gc }))
+          expect(fingerprint(applyAll([...before, one], { gc }))).toEqual(expected)
+        }),
+        { numRuns: 120 },
+      )
+      expect(joined).toBeGreaterThan(0)
+    },
+  )
+
+  it('[RPL8] lose no deletion, however many there are', () => {
+    const doc = new Y.Doc()
+    const updates: Uint8Array[] = []
+    const list = doc.getArray<number>('messages')
+    list.push(Array.from({ length: 5_000 }, (_, index) => index))
+    const before = Y.encodeStateAsUpdate(doc)
+    doc.on('update', (update: Uint8Array) => updates.push(update))
+    for (let index = 0; index < 2_000; index++) list.delete(index, 1)
+    const copy = applyAll([before, joinUpdates(updates)], { gc: true })
+    expect(copy.getArray('messages').toJSON()).toEqual(list.toJSON())
   })
 })
 

@@ -9,10 +9,10 @@ import {
   formatAddress,
   type Inflate,
   isDocumentKind,
+  joinUpdates,
   KIND,
   type Limits,
   type Logger,
-  mergeUpdates,
   type NostrEvent,
   parseAddress,
   parseEvent,
@@ -451,7 +451,7 @@ export function joinParts(parts: readonly RemoteUpdate[]): RemoteUpdate {
   return {
     ...last,
     logged: logged === undefined || logged.as === 'log' ? logged : { ...logged, bytes: loggedBytes },
-    updates: bytes > SLICE_BYTES ? updates : [mergeUpdates(updates)],
+    updates: bytes > SLICE_BYTES ? updates : [joinUpdates(updates)],
     clientIds: [...new Set(parts.flatMap(({ clientIds }) => clientIds))],
     checks: parts.flatMap(({ checks }) => checks),
   }

@@ -6,6 +6,7 @@ import {
   hasPending,
   hasSameBytes,
   type Inflate,
+  joinUpdates,
   mergeUpdates,
   type NostrEvent,
   SyncError,
@@ -90,7 +91,7 @@ export function createMergeWork(options: MergeWorkOptions = {}): MergeWork {
 
     union(events, maxWireBytes) {
       try {
-        const update = mergeUpdates(events.map(updateOf))
+        const update = joinUpdates(events.map(updateOf))
         return costsAtMost(update, maxWireBytes, deflate) ? update : undefined
       } catch {
         return undefined
