@@ -39,6 +39,7 @@ const LEFT_OUT_TESTS = [
   ['[YJS5][Y14] is bounded: a deflate bomb', 'looks at the memory of a Node process'],
   ['[OUT17] gives events that a server takes', 'counts what many runs came upon'],
   ['[IDL6] hang on nothing of it', 'counts what many runs came upon'],
+  ['[IDL5][IDL6] whatever is forged', 'takes long: hundreds of signatures'],
   ['[STE2] that was changed in any way', 'counts what many runs came upon'],
   ['[LOD1] gives the same state, and waits for nothing on the way', 'counts what many runs came upon'],
   ['[CKP9] says what the state says, to the byte', 'counts what many runs came upon'],
