@@ -16,6 +16,8 @@ export interface MoveReport {
  * it as edits of its own, signed by its own key; the old account keeps what it has. May be called again, after a crash or
  * when the old account was used on: what is there already is not doubled. Resolves when all of it is durable. Rejects with
  * `DOCUMENT_NOT_HELD` for a chat that isn't on this device and can't be brought now, `VALUE_INVALID` for one account.
+ *
+ * With `checking: 'idle'` wait for the old one to be `synced()` first: what is unchecked would be moved with the rest.
  */
 export async function moveAccount(from: SyncClient, to: SyncClient): Promise<MoveReport> {
   if (from.pubkey === to.pubkey)
