@@ -23,6 +23,7 @@ const LEFT_OUT = [
     /^spec\/platform-check$/,
     'loads the packages anew on a platform that lacks something, which a bundle can’t',
   ],
+  [/^spec\/platform-inflate$/, 'compares with Node’s zlib'],
   [/^spec\/client-sizes$/, 'takes long: whole accounts'],
   [/^property\/undo$/, 'takes long: whole histories of a fixed seed'],
   [/^property\/fuzz$/, 'reads its inputs from files'],
