@@ -1,5 +1,7 @@
 import { webTabs } from './adapters/browser/web-tabs.js'
-import { createSyncClient } from './client.js'
+import { createClientOf } from './client.js'
+import { rollBackLater } from './core/roll-back-later.js'
+import { openDevice } from './device.js'
 import type { SyncStore } from './ports/store.js'
 import { createSharedClient, withRole } from './shared-client.js'
 import type { SharedClient, SharedClientOptions } from './shared-client-api.js'
@@ -22,7 +24,8 @@ export async function openInTabs({ name, ...options }: OpenSharedOptions): Promi
   if (tabs !== undefined) return createSharedClient({ ...options, tabs })
   const store = await options.openStore()
   try {
-    return withRole(await createSyncClient({ ...options, store }), () => 'leader', new Set())
+    const device = await openDevice({ ...options, store }, rollBackLater)
+    return withRole(createClientOf(device), () => 'leader', new Set())
   } catch (error) {
     await store.close()
     throw error

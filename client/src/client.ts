@@ -2,6 +2,7 @@ import { parseAddress, SyncError } from '@onyx-sync/shared'
 import type { SyncClient, SyncClientOptions } from './client-api.js'
 import { describeUnsaved, onDeviceProblem, refuseToLose, settled } from './client-status.js'
 import { checkHoldChoice } from './core/hold-choice.js'
+import { rollBack } from './core/roll-back.js'
 import type { Session } from './core/session.js'
 import { type Device, openDevice } from './device.js'
 import { createImporter } from './model/import/import-chats.js'
@@ -12,7 +13,7 @@ import { createTraining } from './model/training.js'
  * neither shown nor sent, trap C14), `KEY_INVALID`, `PLATFORM_LACKING`, `RANDOM_WEAK`, or `STORE_FAILED`.
  */
 export async function createSyncClient(options: SyncClientOptions): Promise<SyncClient> {
-  return createClientOf(await openDevice(options))
+  return createClientOf(await openDevice(options, rollBack))
 }
 
 /** What an app sees of a device that is open. */

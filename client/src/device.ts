@@ -30,6 +30,7 @@ import type { Scope } from './core/hold-filters.js'
 import { createHolding, type Holding, META_HOLD, META_SCOPE } from './core/holding.js'
 import { createInbox, type Inbox } from './core/inbox.js'
 import type { CommittedRows } from './core/journal.js'
+import { checkLeftovers } from './core/leftovers.js'
 import { createOutbox, type Outbox } from './core/outbox.js'
 import type { EditState } from './core/outbox-queries.js'
 import { createPacing } from './core/pacing.js'
@@ -37,7 +38,7 @@ import { createPlainMode, type PlainMode } from './core/plain.js'
 import { createPlainNote } from './core/plain-note.js'
 import { createPresence, type Presence } from './core/presence.js'
 import { META_ROWS_VERSION, ROWS_VERSION, rebuildRows } from './core/rebuild.js'
-import { checkLeftovers, rollBack } from './core/roll-back.js'
+import type { RollBack } from './core/roll-back.js'
 import { createServerTrust, META_SERVER_KEY } from './core/server-trust.js'
 import { createSession, type Session } from './core/session.js'
 import { createStaging } from './core/staging.js'
@@ -107,6 +108,7 @@ export interface Device {
 /** Puts a device together and opens it. Rejects as `createSyncClient` does. */
 export async function openDevice(
   options: SyncClientOptions,
+  rollBack: RollBack,
   /** Whether messages that were being written when the device was last open are marked as interrupted here and now. */
   marksInterrupted = true,
 ): Promise<Device> {
@@ -127,7 +129,7 @@ export async function openDevice(
   const given = options.hold === undefined ? undefined : checkHoldChoice(options.hold)
   const open = () => openAccount(store, signer, random, options.installId ?? store.installId)
   let account = await open()
-  const wasForged = await checkLeftovers(store, verifier, turns, random)
+  const wasForged = await checkLeftovers(store, verifier, turns, random, rollBack)
   if (wasForged !== undefined) {
     logger.error(wasForged.message)
     account = await open()

@@ -1,10 +1,11 @@
 import './platform-at-import.js'
 
-export type { Member, Role, SyncErrorCode } from '@onyx-sync/shared'
-export { SyncError } from '@onyx-sync/shared'
+export type { EventVerifier, Member, Role, SyncErrorCode, VerifySchnorr } from '@onyx-sync/shared'
+export { createSchnorrVerifier, SyncError } from '@onyx-sync/shared'
 export { createMemoryStore } from './adapters/memory-store.js'
 export { checkPlatform, type PlatformGlobals } from './adapters/platform-check.js'
 export { type WakeSources, wakeOnPlatformEvents } from './adapters/platform-wake.js'
+export { createUpgradingVerifier, type UpgradingVerifierOptions } from './adapters/upgrading-verifier.js'
 export { ChatRow, MessageRow, onyxModels, SettingRow, TrainingRow } from './adapters/watermelon/models.js'
 export { onyxMigrations, onyxSchema, onyxTables } from './adapters/watermelon/schema.js'
 export { watermelonStore } from './adapters/watermelon/store.js'

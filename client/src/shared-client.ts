@@ -3,6 +3,7 @@ import { checkPlatform } from './adapters/platform-check.js'
 import { createClientOf } from './client.js'
 import type { SyncClient } from './client-api.js'
 import { checkRandom, checkUrl } from './client-options.js'
+import { rollBackLater } from './core/roll-back-later.js'
 import { type Device, openDevice } from './device.js'
 import { createId } from './model/ids.js'
 import { createLiveStreams } from './model/live-streams.js'
@@ -110,7 +111,7 @@ export async function createSharedClient(options: SharedClientOptions): Promise<
   async function openHere(): Promise<Device> {
     const store = await options.openStore()
     try {
-      return await openDevice({ ...options, store, checking: 'before' }, false)
+      return await openDevice({ ...options, store, checking: 'before' }, rollBackLater, false)
     } catch (error) {
       await store.close().catch(() => {})
       throw error

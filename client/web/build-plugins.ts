@@ -10,6 +10,8 @@ const TEXT = /\.(html|js|css|svg|json|webmanifest|wasm|txt)$/
 const DERIVED = /\.(br|gz)$|^\/sw\.js$/
 /** Ways into SQLite that no page of ours takes; the bundler puts them out because the library names them. */
 const UNUSED = /\/sqlite3-(worker1|opfs-async-proxy)-/
+/** Larger than everything else, and no page needs it: it is fetched when a signature is checked, where there is a network. */
+const FETCHED = /\/secp256k1-[^/]*\.wasm$/
 /** Below this a packet is a packet. Bytes. */
 const MIN_BYTES = 1_024
 
@@ -37,7 +39,9 @@ export function serviceWorker(source: string): Plugin {
       order: 'pre',
       sequential: true,
       handler() {
-        const files = filesOf(directory).filter((file) => !UNUSED.test(file) && !DERIVED.test(file))
+        const files = filesOf(directory).filter(
+          (file) => ![UNUSED, FETCHED, DERIVED].some((kind) => kind.test(file)),
+        )
         const hash = createHash('sha256')
         for (const file of files) hash.update(file).update(readFileSync(directory + file))
         const code = readFileSync(source)
@@ -75,6 +79,24 @@ export function compressedFiles(): Plugin {
           writeFileSync(`${directory}${file}.gz`, gzipSync(body, { level: 9 }))
         }
       },
+    },
+  }
+}
+
+/** tiny-secp256k1 asks its bundler for modules of WebAssembly, which Vite hasn't. It gets what it loads itself on Node. */
+export function secp256k1Wasm(): Plugin {
+  return {
+    name: 'onyx-secp256k1-wasm',
+    enforce: 'pre',
+    load(id) {
+      if (!/\/tiny-secp256k1\/lib\/wasm_loader(\.browser)?\.js$/.test(id)) return undefined
+      return `
+        import init from './secp256k1.wasm?init'
+        import * as rand from './rand.browser.js'
+        import * as validateError from './validate_error.js'
+        const { exports } = await init({ './rand.js': rand, './validate_error.js': validateError })
+        export default exports
+      `
     },
   }
 }

@@ -1,8 +1,11 @@
 import { fileURLToPath } from 'node:url'
 import { defaultClientConditions, defineConfig } from 'vite'
-import { compressedFiles, serviceWorker } from './build-plugins.js'
+import { compressedFiles, secp256k1Wasm, serviceWorker } from './build-plugins.js'
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
+
+/** What several pages have in common, and none needs at first. */
+const LATER = /\/src\/(inspect\/|parts\/key-name)|\/core\/(roll-back|rebase-edits)\.js/
 
 export default defineConfig({
   root: here('.'),
@@ -10,7 +13,10 @@ export default defineConfig({
     // RxJS without what makes it run in browsers of 2009.
     conditions: ['es2015', ...defaultClientConditions],
     // WatermelonDB takes what it needs of RxJS through this one module, and all of RxJS comes with it as CommonJS.
-    alias: [{ find: /^\.\.?\/__wmelonRxShim$/, replacement: here('src/device/rxjs-parts.ts') }],
+    alias: [
+      { find: /^\.\.?\/__wmelonRxShim$/, replacement: here('src/device/rxjs-parts.ts') },
+      { find: /^lib0\/logging$/, replacement: here('src/device/yjs-logging.ts') },
+    ],
   },
   build: {
     outDir: here('dist'),
@@ -31,12 +37,12 @@ export default defineConfig({
           groups: [
             // Several dialogs have it in common, and no page shows keys at first.
             { name: 'key-text', test: /nip19|nostr-tools\/node_modules\/@scure|key-text/, priority: 1 },
-            { name: 'common', minShareCount: 3 },
+            { name: 'common', minShareCount: 3, test: (id: string) => !LATER.test(id) },
           ],
           includeDependenciesRecursively: false,
         },
       },
     },
   },
-  plugins: [serviceWorker(here('service-worker.js')), compressedFiles()],
+  plugins: [secp256k1Wasm(), serviceWorker(here('service-worker.js')), compressedFiles()],
 })

@@ -43,6 +43,15 @@ it.skipIf(!hasChromium)(
 
     await tab.getByRole('link', { name: /What should I pack/ }).click()
     await tab.getByText(`${events} events checked in this page: all valid`).waitFor()
+    // [SIG7] Beside the scripts, with the first check. Loading it tries it on known signatures.
+    // As text, because the test runner would make an import of its own of it.
+    const verifiers = () =>
+      tab.evaluate(`(async () => {
+        const entries = performance.getEntriesByType('resource').map(({ name }) => name)
+        const script = entries.find((name) => /wasm-verifier-[^/]*\\.js$/.test(name))
+        return script === undefined ? [] : Object.values(await import(script)).map(({ name }) => name)
+      })()`)
+    await vi.waitFor(async () => expect(await verifiers()).toEqual(['tiny-secp256k1 (WebAssembly)']))
     const rows = tab.getByRole('row').filter({ hasText: '30001' })
     expect(await rows.count()).toBe(Number(events))
     for (const text of await rows.allInnerTexts()) {

@@ -1,4 +1,4 @@
-import { type NostrEvent, SyncError } from '@onyx-sync/shared'
+import { createSchnorrVerifier, type EventVerifier, type NostrEvent, SyncError } from '@onyx-sync/shared'
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { createEventVerifier } from '../../server/src/adapters/verifiers/event-verifier.js'
@@ -7,11 +7,17 @@ import { BIP340_VECTORS, SCHNORRS } from '../support/verifiers.js'
 
 const alice = testKey(1)
 
-/** What an implementation says of an event: `ok`, or the code of the error. */
+/** With each implementation the server's way of checking an event, and a device's. */
+const VERIFIERS: readonly EventVerifier[] = Object.values(SCHNORRS).flatMap((schnorr) => [
+  createEventVerifier(schnorr),
+  createSchnorrVerifier(schnorr.name, schnorr.verify),
+])
+
+/** What each says of an event: `ok`, or the code of the error. */
 function sayings(event: NostrEvent): string[] {
-  return Object.values(SCHNORRS).map((schnorr) => {
+  return VERIFIERS.map((verifier) => {
     try {
-      createEventVerifier(schnorr).verify(event)
+      verifier.verify(event)
       return 'ok'
     } catch (error) {
       return error instanceof SyncError ? error.code : String(error)

@@ -1,4 +1,4 @@
-import { type EventVerifier, getOrCreate, mergeUpdates, type Random } from '@onyx-sync/shared'
+import { getOrCreate, mergeUpdates, type Random } from '@onyx-sync/shared'
 import * as Y from 'yjs'
 import {
   type LogCompaction,
@@ -7,12 +7,11 @@ import {
   type StoredUpdate,
   type SyncStore,
 } from '../ports/store.js'
-import type { Turns } from '../ports/turns.js'
 import { createClientId } from './client-id.js'
 import { META_CURSOR } from './inbox.js'
 import { rebaseEdits } from './rebase-edits.js'
 import { META_ROWS_VERSION } from './rebuild.js'
-import { checkEntry, forgedError, META_CHECKING } from './unchecked.js'
+import { META_CHECKING } from './unchecked.js'
 
 /** Reads as little as that of a log at once. */
 type Rows = readonly StoredUpdate[]
@@ -25,6 +24,9 @@ interface Clean {
   readonly outboxDelete: readonly string[]
 }
 
+/** See {@link rollBack}. */
+export type RollBack = (store: SyncStore, random: Random, forged: readonly OutboxEntry[]) => Promise<void>
+
 /**
  * Takes events that nobody signed out of a device's log, in one batch: the logs of their documents begin anew with their
  * states without them, and edits that the server hasn't got follow, taken off them. Everything is asked for again, since
@@ -32,11 +34,7 @@ interface Clean {
  * from then on events are checked before they are applied. Nobody else may write to the store meanwhile. Rejects with
  * `STORE_FAILED`, with nothing changed.
  */
-export async function rollBack(
-  store: SyncStore,
-  random: Random,
-  forged: readonly OutboxEntry[],
-): Promise<void> {
+export const rollBack: RollBack = async (store, random, forged) => {
   const entries = await store.loadOutbox()
   let lastSeq = await store.lastSeq()
   const nextSeq = () => ++lastSeq
@@ -152,31 +150,4 @@ function isBasedOn({ store }: Y.Doc, update: Uint8Array): boolean {
   return [...ds.clients].every(([client, ranges]) =>
     ranges.every(({ clock, len }) => clock + len <= stateOf(client)),
   )
-}
-
-/**
- * Checks what the last process applied and could not check any more, before anything reads it. What is forged is taken out
- * as `rollBack` does. @returns an error for the user where something was
- */
-export async function checkLeftovers(
-  store: SyncStore,
-  verifier: EventVerifier,
-  turns: Turns,
-  random: Random,
-): Promise<ReturnType<typeof forgedError> | undefined> {
-  const left = (await store.loadOutbox()).filter(({ state }) => state === 'unchecked')
-  const forged: OutboxEntry[] = []
-  let error: ReturnType<typeof forgedError> | undefined
-  for (const entry of left) {
-    await turns.next()
-    try {
-      checkEntry(verifier, entry)
-    } catch (cause) {
-      forged.push(entry)
-      error ??= forgedError(entry.lane, cause)
-    }
-  }
-  if (forged.length > 0) await rollBack(store, random, forged)
-  else if (left.length > 0) await store.commit({ outboxDelete: left.map(({ id }) => id) })
-  return error
 }

@@ -1,7 +1,6 @@
 import { SyncProvider } from '@onyx-sync/client/react'
-import { useMemo } from 'react'
+import { lazy, Suspense, useMemo } from 'react'
 import { Failed } from './account/failed.js'
-import { Welcome } from './account/welcome.js'
 import { createReplies } from './answers/replies.js'
 import { DeviceContext } from './device/device-context.js'
 import type { Device } from './device/open-device.js'
@@ -10,6 +9,9 @@ import { PageFault } from './parts/page-fault.js'
 import { Toasts } from './parts/toasts.js'
 import { useStore } from './parts/use-store.js'
 import { Workspace } from './workspace.js'
+
+// Whoever has an account doesn't see it again.
+const Welcome = lazy(() => import('./account/welcome.js').then(({ Welcome }) => ({ default: Welcome })))
 
 /** The whole page, as far as its device is. */
 export function App({
@@ -22,7 +24,7 @@ export function App({
   const state = useStore(session, session.getSnapshot)
   return (
     <>
-      {state.phase === 'welcome' && <Welcome session={session} givenKey={givenKey} />}
+      <Suspense>{state.phase === 'welcome' && <Welcome session={session} givenKey={givenKey} />}</Suspense>
       {state.phase === 'opening' && <Opening isHeldUp={state.problem !== undefined} />}
       {state.phase === 'failed' && <Failed error={state.error} />}
       {state.phase === 'open' && <Opened session={session} device={state.device} givenKey={givenKey} />}

@@ -1,5 +1,5 @@
 import type { Message } from '@onyx-sync/client'
-import type { Model, ReplyPart } from './model.js'
+import { ECHO_NAME, type Model, type ReplyPart } from './model.js'
 
 /** Between two words, as a model on a fast machine. Milliseconds. */
 const WORD_MS = 28
@@ -33,7 +33,7 @@ await reply.complete()
 /** A model that needs nothing and nobody: it streams back what it was told. */
 export function createEchoModel(wordMs = WORD_MS): Model {
   return {
-    name: 'echo',
+    name: ECHO_NAME,
     async *answer(messages, signal) {
       const text = messages.at(-1)?.content.trim() ?? ''
       yield* spoken(scriptFor(text, messages), wordMs, signal)

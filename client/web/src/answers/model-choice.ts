@@ -1,8 +1,6 @@
 import { keptValues } from '../device/kept-values.js'
 import type { Slot } from '../device/slot.js'
-import { createEchoModel } from './echo-model.js'
-import { createEndpointModel } from './endpoint-model.js'
-import type { Model } from './model.js'
+import { ECHO_NAME, type Model } from './model.js'
 
 /** What is set for all devices of an account: where the model is, and its name. Never a key. */
 export interface ModelPreferences {
@@ -28,10 +26,21 @@ export function createApiKeys(slot: Slot) {
   }
 }
 
-const echo = createEchoModel()
+/** Models are loaded when somebody wants an answer: whoever only reads doesn't wait for them. */
+function lazily(name: string, load: () => Promise<Model>): Model {
+  return {
+    name,
+    async *answer(messages, signal) {
+      yield* (await load()).answer(messages, signal)
+    },
+  }
+}
+
+const echo = lazily(ECHO_NAME, async () => (await import('./echo-model.js')).createEchoModel())
 
 /** The model that answers on this device now: the echo, unless an endpoint is set. */
 export function chosenModel({ modelUrl, activeModel }: ModelPreferences, slot: Slot): Model {
   if (!modelUrl || !activeModel) return echo
-  return createEndpointModel({ url: modelUrl, model: activeModel, apiKey: createApiKeys(slot).get(modelUrl) })
+  const endpoint = { url: modelUrl, model: activeModel, apiKey: createApiKeys(slot).get(modelUrl) }
+  return lazily(activeModel, async () => (await import('./endpoint-model.js')).createEndpointModel(endpoint))
 }

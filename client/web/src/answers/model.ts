@@ -14,3 +14,6 @@ export interface Model {
   /** Answers to the last of the messages. Rejects with an error in words for people; ends early when the signal says so. */
   answer(messages: readonly Message[], signal: AbortSignal): AsyncIterable<ReplyPart>
 }
+
+/** The built-in model, as chats name it. */
+export const ECHO_NAME = 'echo'

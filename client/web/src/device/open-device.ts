@@ -1,6 +1,7 @@
 import { accountDatabaseName, type SyncError, type Transport, wakeOnPlatformEvents } from '@onyx-sync/client'
 import { deleteBrowserDatabase, openSharedClient, type SharedClient } from '@onyx-sync/client/browser'
 import { createApiKeys } from '../answers/model-choice.js'
+import { fastVerifier } from './fast-verifier.js'
 import { createKeeping, type Keeping } from './keeping.js'
 import type { Account, Keychain } from './keychain.js'
 import { createMarks, type Marks } from './marks.js'
@@ -52,6 +53,7 @@ export async function openDevice(
     name: databaseName(account, slot),
     signer: await keychain.signer(account),
     url,
+    verifier: fastVerifier,
     ...(transport && { transport }),
     ...(onWaiting && { onWaiting }),
     // A page that came without encryption has shown that its network is trusted as it is.

@@ -6,11 +6,11 @@ import {
   isDocumentKind,
   type NostrEvent,
   parseEvent,
-  pureVerifier,
   SyncError,
   stringifyEvent,
 } from '@onyx-sync/shared'
 import * as Y from 'yjs'
+import { fastVerifier } from '../device/fast-verifier.js'
 
 /** What of an event's Yjs update can be told without applying it. */
 export interface UpdateContent {
@@ -69,7 +69,7 @@ export function checkEvent(value: unknown): CheckedEvent {
   }
   const bytes = sizeOf(stringifyEvent(event))
   try {
-    pureVerifier.verify(event)
+    fastVerifier.verify(event)
   } catch (error) {
     const isWrongId = error instanceof SyncError && error.code === 'EVENT_ID_MISMATCH'
     const verdict = isWrongId ? 'wrong-id' : 'wrong-signature'

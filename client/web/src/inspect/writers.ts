@@ -1,4 +1,5 @@
-import { DEFAULT_LIMITS, KIND, parseEvent, parseWritersEvent, pureVerifier } from '@onyx-sync/shared'
+import { DEFAULT_LIMITS, KIND, parseEvent, parseWritersEvent } from '@onyx-sync/shared'
+import { fastVerifier } from '../device/fast-verifier.js'
 import type { CheckedEvent } from './check-event.js'
 import type { LogReader } from './log-reader.js'
 
@@ -27,7 +28,7 @@ export async function readServerWriters(reader: LogReader, address: string): Pro
   let signer: string | undefined
   for (const value of events) {
     const event = parseEvent(value, DEFAULT_LIMITS)
-    pureVerifier.verify(event)
+    fastVerifier.verify(event)
     signer ??= event.pubkey
     // One server has one key: what another has signed is not its word.
     if (event.pubkey !== signer) continue

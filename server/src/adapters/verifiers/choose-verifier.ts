@@ -1,6 +1,5 @@
-import type { Logger } from '@onyx-sync/shared'
+import { firstWrongAnswer, type Logger } from '@onyx-sync/shared'
 import { type ChosenVerifier, createEventVerifier } from './event-verifier.js'
-import { KNOWN_SIGNATURES } from './known-signatures.js'
 import { createNativeSchnorr } from './native-schnorr.js'
 import { createPureSchnorr } from './pure-schnorr.js'
 import type { Schnorr } from './schnorr.js'
@@ -50,7 +49,7 @@ export async function chooseVerifier(
       tell(`the ${name} verifier is not to be had; the next one is used`, { reason: String(error) })
       continue
     }
-    const wrong = firstWrongAnswer(schnorr)
+    const wrong = firstWrongAnswer(schnorr.verify)
     if (wrong === undefined) {
       logger.info('signatures are checked by', { verifier: schnorr.name })
       return createEventVerifier(schnorr)
@@ -62,21 +61,4 @@ export async function chooseVerifier(
     })
   }
   throw failure
-}
-
-/** What an implementation gets wrong of {@link KNOWN_SIGNATURES}; undefined if nothing. */
-function firstWrongAnswer({ verify }: Schnorr): string | undefined {
-  for (const { what, publicKey, message, signature, isValid } of KNOWN_SIGNATURES) {
-    try {
-      const answer = verify(bytesOf(signature), bytesOf(message), bytesOf(publicKey))
-      if (answer !== isValid) return `${what}: it says ${answer}`
-    } catch (error) {
-      return `${what}: it throws ${String(error)}`
-    }
-  }
-  return undefined
-}
-
-function bytesOf(hex: string): Uint8Array {
-  return Buffer.from(hex, 'hex')
 }

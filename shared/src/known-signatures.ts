@@ -1,3 +1,11 @@
+import { hexToBytes } from './hex.js'
+
+/**
+ * Whether `signature` (64 bytes) is one of `message` (32 bytes) by the x-only `publicKey` (32 bytes), by BIP-340. Any bytes
+ * of these lengths get an answer; others don't come here.
+ */
+export type VerifySchnorr = (signature: Uint8Array, message: Uint8Array, publicKey: Uint8Array) => boolean
+
 /** A signature of which it is known whether it holds. Lower-case hex. */
 export interface KnownSignature {
   readonly what: string
@@ -101,3 +109,16 @@ export const KNOWN_SIGNATURES: readonly KnownSignature[] = [
     isValid: false,
   },
 ]
+
+/** What an implementation gets wrong of {@link KNOWN_SIGNATURES}; undefined if nothing. */
+export function firstWrongAnswer(verify: VerifySchnorr): string | undefined {
+  for (const { what, publicKey, message, signature, isValid } of KNOWN_SIGNATURES) {
+    try {
+      const answer = verify(hexToBytes(signature), hexToBytes(message), hexToBytes(publicKey))
+      if (answer !== isValid) return `${what}: it says ${answer}`
+    } catch (error) {
+      return `${what}: it throws ${String(error)}`
+    }
+  }
+  return undefined
+}
