@@ -145,4 +145,49 @@ describe('merging', () => {
     expect(await read('bad')).toBeInstanceOf(Uint8Array)
     expect(states.unmerged).toBe(0)
   })
+
+  it('[MRG1] what was encoded for a new device is kept, so that after a restart nothing is merged for the next one', async () => {
+    const log = createMemoryLog()
+    const ingest = ingestOf(log)
+    const checks = { keys: new Set([alice.publicKey]), verifier: pureVerifier, limits: DEFAULT_LIMITS }
+    const say = (text: string) =>
+      new Promise((resolve) =>
+        ingest.submit(
+          checkEvent(chatEvent(alice, { chatId: 'chat', update: messageUpdate(text) }), checks),
+          resolve,
+        ),
+      )
+    const address = chatAddressText(alice, 'chat')
+    /** A server's, and what it had its merger do. */
+    function startedStates() {
+      const local = createLocalMerger()
+      const done: string[] = []
+      const merger: Merger = {
+        isApart: local.isApart,
+        generation: local.generation,
+        run(name, ...args) {
+          done.push(name)
+          return local.run(name, ...args)
+        },
+        close: () => local.close(),
+      }
+      return { done, states: createMergedStates({ log, logger: silentLogger, merger }) }
+    }
+    for (let index = 0; index < 15; index++) await say(`first ${index}`)
+    await startedStates().states.whole(address, 1e9)
+    // So few are merged sooner than a state is written.
+    expect(await log.keptState(address)).toBeUndefined()
+    await say('one more')
+    const before = startedStates()
+    const state = await before.states.whole(address, 1e9)
+    expect(before.done).toContain('apply')
+    expect(await log.keptState(address)).toEqual({ throughSeq: 16, update: state })
+    const after = startedStates()
+    expect(await after.states.whole(address, 1e9)).toEqual(state)
+    expect(after.done).toEqual(['fits'])
+    await say('and another')
+    const doc = new Y.Doc()
+    Y.applyUpdate(doc, (await after.states.whole(address, 1e9)) as Uint8Array)
+    expect(doc.getArray('messages').length).toBe(17)
+  })
 })

@@ -71,6 +71,8 @@ const HEAP_BASE = 8 * 1024
 const KEEP_EVERY_EVENTS = 64
 /** And this part of the state at least: keeping it costs its whole size. */
 const KEEP_EVERY_PART = 1 / 8
+/** Events after which a state is kept that was encoded for a reader anyway. Fewer are merged sooner than it is written. */
+const KEEP_ENCODED_EVENTS = 16
 /** These in any case. */
 const KEEP_ALWAYS_EVENTS = 1_024
 /**
@@ -130,7 +132,24 @@ export function createMergedStates(options: MergedStatesOptions): MergedStates {
     if (kept !== undefined && (await isNewest(address, kept))) {
       return (await merger.run('fits', kept.update, maxWireBytes)) ? kept.update : undefined
     }
-    return readAgain(address, (doc) => doc.state({ maxWireBytes }), kept)
+    const update = await readAgain(address, (doc) => doc.state({ maxWireBytes }), kept)
+    const entry = hot.get(address)
+    // The encoding is done, whoever it was for. What comes after a restart then doesn't load the document.
+    if (update !== undefined && entry !== undefined && entry.unkeptEvents >= KEEP_ENCODED_EVENTS)
+      keepEncoded(address, entry, update)
+    return update
+  }
+
+  /** @param update the state of the document as the entry has it */
+  function keepEncoded(address: string, entry: Hot, update: Uint8Array): void {
+    entry.unkeptEvents = 0
+    entry.unkeptBytes = 0
+    entry.bytes = update.byteLength
+    if (update.byteLength > MAX_KEPT_BYTES) return
+    log.keepState(address, { throughSeq: entry.throughSeq, update }).catch((error: unknown) => {
+      // It is derived: the next reading builds it again.
+      logger.warn('a merged state could not be kept', { error: String(error) })
+    })
   }
 
   /** Applies what the log has beyond the document's position. */
@@ -161,15 +180,7 @@ export function createMergedStates(options: MergedStatesOptions): MergedStates {
     takeOut(address, entry)
     try {
       const update = await merger.run('state', entry.doc, {})
-      if (update === undefined) return
-      entry.unkeptEvents = 0
-      entry.unkeptBytes = 0
-      entry.bytes = update.byteLength
-      if (update.byteLength > MAX_KEPT_BYTES) return
-      log.keepState(address, { throughSeq: entry.throughSeq, update }).catch((error: unknown) => {
-        // It is derived: the next reading builds it again.
-        logger.warn('a merged state could not be kept', { error: String(error) })
-      })
+      if (update !== undefined) keepEncoded(address, entry, update)
     } catch (error) {
       logger.debug('a merged state could not be encoded', { error: String(error) })
     } finally {
