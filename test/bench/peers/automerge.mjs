@@ -1,7 +1,7 @@
 import { Repo } from '@automerge/automerge-repo'
 import { WebSocketClientAdapter } from '@automerge/automerge-repo-network-websocket'
 
-/** The addresses of documents, which automerge-repo chooses, by the names that the benches give. */
+/** The addresses of documents, which automerge-repo chooses, by server and the name that the benches give. */
 const urls = new Map()
 
 /** A device of automerge-repo without a storage of its own; resolves once it has the document. */
@@ -9,8 +9,9 @@ export async function openDevice(url, name) {
   let adapter = new WebSocketClientAdapter(url)
   const repo = new Repo({ network: [adapter] })
   await repo.networkSubsystem.whenReady()
-  const handle = urls.has(name) ? await repo.find(urls.get(name)) : repo.create({ messages: [] })
-  urls.set(name, handle.url)
+  const place = `${url} ${name}`
+  const handle = urls.has(place) ? await repo.find(urls.get(place)) : repo.create({ messages: [] })
+  urls.set(place, handle.url)
   await handle.whenReady()
   return {
     append(text) {
