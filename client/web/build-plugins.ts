@@ -73,7 +73,8 @@ export function compressedFiles(): Plugin {
       handler() {
         for (const file of filesOf(directory)) {
           const body = readFileSync(directory + file)
-          if (!TEXT.test(file) || body.byteLength < MIN_BYTES) continue
+          // Its tables of numbers don't get smaller, and brotli would take seconds to find that.
+          if (!TEXT.test(file) || FETCHED.test(file) || body.byteLength < MIN_BYTES) continue
           const params = { [constants.BROTLI_PARAM_SIZE_HINT]: body.byteLength }
           writeFileSync(`${directory}${file}.br`, brotliCompressSync(body, { params }))
           writeFileSync(`${directory}${file}.gz`, gzipSync(body, { level: 9 }))

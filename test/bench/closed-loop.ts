@@ -33,7 +33,7 @@ export const closedLoop: Bench = {
   async run({ directory, isQuick, progress }) {
     const documents = isQuick ? 2 : 10
     const edits = isQuick ? 40 : 200
-    const rounds = isQuick ? 1 : 5
+    const rounds = isQuick ? 1 : 3
     const peers = installedPeers([hocuspocus, yWebsocket, automergeRepo])
     const times = createWayTimes()
     const own = ownContender({ name: 'onyx-sync', times })

@@ -99,6 +99,8 @@ export function createMarks(client: SyncClient, slot: Slot): Marks {
   }
 
   function look(): void {
+    // The client tells of its status until it is closed, and nothing of it shall be kept any more.
+    if (isForgotten) return
     const before = read()
     const entries = Object.entries(before).map(
       ([address, messages]) =>
@@ -155,6 +157,7 @@ export function createMarks(client: SyncClient, slot: Slot): Marks {
     },
     forget() {
       isForgotten = true
+      clearInterval(timer)
       pending = {}
       localStorage.removeItem(name)
       localStorage.removeItem(seenName)
