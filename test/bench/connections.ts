@@ -4,7 +4,7 @@ import { startMeasuredServer } from './server-process.js'
 import { type BenchKey, createKey } from './signed-events.js'
 import { connectWire, subscribeWire, type WireClient } from './wire-client.js'
 
-/** Keys among which the connections are spread: making one takes milliseconds. */
+/** Keys among which the connections are spread: making one takes milliseconds, and each may ask so often a minute. */
 const KEYS = 200
 const AT_ONCE = 50
 
@@ -22,8 +22,8 @@ export const connections: Bench = {
       const before = server.residentBytes()
       const cpuBefore = server.cpuSeconds()
       while (clients.length < count) {
-        const batch = Array.from({ length: Math.min(AT_ONCE, count - clients.length) }, async () => {
-          const key = keys[clients.length % KEYS] as BenchKey
+        const batch = Array.from({ length: Math.min(AT_ONCE, count - clients.length) }, async (_, index) => {
+          const key = keys[(clients.length + index) % KEYS] as BenchKey
           const client = await connectWire(server.url, key)
           await subscribeWire(client, 'all', { kinds: [30001, 10001], authors: [key.publicKey], after: '' })
           return client

@@ -3,10 +3,12 @@ import { atMost, type Bench, type BenchContext, reported } from './bench.js'
 import { growLog } from './grown-log.js'
 import { publishLanes, signLanes } from './publishing.js'
 import { startMeasuredServer } from './server-process.js'
-import { createKey } from './signed-events.js'
+import { type BenchKey, createKey } from './signed-events.js'
 import { connectWire, subscribeWire, type WireClient } from './wire-client.js'
 
 const CONNECTIONS = 10
+/** Keys of those who are idle: each may ask so often a minute. */
+const STRANGERS = 50
 
 /** Whether an event costs more where there is more that doesn't concern it. */
 export const growth: Bench = {
@@ -39,8 +41,9 @@ async function costOf(context: BenchContext, data: string, idle: number): Promis
   const server = await startMeasuredServer({ data, ...context.serverOptions })
   const clients: WireClient[] = []
   try {
-    const stranger = createKey()
+    const strangers = Array.from({ length: STRANGERS }, createKey)
     while (clients.length < idle) {
+      const stranger = strangers[clients.length % STRANGERS] as BenchKey
       const client = await connectWire(server.url, stranger)
       clients.push(client)
       await subscribeWire(client, 's', { kinds: [30001], authors: [stranger.publicKey], after: '' })
