@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { type Bench, type Figure, medianOf, pause, ratio, reported } from './bench.js'
 import { type Contender, type ContenderDevice, untilCount } from './contender.js'
 import { createWayTimes, ownContender, type WayTimes } from './own-contender.js'
-import { automergeRepo, hocuspocus, installedPeers, yWebsocket } from './peers.js'
+import { hocuspocus, installedPeers, yWebsocket } from './peers.js'
 import type { MeasuredServer } from './server-process.js'
 
 const DEVICES = 5
@@ -34,7 +34,8 @@ export const closedLoop: Bench = {
     const documents = isQuick ? 2 : 10
     const edits = isQuick ? 40 : 200
     const rounds = isQuick ? 1 : 3
-    const peers = installedPeers([hocuspocus, yWebsocket, automergeRepo])
+    // automerge-repo fails with many edits under way: its documents are outdated when messages come.
+    const peers = installedPeers([hocuspocus, yWebsocket])
     const times = createWayTimes()
     const own = ownContender({ name: 'onyx-sync', times })
     const running: Running[] = []
