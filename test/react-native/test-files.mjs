@@ -12,7 +12,7 @@ const NODE_DEVICE = 'opens a database with Node’s adapters, or reads files'
 const LEFT_OUT = [
   [/^spec\/(server-.*|attacks.*|leaks|supported-nips)$/, SERVER],
   [/^spec\/(attribution|client-session|roster)$/, SERVER],
-  [/^property\/(server-.*|level-tables|native-deflate|verifiers)$/, SERVER],
+  [/^property\/(server-.*|level-tables|native-deflate|sealed-places|verifiers)$/, SERVER],
   [/^contract\/(event-log|merger)$/, SERVER],
   [/^contract\/store-(damage|watermelon)$/, NODE_DEVICE],
   [/^contract\/store$/, `${NODE_DEVICE}; the contract itself runs, with the memory store`],
@@ -51,7 +51,6 @@ const LEFT_OUT_TESTS = [
   ['[STE2] holds at most so many documents', 'takes long'],
   ['[CAT1][C3] is stored in the same batch', 'takes long'],
   ['[OUT15] are not stalled by a person', 'takes long: hundreds of signatures'],
-  ['[S6][CHK4][CMP3] lose nothing, and bring back nothing, by a crash', 'takes long'],
   ['[EVT6] fills its pieces', 'takes long'],
   ['[UND2] keeps 4 MiB of what was deleted', 'takes long'],
   ['[UND2] takes back the newest step, however large', 'takes long'],
