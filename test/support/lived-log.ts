@@ -98,6 +98,9 @@ export async function liveIn(log: InspectableLog, steps: readonly LivedStep[]): 
     )
   }
 
+  /** Each edit in parts has one of its own, whatever chance gives two of them. */
+  let groups = 0
+
   async function run({ device, act, at }: LivedStep): Promise<void> {
     const doc = docs[device] as Y.Doc
     const author = authors[device] as typeof owner
@@ -133,7 +136,7 @@ export async function liveIn(log: InspectableLog, steps: readonly LivedStep[]): 
         const words = Array.from({ length: 30 }, (_, index) => `word ${at} ${index}`)
         const update = change(doc, (list) => list.push(words))
         const updates = splitUpdate(update, 128)
-        const group = `${device}${String(at).padStart(9, '0')}`
+        const group = String(++groups).padStart(10, '0')
         // The last one never comes.
         const sent = at % 5 === 0 ? updates.slice(1) : updates
         for (const piece of sent) {
