@@ -1,4 +1,5 @@
 import { deflateSync, Inflate as InflateStream, inflateSync } from 'fflate'
+import { concatBytes } from './bytes.js'
 import { SyncError } from './errors.js'
 
 /**
@@ -102,11 +103,5 @@ function inflateInSteps(deflated: Uint8Array, maxBytes: number): Uint8Array {
     if (cause instanceof SyncError) throw cause
     throw notDeflate(cause)
   }
-  const inflated = new Uint8Array(total)
-  let position = 0
-  for (const chunk of chunks) {
-    inflated.set(chunk, position)
-    position += chunk.byteLength
-  }
-  return inflated
+  return concatBytes(chunks)
 }

@@ -2,7 +2,7 @@ import { SyncError } from './errors.js'
 import { hexToBytes, isHex64, isHex128 } from './hex.js'
 import { firstWrongAnswer, type VerifySchnorr } from './known-signatures.js'
 import type { EventVerifier } from './ports.js'
-import { hasRightId } from './pure-verifier.js'
+import { hasRightId, idMismatch, signatureInvalid } from './pure-verifier.js'
 
 /**
  * Checks events with an implementation of BIP-340, such as a native library of an app. Lengths and lower case are looked at
@@ -19,10 +19,10 @@ export function createSchnorrVerifier(name: string, verify: VerifySchnorr): Even
     verify(event) {
       const { id, pubkey, sig } = event
       if (!isHex64(id) || !isHex64(pubkey) || !hasRightId(event)) {
-        throw new SyncError('EVENT_ID_MISMATCH', 'id is not the SHA-256 of the event as NIP-01 serialises it')
+        throw idMismatch()
       }
       if (!isHex128(sig) || !verify(hexToBytes(sig), hexToBytes(id), hexToBytes(pubkey))) {
-        throw new SyncError('EVENT_SIGNATURE_INVALID', 'sig is not a signature of id by pubkey')
+        throw signatureInvalid()
       }
     },
   }

@@ -1,5 +1,12 @@
 import { hash } from 'node:crypto'
-import { type EventVerifier, isHex64, isHex128, type NostrEvent, SyncError } from '@onyx-sync/shared'
+import {
+  type EventVerifier,
+  idMismatch,
+  isHex64,
+  isHex128,
+  type NostrEvent,
+  signatureInvalid,
+} from '@onyx-sync/shared'
 import type { Schnorr } from './schnorr.js'
 
 const SIGNATURE_BYTES = 64
@@ -32,7 +39,7 @@ export const CHECK_BYTES = SIGNATURE_BYTES + 2 * HASH_BYTES
 /** Looks at everything of an event but its signature, and writes what that is checked with. Throws as `verify` does. */
 export function writeCheck(event: NostrEvent, bytes: Buffer, offset: number): void {
   if (!isHex64(event.id) || eventId(event) !== event.id) {
-    throw new SyncError('EVENT_ID_MISMATCH', 'id is not the SHA-256 of the event as NIP-01 serialises it')
+    throw idMismatch()
   }
   if (!isHex128(event.sig) || !isHex64(event.pubkey)) throw signatureInvalid()
   bytes.write(event.sig, offset, 'hex')
@@ -49,11 +56,6 @@ export function isSigned(schnorr: Schnorr, bytes: Uint8Array, offset: number): b
     bytes.subarray(idAt, keyAt),
     bytes.subarray(keyAt, offset + CHECK_BYTES),
   )
-}
-
-/** What is thrown for a signature that doesn't hold. */
-export function signatureInvalid(): SyncError {
-  return new SyncError('EVENT_SIGNATURE_INVALID', 'sig is not a signature of id by pubkey')
 }
 
 /** The id that NIP-01 gives an event; undefined where a number is none that it could write. */

@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads'
-import type { Logger } from '@onyx-sync/shared'
+import { type Logger, signatureInvalid } from '@onyx-sync/shared'
 import type { SpreadVerifier } from '../../ports/spread-verifier.js'
-import { CHECK_BYTES, createEventVerifier, isSigned, signatureInvalid, writeCheck } from './event-verifier.js'
+import { CHECK_BYTES, createEventVerifier, isSigned, writeCheck } from './event-verifier.js'
 import type { Schnorr } from './schnorr.js'
 
 export interface VerifierPoolOptions {
