@@ -1,11 +1,11 @@
 import { createMemoryStore, type SyncStore } from '@onyx-sync/client'
 import { EMPTY_ROSTER, hasPending, type NostrEvent } from '@onyx-sync/shared'
-import { createVirtualClock, type VirtualClock } from '@onyx-sync/testing'
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import * as Y from 'yjs'
 import { copyOf, mergedFrom } from '../support/chat-copy.js'
 import { chatAddressText, chatEvent, sign, testKey } from '../support/events.js'
+import { createTurns } from '../support/held-turns.js'
 import { openScripted, type ScriptedWorld } from '../support/scripted-server.js'
 
 const owner = testKey(1)
@@ -38,29 +38,12 @@ const shown = (doc: Y.Doc) => messagesOf(doc).map((message) => String(message.ge
 async function createWorld() {
   let count = 0
   const disk = createMemoryStore()
-  const virtual = createVirtualClock(Date.UTC(2026, 0, 1))
-  /** What the device would do between two turns of the app, while it is held. */
-  let held: (() => void)[] | undefined
-  const clock: VirtualClock = {
-    ...virtual,
-    now: () => virtual.now(),
-    setTimeout: (callback, delayMs) =>
-      virtual.setTimeout(() => {
-        if (delayMs === 0 && held !== undefined) held.push(callback)
-        else callback()
-      }, delayMs),
-  }
+  const { clock, hold, release } = createTurns()
   const log: NostrEvent[] = []
   let alarms = 0
   let end = () => {}
   let world: ScriptedWorld | undefined
   const writer = new Y.Doc()
-
-  function release(): void {
-    const callbacks = held ?? []
-    held = undefined
-    for (const callback of callbacks) virtual.setTimeout(callback, 0)
-  }
 
   /** Opens the device on what is on its disk. */
   async function open(): Promise<ScriptedWorld> {
@@ -100,11 +83,11 @@ async function createWorld() {
     }).then((found) => {
       opened = found
     })
-    for (let round = 0; round < 1_000 && opened === undefined; round++) await virtual.advance(1)
+    for (let round = 0; round < 1_000 && opened === undefined; round++) await clock.advance(1)
     world = opened as ScriptedWorld
     world.client.connect()
-    await virtual.advance(500)
-    held = []
+    await clock.advance(500)
+    hold()
     return world
   }
 
@@ -132,7 +115,7 @@ async function createWorld() {
   }
 
   return {
-    ...{ disk, log, open, release, virtual },
+    ...{ disk, log, open, release, clock },
     alarms: () => alarms,
     client: () => (world as ScriptedWorld).client,
     /** @returns ids of the messages that it takes out */
@@ -154,10 +137,10 @@ async function createWorld() {
     /** Lets the device check what waits, and opens it anew where it has closed. */
     async look(): Promise<void> {
       release()
-      await virtual.advance(500)
+      await clock.advance(500)
       const client = (world as ScriptedWorld).client
       if (client.status.problem?.code !== 'EVENT_FORGED' || client.status.connection === 'live') {
-        held = []
+        hold()
         return
       }
       alarms++
@@ -201,11 +184,11 @@ async function play(steps: readonly Step[]): Promise<number> {
       await world.client().flush()
       release()
     }
-    await world.virtual.advance(20)
+    await world.clock.advance(20)
   }
   await world.look()
   world.release()
-  await world.virtual.advance(30_000)
+  await world.clock.advance(30_000)
   const client = world.client()
   expect(client.status).toMatchObject({ unsent: 0, refused: 0, isCaughtUp: true, problem: undefined })
   await client.flush()

@@ -23,6 +23,7 @@ import {
   sign,
   testKey,
 } from '../support/events.js'
+import { createTurns } from '../support/held-turns.js'
 import { openScripted, type Script, type ScriptedWorld } from '../support/scripted-server.js'
 
 const owner = testKey(1)
@@ -61,31 +62,6 @@ function createWriter(chatId = 'chat') {
 /** The same event with the signature of another one: its id is right, and nobody signed it. */
 function forge(event: NostrEvent): NostrEvent {
   return { ...event, sig: sign(owner, { ...event, created_at: event.created_at + 1 }).sig }
-}
-
-/** A clock on which turns of the app can be held, and with them what is done between them. */
-function createTurns(): { clock: VirtualClock; hold(): void; release(): void } {
-  const virtual = createVirtualClock(Date.UTC(2026, 0, 1))
-  let held: (() => void)[] | undefined
-  return {
-    clock: {
-      ...virtual,
-      now: () => virtual.now(),
-      setTimeout: (callback, delayMs) =>
-        virtual.setTimeout(() => {
-          if (delayMs === 0 && held !== undefined) held.push(callback)
-          else callback()
-        }, delayMs),
-    },
-    hold() {
-      held = []
-    },
-    release() {
-      const callbacks = held ?? []
-      held = undefined
-      for (const callback of callbacks) virtual.setTimeout(callback, 0)
-    },
-  }
 }
 
 function brings(events: readonly NostrEvent[], script: Partial<Script> = {}): Partial<Script> {
