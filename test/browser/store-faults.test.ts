@@ -1,3 +1,4 @@
+import { readdirSync, statSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -38,6 +39,17 @@ async function makeDatabase(page: Page, ...args: Parameters<StorePage['open']>):
   await close(page)
 }
 
+/** Leaves the last record in the log of Chromium's IndexedDB as a process does that is killed while it writes it. */
+function tearLog(profile: string): void {
+  const folder = join(profile, 'Default', 'IndexedDB')
+  const files = readdirSync(folder, { recursive: true }).map((name) => join(folder, String(name)))
+  const [log] = files
+    .filter((name) => name.endsWith('.log'))
+    .sort()
+    .reverse()
+  truncateSync(log as string, statSync(log as string).size - 30)
+}
+
 describe.skipIf(!hasChromium)('a database in Chromium', () => {
   it.each(KINDS)(
     '[STO51] [C1] %s: what a commit has answered is there after the browser was killed at once, 8 of 8 times',
@@ -58,6 +70,27 @@ describe.skipIf(!hasChromium)('a database in Chromium', () => {
     },
     120_000,
   )
+
+  it('[STO65] [C1] indexeddb: what was written behind a record that a kill left unfinished is there after the next kill', async () => {
+    const profile = join(site.folder, 'torn')
+    let last = 0
+    for (let round = 1; round <= 4; round++) {
+      const doomed = await startBrowserProcess(profile)
+      try {
+        const page = await doomed.open(site.url)
+        expect(await open(page, 'torn', { storage: 'indexeddb' })).toBe('indexeddb')
+        const { seqs } = (await read(page)) as { seqs: number[] }
+        // Nothing of the round before, which ended well, and at most the last commit of one whose log was torn.
+        expect(seqs.length).toBeGreaterThanOrEqual(round % 2 === 0 ? last - 1 : last)
+        last = seqs.length + 2
+        expect(await commit(page, last - 1, 4_000)).toBe('saved')
+        expect(await commit(page, last, 4_000)).toBe('saved')
+      } finally {
+        await doomed.kill()
+      }
+      if (round % 2 === 1) tearLog(profile)
+    }
+  }, 60_000)
 
   it('[STO51] in OPFS a commit is answered after what it wrote has been flushed', async () => {
     const page = await chromium.open(site.url)

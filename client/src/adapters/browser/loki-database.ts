@@ -5,6 +5,7 @@ import { migrationsToSql } from '../watermelon/sqlite-encoders.js'
 import { closeLoki, isInMemory } from '../watermelon/unsafe.js'
 import { Database } from '../watermelon/watermelon.js'
 import { inspectIndexedDb } from './indexed-db.js'
+import { startNewIndexedDbLog } from './indexed-db-log.js'
 import { createLokiAdapter } from './loki-adapter.js'
 
 export interface LokiDatabaseOptions {
@@ -33,6 +34,8 @@ export async function openLoki({
   const label = `the database ${JSON.stringify(name)}`
   try {
     await checkWhatIsThere(name, schema, migrations, label)
+    // Before anything is written that must outlive a kill.
+    await startNewIndexedDbLog()
     const database = await new Promise<WatermelonDatabase>((resolve, reject) => {
       const adapter = createLokiAdapter({ dbName: name, schema, migrations, onSetUpError: reject })
       const made = new Database({ adapter, modelClasses: [...modelClasses] })
