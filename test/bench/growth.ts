@@ -37,7 +37,7 @@ export const growth: Bench = {
 }
 
 async function costOf(context: BenchContext, data: string, idle: number): Promise<number> {
-  const lanes = signLanes(context, CONNECTIONS, context.isQuick ? 2_000 : 20_000)
+  const lanes = signLanes(context, CONNECTIONS, context.isQuick ? 2_000 : 100_000)
   const server = await startMeasuredServer({ data, ...context.serverOptions })
   const clients: WireClient[] = []
   try {

@@ -6,7 +6,7 @@ import { startMeasuredServer } from './server-process.js'
 /** Signed events of many chats, published as fast as the server takes them. */
 export const ingest: Bench = {
   name: 'ingest',
-  summary: '20,000 signed events over 1, 10 and 50 connections, each answered once it is on disk',
+  summary: '100,000 signed events over 1, 10 and 50 connections, each answered once it is on disk',
   async run(context) {
     const figures: Figure[] = []
     for (const connections of [1, 10, 50]) figures.push(...(await publishOver(context, connections)))
@@ -16,7 +16,7 @@ export const ingest: Bench = {
 
 async function publishOver(context: BenchContext, connections: number): Promise<Figure[]> {
   const { directory, isQuick, progress, serverOptions } = context
-  const lanes = signLanes(context, connections, isQuick ? 2_000 : 20_000)
+  const lanes = signLanes(context, connections, isQuick ? 2_000 : 100_000)
   const server = await startMeasuredServer({
     data: join(directory, `ingest-${connections}`),
     ...serverOptions,

@@ -4,15 +4,19 @@ import { fileURLToPath } from 'node:url'
 
 /** Where the built command is, from `test/bench/dist`. */
 const SERVER_BIN = fileURLToPath(new URL('../../../server/bin/onyx-sync-server.js', import.meta.url))
-/** All clients of a bench share one address; what that may do is not what is measured. */
-const ONE_ADDRESS = [
+/** All clients of a bench share one address, and some a key; what these may do is not what is measured. */
+const WITHOUT_RATES = [
   'max-connections-per-address',
   'max-unauthenticated-per-address',
   'max-handshakes-per-minute',
   'max-auths-per-minute',
   'max-unauthenticated-messages-per-minute',
   'max-messages-per-minute-per-address',
-].flatMap((limit) => [`--${limit}`, '1000000000'])
+  'max-bytes-per-minute-per-address',
+  'max-messages-per-minute',
+  'max-bytes-per-minute',
+  'max-events-per-minute',
+].flatMap((limit) => [`--${limit}`, '1000000000000'])
 /** Linux counts processor time in hundredths of a second. */
 const TICKS_PER_SECOND = 100
 const PAGE_BYTES = 4096
@@ -43,7 +47,7 @@ export interface MeasuredServerOptions {
 export function startMeasuredServer(options: MeasuredServerOptions): Promise<MeasuredServer> {
   const { data, args = [], nodeArgs = [], node } = options
   const port = args.includes('--port') ? [] : ['--port', '0']
-  return startMeasured([...nodeArgs, SERVER_BIN, '--data', data, ...port, ...ONE_ADDRESS, ...args], node)
+  return startMeasured([...nodeArgs, SERVER_BIN, '--data', data, ...port, ...WITHOUT_RATES, ...args], node)
 }
 
 /**
