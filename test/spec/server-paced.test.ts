@@ -48,14 +48,14 @@ it('[FAIR5] what a fast network took at once counts as queued until the event lo
   const sent = await new Promise<number>((resolve) => {
     peer.send(text)
     // The socket has written by then, in the same turn of the loop.
-    process.nextTick(() => process.nextTick(() => process.nextTick(() => resolve(peer.queuedBytes))))
+    process.nextTick(() => process.nextTick(() => process.nextTick(() => resolve(peer.queuedBytes()))))
   })
   expect(sent).toBeGreaterThanOrEqual(text.length)
   let turns = 0
   setImmediate(() => turns++)
   await peer.drained()
   expect(turns).toBeGreaterThan(0)
-  await expect.poll(() => peer.queuedBytes).toBe(0)
+  await expect.poll(() => peer.queuedBytes()).toBe(0)
   await expect.poll(received).toBe(text.length)
   await peer.drained()
 })

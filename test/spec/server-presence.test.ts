@@ -225,17 +225,19 @@ describe('passing presence on', () => {
       logger: silentLogger,
       relayUrls: () => ['ws://localhost/sync'],
     })
-    const peers = [0, 0].map((queuedBytes) => ({
-      queuedBytes,
-      pause() {},
-      resume() {},
-      texts: [] as string[],
-      send(text: string) {
-        this.texts.push(text)
-      },
-      drained: () => Promise.resolve(),
-      close() {},
-    }))
+    const peers = ['fast', 'slow'].map(() => {
+      const peer = {
+        queued: 0,
+        queuedBytes: () => peer.queued,
+        pause() {},
+        resume() {},
+        texts: [] as string[],
+        send: (text: string) => peer.texts.push(text),
+        drained: () => Promise.resolve(),
+        close() {},
+      }
+      return peer
+    })
     const sessions = peers.map((peer) => {
       const session = relay.connect(peer)
       const [, challenge] = JSON.parse(peer.texts[0] as string) as [string, string]
@@ -247,13 +249,13 @@ describe('passing presence on', () => {
     await vi.waitFor(() =>
       expect(peers.every(({ texts }) => texts.some((text) => /EOSE/.test(text)))).toBe(true),
     )
-    slow.queuedBytes = 2 * 1024 * 1024
+    slow.queued = 2 * 1024 * 1024
     sessions[0]?.receive(JSON.stringify(['EVENT', presenceEvent(alice, client(1, 1))]))
     const presence = ({ texts }: { texts: string[] }) => texts.filter((text) => text.startsWith('["EVENT"'))
     await vi.waitFor(() => expect(fast.texts.at(-1)).toMatch(/^\["OK",.*true/))
     expect(presence(fast)).toHaveLength(1)
     expect(presence(slow)).toHaveLength(0)
-    slow.queuedBytes = 0
+    slow.queued = 0
     sessions[0]?.receive(JSON.stringify(['EVENT', presenceEvent(alice, client(1, 2))]))
     await vi.waitFor(() => expect(presence(fast)).toHaveLength(2))
     expect(presence(slow)).toHaveLength(1)

@@ -32,9 +32,7 @@ function connectTo(relay: Relay) {
       if (!isReading) queuedBytes += String(text).length
       mostQueued = Math.max(mostQueued, queuedBytes)
     },
-    get queuedBytes() {
-      return queuedBytes
-    },
+    queuedBytes: () => queuedBytes,
     drained: () => (queuedBytes === 0 ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve))),
     pause() {},
     resume() {},

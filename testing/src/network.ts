@@ -13,7 +13,7 @@ export interface ServerEnd {
 export type Accept = (peer: {
   send(message: string | Uint8Array): void
   close(code: number, reason: string): void
-  readonly queuedBytes: number
+  queuedBytes(): number
   pause(): void
   resume(): void
   drained(): Promise<void>
@@ -106,7 +106,7 @@ export function createNetwork(options: NetworkOptions): Network {
       if (!link.isClosed && !link.isDead) link.handlers.onOpen()
     })
     link.server = accept({
-      queuedBytes: 0,
+      queuedBytes: () => 0,
       // No device of these worlds has as much under way as a server stops reading for.
       pause() {},
       resume() {},

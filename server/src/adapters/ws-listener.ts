@@ -9,7 +9,7 @@ import { createTurns, type Lane } from './turns.js'
 /** What a connection is handed to: the part of a session that a socket needs. */
 export interface SocketHandler {
   /** Whom what it does counts for; undefined before a login. */
-  readonly account: string | undefined
+  account(): string | undefined
   /** @param bytes size of the message */
   receive(text: string, bytes: number): void
   notice(text: string): void
@@ -123,7 +123,7 @@ export function createWebSocketListener(options: WebSocketListenerOptions): WebS
           socket.close(CLOSE_INTERNAL_ERROR, 'internal error')
         }
       },
-      account: () => handler.account ?? stranger,
+      account: () => handler.account() ?? stranger,
       setReading: (isReading) => (isReading ? socket.resume() : socket.pause()),
     })
     const handler: SocketHandler = options.accept(
@@ -286,7 +286,7 @@ function createPeer({ socket, stream, address, lane, limits, clock, turn, onSlow
       const cut = clock.setTimeout(() => socket.terminate(), CLOSE_GRACE_MS)
       socket.once('close', () => clock.clearTimeout(cut))
     },
-    get queuedBytes() {
+    queuedBytes() {
       return Math.max(socket.bufferedAmount, sentInTurn())
     },
     drained() {

@@ -142,15 +142,14 @@ export function createMeasures(): Measures {
       }
     },
     peer(peer) {
-      return Object.create(peer, {
-        send: {
-          value(text: string): void {
-            counts.sentMessages++
-            counts.sentLength += text.length
-            peer.send(text)
-          },
+      return {
+        ...peer,
+        send(message) {
+          counts.sentMessages++
+          counts.sentLength += message.length
+          peer.send(message)
         },
-      }) as Peer
+      }
     },
   }
 }

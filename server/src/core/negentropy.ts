@@ -31,17 +31,22 @@ export interface Negentropy {
   end(): void
 }
 
-export interface NegentropyOptions {
-  /** The log as one question reads it. */
-  readingLog(): EventLog
+/** What comparisons of all connections share. */
+export interface NegentropyContext {
   readonly hub: Hub
-  readonly peer: Peer
   readonly limits: Limits
   readonly clock: Clock
-  readonly logger: Logger
   readonly counters: Counters
   readonly moderation: Pick<Moderation, 'isOperator'>
   readonly kinds: ServedKinds
+}
+
+export interface NegentropyOptions {
+  readonly context: NegentropyContext
+  readonly peer: Peer
+  readonly logger: Logger
+  /** The log as one question reads it. */
+  readingLog(): EventLog
 }
 
 /** One comparison: the set as it was when it was opened. */
@@ -58,8 +63,8 @@ interface Comparison {
  * A comparison works on a snapshot of what its keys may see, because its ranges must mean the same in every
  * round. So it ends when one of the keys loses something: what it had would be told otherwise (trap S9).
  */
-export function createNegentropy(options: NegentropyOptions): Negentropy {
-  const { readingLog, hub, peer, limits, clock, logger, counters, kinds } = options
+export function createNegentropy({ context, peer, logger, readingLog }: NegentropyOptions): Negentropy {
+  const { hub, limits, clock, counters, kinds } = context
   const comparisons = new Map<string, Comparison>()
 
   function open(subscriptionId: string, value: unknown, message: unknown, keys: ReadonlySet<string>): void {
@@ -77,7 +82,7 @@ export function createNegentropy(options: NegentropyOptions): Negentropy {
     }
     const lost = (): void =>
       fail(subscriptionId, new SyncError('NEGENTROPY_CLOSED', 'what you may read has changed; open it again'))
-    const isOperator = [...keys].some(options.moderation.isOperator)
+    const isOperator = [...keys].some(context.moderation.isOperator)
     // What all may read has nobody who could lose it: who deletes that must not end the comparisons of others.
     const subscriber = { keys: [...keys], isOperator, revoked: lost, withdrawn: lost, deliver() {} }
     const readers = new Set(kinds.readersFor([...keys], [filter]))

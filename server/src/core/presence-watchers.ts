@@ -64,7 +64,7 @@ export function createWatchers(counters: Counters): Watchers {
     let isOpen = true
 
     function sendIf(matching: readonly Filter[], { event, json }: PresenceEvent): void {
-      if (!isOpen || peer.queuedBytes > MAX_QUEUED_BYTES) return
+      if (!isOpen || peer.queuedBytes() > MAX_QUEUED_BYTES) return
       if (!matching.some((filter) => matchFilter(filter, event))) return
       counters.eventsSent++
       peer.send(encodeRelay.event(id, json))

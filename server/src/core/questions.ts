@@ -40,7 +40,6 @@ export interface QuestionsContext {
   readonly presence: Pick<Presence, 'watch'>
   readonly limits: Limits
   readonly clock: Clock
-  readonly logger: Logger
   readonly counters: Counters
   readonly measures: Measures
   /** How cursors write places. @default for everybody to read */
@@ -52,6 +51,7 @@ export interface QuestionsContext {
 export interface QuestionsOptions {
   readonly context: QuestionsContext
   readonly peer: Peer
+  readonly logger: Logger
   /** Who has logged in on the connection. A question is for those who had when it was asked. */
   readonly keys: ReadonlySet<string>
   /** The log for one question: those of an account are answered in the order in which they were asked. */
@@ -69,8 +69,8 @@ export interface Questions {
   end(): void
 }
 
-export function createQuestions({ context, peer, keys, readingLog }: QuestionsOptions): Questions {
-  const { limits, clock, logger, counters } = context
+export function createQuestions({ context, peer, logger, keys, readingLog }: QuestionsOptions): Questions {
+  const { limits, clock, counters } = context
   const subscriptions = new Map<string, Subscription>()
   let countsUnderWay = 0
   let isOpen = true

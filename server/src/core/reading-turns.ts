@@ -29,6 +29,12 @@ interface Turn {
   begin(): void
 }
 
+/** What tells one question's log from another's. */
+interface Asked {
+  account(): string
+  readonly question: number
+}
+
 interface Reader {
   isRunning: boolean
   /** The oldest question first. */
@@ -79,11 +85,7 @@ export function createReadingTurns(
   }
 
   /** What a source yields, read from it in turns. */
-  async function* inTurns<T>(
-    account: () => string,
-    question: number,
-    open: () => AsyncIterable<T>,
-  ): AsyncGenerator<T> {
+  async function* inTurns<T>({ account, question }: Asked, open: () => AsyncIterable<T>): AsyncGenerator<T> {
     const iterator = open()[Symbol.asyncIterator]()
     try {
       for (let size = MIN_ENTRIES; ; size = Math.min(MAX_ENTRIES, size * 2)) {
@@ -96,29 +98,36 @@ export function createReadingTurns(
     }
   }
 
+  const paged = <A extends unknown[], T>(source: (...args: A) => AsyncIterable<T>) =>
+    function (this: Asked, ...args: A) {
+      return inTurns(this, () => source(...args))
+    }
+  // Methods that all questions share: thousands of idle subscriptions keep one each.
+  const turns = {
+    load(this: Asked, ...[seqs, maxLength]: Parameters<EventLog['load']>) {
+      return takeTurn(this.account(), this.question, () => log.load(seqs, maxLength))
+    },
+    feed: paged((...range: Parameters<EventLog['feed']>) => log.feed(...range)),
+    documentLog: paged((...range: Parameters<EventLog['documentLog']>) => log.documentLog(...range)),
+    ownerLog: paged((...range: Parameters<EventLog['ownerLog']>) => log.ownerLog(...range)),
+    training: paged((...range: Parameters<EventLog['training']>) => log.training(...range)),
+    trainingFeed: paged((...range: Parameters<EventLog['trainingFeed']>) => log.trainingFeed(...range)),
+    writersOf: paged((address: string) => log.writersOf(address)),
+    listed: paged((...range: Parameters<EventLog['listed']>) => log.listed(...range)),
+    changedDocuments: paged((...range: Parameters<EventLog['changedDocuments']>) =>
+      log.changedDocuments(...range),
+    ),
+  }
+  // A log that inherits everything else: its getters stay live. Defined, because those of `log` may be read-only.
+  const asked: EventLog = Object.create(
+    log,
+    Object.fromEntries(Object.entries(turns).map(([name, value]) => [name, { value }])),
+  )
+
   return {
     logFor(account) {
-      const question = ++questions
-      const paged =
-        <A extends unknown[], T>(source: (...args: A) => AsyncIterable<T>) =>
-        (...args: A) =>
-          inTurns(account, question, () => source(...args))
-      const turns: Partial<EventLog> = {
-        load: (seqs, maxLength) => takeTurn(account(), question, () => log.load(seqs, maxLength)),
-        feed: paged((...range: Parameters<EventLog['feed']>) => log.feed(...range)),
-        documentLog: paged((...range: Parameters<EventLog['documentLog']>) => log.documentLog(...range)),
-        ownerLog: paged((...range: Parameters<EventLog['ownerLog']>) => log.ownerLog(...range)),
-        training: paged((...range: Parameters<EventLog['training']>) => log.training(...range)),
-        trainingFeed: paged((...range: Parameters<EventLog['trainingFeed']>) => log.trainingFeed(...range)),
-        writersOf: paged((address: string) => log.writersOf(address)),
-        listed: paged((...range: Parameters<EventLog['listed']>) => log.listed(...range)),
-        changedDocuments: paged((...range: Parameters<EventLog['changedDocuments']>) =>
-          log.changedDocuments(...range),
-        ),
-      }
-      // A log that inherits everything else: its getters stay live. Defined, because those of `log` may be read-only.
-      const own = Object.entries(turns).map(([name, value]) => [name, { value }])
-      return Object.create(log, Object.fromEntries(own)) as EventLog
+      const own: Asked = { account, question: ++questions }
+      return Object.assign(Object.create(asked) as EventLog, own)
     },
   }
 }

@@ -158,18 +158,16 @@ export function createRelay(options: RelayOptions): Relay {
       connections++
       const own = withFields(logger, { connection: connections })
       own.debug('a connection begins')
-      const session = createSession(measures.peer(peer), { ...context, logger: own })
+      const session = createSession(measures.peer(peer), context, own)
       sessions.add(session)
-      // A session that inherits everything else: its account is known later.
-      return Object.create(session, {
-        end: {
-          value(): void {
-            own.debug('a connection ends')
-            sessions.delete(session)
-            session.end()
-          },
+      return {
+        ...session,
+        end() {
+          own.debug('a connection ends')
+          sessions.delete(session)
+          session.end()
         },
-      }) as Session
+      }
     },
     stop() {
       presence.stop()

@@ -5,6 +5,7 @@ import {
   classOfKind,
   encodeRelay,
   KIND,
+  type Logger,
   parseClientMessage,
   parseEvent,
   type Random,
@@ -45,7 +46,7 @@ export interface SessionContext extends QuestionsContext {
 /** One connection, from its first message to its end. Nothing it is given makes it throw. */
 export interface Session {
   /** Whom what it does counts for: the first key that logged in; undefined before that. */
-  readonly account: string | undefined
+  account(): string | undefined
   /** One text message from the other end. @param bytes its size, where that is known */
   receive(text: string, bytes?: number): void
   /** Says something that answers no message in particular. */
@@ -63,8 +64,9 @@ const CLOSE_BLOCKED = 4403
 const CHALLENGE_BYTES = 16
 
 /** Greets the other end with its challenge, and serves it. Source: NIP-01, NIP-42, SPEC AUTH1–AUTH6. */
-export function createSession(peer: Peer, context: SessionContext): Session {
-  const { limits, clock, logger, counters } = context
+/** @param logger says which connection it is about */
+export function createSession(peer: Peer, context: SessionContext, logger: Logger): Session {
+  const { limits, clock, counters } = context
   const challenge = bytesToHex(context.random.bytes(CHALLENGE_BYTES))
   const keys = new Set<string>()
   const presence = context.presence.connect()
@@ -74,12 +76,16 @@ export function createSession(peer: Peer, context: SessionContext): Session {
   let account: string | undefined
   /** The log for one question: those of an account are answered in the order in which they were asked. */
   const readingLog = (): EventLog => context.reading.logFor(() => account ?? '')
-  const questions = createQuestions({ context, peer, keys, readingLog })
+  const questions = createQuestions({ context, peer, logger, keys, readingLog })
   const gate = createMessageGate({
-    ...{ meter, brake, peer, counters, endSubscription: questions.endSubscription },
+    meter,
+    brake,
+    peer,
+    counters,
+    endSubscription: questions.endSubscription,
     refused: context.measures.refused,
   })
-  const negentropy = createNegentropy({ ...context, readingLog, peer })
+  const negentropy = createNegentropy({ context, peer, logger, readingLog })
   let isOpen = true
 
   const authTimer = clock.setTimeout(() => {
@@ -246,9 +252,7 @@ export function createSession(peer: Peer, context: SessionContext): Session {
   peer.send(encodeRelay.auth(challenge))
 
   return {
-    get account() {
-      return account
-    },
+    account: () => account,
     receive(text, bytes = text.length) {
       const hasToWait = checker.isBusy && !(checker.takesEvents && peekType(text) === 'EVENT')
       if (hasToWait) checker.waits(() => receive(text, bytes))

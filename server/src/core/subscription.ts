@@ -120,7 +120,7 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
       // While it reads, the end of the reading finds these in the log.
       if (!isOpen || isReading) return
       // An edit in many parts is more than a socket should be given at once.
-      if (hasGrants || peer.queuedBytes > HIGH_WATER_BYTES || isMuch(events)) {
+      if (hasGrants || peer.queuedBytes() > HIGH_WATER_BYTES || isMuch(events)) {
         isReading = true
         void guarded(follow)
         return
@@ -130,7 +130,7 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
     },
     passed({ event, message }) {
       // A reader that is too slow, or has not got what is stored yet, misses what is kept nowhere.
-      if (!isOpen || !isEoseSent || peer.queuedBytes > HIGH_WATER_BYTES) return
+      if (!isOpen || !isEoseSent || peer.queuedBytes() > HIGH_WATER_BYTES) return
       if (!filters.some((filter) => matchFilter(filter, event))) return
       counters.eventsSent++
       peer.send(message(id, undefined))
@@ -289,7 +289,7 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
       if (!isOpen || documents.length === 0) return true
       try {
         for await (const json of options.stateSigner.sign({ ...batch, documents })) {
-          if (peer.queuedBytes > HIGH_WATER_BYTES) await peer.drained()
+          if (peer.queuedBytes() > HIGH_WATER_BYTES) await peer.drained()
           if (!isOpen) return true
           // What may be read has changed since it was signed.
           if (checkedAt !== revocations || !documents.every(isTold)) break
@@ -310,7 +310,7 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
   async function whenReadable(addresses: readonly (string | undefined)[]): Promise<ReadonlySet<string>> {
     let readable: ReadonlySet<string> = new Set()
     let checkedAt = -1
-    if (peer.queuedBytes > HIGH_WATER_BYTES) await peer.drained()
+    if (peer.queuedBytes() > HIGH_WATER_BYTES) await peer.drained()
     while (isOpen && checkedAt !== revocations) {
       checkedAt = revocations
       readable = await readableAmong(log, keySet, addresses)
@@ -329,7 +329,7 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
     let readable: ReadonlySet<string> = new Set()
     let checkedAt = -1
     for (const stored of events) {
-      if (peer.queuedBytes > HIGH_WATER_BYTES) await peer.drained()
+      if (peer.queuedBytes() > HIGH_WATER_BYTES) await peer.drained()
       while (isOpen && checkedAt !== revocations) {
         checkedAt = revocations
         readable = await readableAmong(

@@ -150,7 +150,7 @@ export function createSummarySubscription(options: SummarySubscriptionOptions): 
 
   async function send(records: readonly DocumentRecord[], covered: number | undefined): Promise<void> {
     const found = await summaries.read(records)
-    if (peer.queuedBytes > HIGH_WATER_BYTES) await peer.drained()
+    if (peer.queuedBytes() > HIGH_WATER_BYTES) await peer.drained()
     let readable: ReadonlySet<string> = new Set()
     // Who may read is looked up after the last wait before it is sent (trap S9).
     for (let checkedAt = -1; isOpen && checkedAt !== revocations; ) {

@@ -9,7 +9,7 @@ export interface Peer {
    * Bytes queued in the socket and not yet taken by the network; at least what was sent since the event loop last went
    * round: a fast network takes any amount at once, and everybody else would wait.
    */
-  readonly queuedBytes: number
+  queuedBytes(): number
   /** Resolves once little is queued, or the connection has closed. */
   drained(): Promise<void>
   /**

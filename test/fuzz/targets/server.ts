@@ -210,7 +210,7 @@ export const sessions: Target = {
     const sent: string[] = []
     const peer: Peer = {
       send: (message) => sent.push(typeof message === 'string' ? message : new TextDecoder().decode(message)),
-      queuedBytes: 0,
+      queuedBytes: () => 0,
       pause() {},
       resume() {},
       drained: () => Promise.resolve(),
