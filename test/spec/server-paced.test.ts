@@ -23,7 +23,7 @@ async function connectedPeer(): Promise<{ peer: Peer; received: () => number }> 
     admit: () => undefined,
     accept(peer) {
       accept(peer)
-      return { account: 'a', receive() {}, notice() {}, end() {} }
+      return { account: () => undefined, receive() {}, notice() {}, end() {} }
     },
   })
   const http = createServer()
