@@ -50,7 +50,7 @@ export function plot(title: string, figures: readonly Figure[]): string | undefi
     `<title>${escaped(title)}</title>`,
     // A page may be dark: the picture brings its own ground.
     `<rect width="${WIDTH}" height="${height}" fill="#ffffff"/>`,
-    text(12, 22, title, 'font-size="14" font-weight="700"'),
+    text(12, 22, title, 'font-size="13" font-weight="600"'),
     ...parts,
     '</svg>',
     '',

@@ -57,7 +57,7 @@ const strfryAt = (binary: string): Relay => ({
 /** As a relay of plain events, beside one in the same language, and one in C++ where that is given. */
 export const relays: Bench = {
   name: 'relays',
-  summary: 'events of kind 1 in and out, beside the @nostr-relay packages, and strfry where it is given',
+  summary: 'events of kind 1 in and out, beside @nostr-relay, and strfry if it is given',
   async run({ directory, isQuick, progress, strfry }) {
     const rounds = isQuick ? 1 : 3
     const events = isQuick ? 2_000 : 20_000
