@@ -63,8 +63,11 @@ const CLOSE_UNAUTHENTICATED = 1008
 const CLOSE_BLOCKED = 4403
 const CHALLENGE_BYTES = 16
 
-/** Greets the other end with its challenge, and serves it. Source: NIP-01, NIP-42, SPEC AUTH1–AUTH6. */
-/** @param logger says which connection it is about */
+/**
+ * Greets the other end with its challenge, and serves it. Source: NIP-01, NIP-42, SPEC AUTH1–AUTH6.
+ *
+ * @param logger says which connection it is about
+ */
 export function createSession(peer: Peer, context: SessionContext, logger: Logger): Session {
   const { limits, clock, counters } = context
   const challenge = bytesToHex(context.random.bytes(CHALLENGE_BYTES))

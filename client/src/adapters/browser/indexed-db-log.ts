@@ -10,7 +10,8 @@ const NAME = 'onyx-sync-log'
  * Chromium keeps IndexedDB in LevelDB, and goes on writing to the log that it finds, also behind a record that a killed
  * process left unfinished. When it is killed once more, all that lies behind this record is gone, or all of the origin's
  * databases are (https://github.com/google/leveldb/issues/1287). Of 30 kills in the midst of large writes 4 left such a
- * record, and each of these was followed by that. A log ends when 4 MiB were written to it, and when a database is deleted: then Chromium compacts.
+ * record, and each of these was followed by that. A log ends when 4 MiB were written to it, and when a database is
+ * deleted: then Chromium compacts.
  */
 export async function startNewIndexedDbLog(): Promise<void> {
   try {

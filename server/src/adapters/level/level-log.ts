@@ -42,8 +42,8 @@ import { loadTexts, smallValues } from './values.js'
 /**
  * What LevelDB keeps in memory until it writes a table of it. Keys of the indexes lie anywhere among those that are
  * there, so each table that is merged has LevelDB write much of an index anew. With 8 MiB and a million events in the
- * log that was 0.11 ms of processor time for each event more; with 32 MiB it is 0.07 ms, and with 64 MiB 0.045 ms.
- * Each is held twice at most. As much may have to be read again at a start, for which 32 MiB take 0.3 s.
+ * log that was 0.11 ms of processor time for each event; with 32 MiB it is 0.07 ms, and with 64 MiB 0.045 ms. Two may be
+ * in memory at a time, and a start may have to read one again, which takes 0.3 s.
  */
 const WRITE_BUFFER_BYTES = 32 * 1024 * 1024
 /** Free space below which opening the database again is not tried: it writes up to a buffer and more. */
