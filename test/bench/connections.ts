@@ -4,7 +4,7 @@ import { startMeasuredServer } from './server-process.js'
 import { type BenchKey, createKey } from './signed-events.js'
 import { connectWire, subscribeWire, type WireClient } from './wire-client.js'
 
-/** Keys among which the connections are spread: making one takes milliseconds, and each may ask so often a minute. */
+/** Keys among which the connections are spread: making one takes milliseconds. */
 const KEYS = 200
 const AT_ONCE = 50
 

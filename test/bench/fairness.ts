@@ -9,8 +9,6 @@ import type { FloodOrder } from './fairness-flood.js'
 import { startMeasuredServer } from './server-process.js'
 
 const FLOOD = new URL('./fairness-flood.js', import.meta.url)
-/** Limits that would end the flood, so that what is measured is the turns alone. */
-const WITHOUT_RATES = ['--max-requests-per-minute', '1000000', '--max-events-per-minute', '1000000']
 const NOISY_CONNECTIONS = 10
 /** Time between two events of the quiet account. Milliseconds. */
 const PACE_MS = 20
@@ -23,10 +21,7 @@ export const fairness: Bench = {
     const samples = context.isQuick ? 50 : 300
     const noisyKey = generateSecretKey()
     const events = signEvents(noisyKey, context.isQuick ? 1_000 : 6_000, context)
-    const server = await startMeasuredServer({
-      data: join(context.directory, 'data'),
-      args: WITHOUT_RATES,
-    })
+    const server = await startMeasuredServer({ data: join(context.directory, 'data') })
     try {
       const { url } = server
       const quiet = await createQuiet(url)

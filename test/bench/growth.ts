@@ -7,7 +7,7 @@ import { type BenchKey, createKey } from './signed-events.js'
 import { connectWire, subscribeWire, type WireClient } from './wire-client.js'
 
 const CONNECTIONS = 10
-/** Keys of those who are idle: each may ask so often a minute. */
+/** Keys of those who are idle. */
 const STRANGERS = 50
 
 /** Whether an event costs more where there is more that doesn't concern it. */

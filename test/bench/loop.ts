@@ -10,8 +10,6 @@ import { connectWire, publishAll, subscribeWire, type WireClient } from './wire-
 
 /** The server samples its loop this often, and counts that in. Milliseconds. */
 const RESOLUTION_MS = 20
-/** Limits per minute aside: what one input does is measured, not how many are let in. */
-const WITHOUT_RATES = ['--max-bytes-per-minute', '100000000000', '--max-events-per-minute', '1000000']
 
 interface Scene {
   readonly name: string
@@ -27,7 +25,7 @@ export const loop: Bench = {
   summary: "the longest delays of a server's event loop, under the worst inputs that are allowed",
   async run(context) {
     const key = createKey()
-    const server = await startMeasuredServer({ data: join(context.directory, 'data'), args: WITHOUT_RATES })
+    const server = await startMeasuredServer({ data: join(context.directory, 'data') })
     const worst = createWorst(server.url)
     try {
       const client = await connectWire(server.url, key)

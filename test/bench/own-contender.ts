@@ -11,9 +11,6 @@ import { contendersNode } from './peers.js'
 import { startMeasuredServer } from './server-process.js'
 import { createKey, signQuickly } from './signed-events.js'
 
-/** Limits per minute aside: a bench does in seconds what people do in days. */
-const WITHOUT_RATES = ['--max-bytes-per-minute', '100000000000', '--max-events-per-minute', '100000000']
-
 /** When a device's parts of an edit's way were done, milliseconds of `performance.now()` and of duration. */
 export interface WayTimes {
   readonly signMs: number[]
@@ -56,7 +53,7 @@ export function ownContender({ name, directory, isPure = false, times }: OwnOpti
     name,
     path: '/sync',
     start({ directory: data, port = 0, url }) {
-      const args = ['--port', String(port), ...(url === undefined ? [] : ['--url', url]), ...WITHOUT_RATES]
+      const args = ['--port', String(port), ...(url === undefined ? [] : ['--url', url])]
       return startMeasuredServer({ data, args, node: contendersNode })
     },
     async open(url, chat) {

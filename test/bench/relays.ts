@@ -22,7 +22,7 @@ interface Relay {
   readonly name: string
   /** Whether it wants to know who connects. */
   readonly hasLogin: boolean
-  /** Of a round's events: it takes seconds for a tenth of them. */
+  /** How much of a round it publishes, for one that would take minutes. @default 1 */
   readonly part?: number
   start(directory: string): Promise<MeasuredServer>
 }

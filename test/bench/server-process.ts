@@ -4,7 +4,10 @@ import { fileURLToPath } from 'node:url'
 
 /** Where the built command is, from `test/bench/dist`. */
 const SERVER_BIN = fileURLToPath(new URL('../../../server/bin/onyx-sync-server.js', import.meta.url))
-/** All clients of a bench share one address, and some a key; what these may do is not what is measured. */
+/**
+ * All clients of a bench share one address, and some a key, and do in seconds what people do in days: how much is let in
+ * of that is not what is measured.
+ */
 const WITHOUT_RATES = [
   'max-connections-per-address',
   'max-unauthenticated-per-address',
@@ -16,6 +19,7 @@ const WITHOUT_RATES = [
   'max-messages-per-minute',
   'max-bytes-per-minute',
   'max-events-per-minute',
+  'max-requests-per-minute',
 ].flatMap((limit) => [`--${limit}`, '1000000000000'])
 /** Linux counts processor time in hundredths of a second. */
 const TICKS_PER_SECOND = 100

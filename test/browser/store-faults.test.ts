@@ -43,10 +43,10 @@ async function makeDatabase(page: Page, ...args: Parameters<StorePage['open']>):
 function tearLog(profile: string): void {
   const folder = join(profile, 'Default', 'IndexedDB')
   const files = readdirSync(folder, { recursive: true }).map((name) => join(folder, String(name)))
-  const [log] = files
+  const log = files
     .filter((name) => name.endsWith('.log'))
     .sort()
-    .reverse()
+    .at(-1)
   truncateSync(log as string, statSync(log as string).size - 30)
 }
 
