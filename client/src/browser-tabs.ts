@@ -1,8 +1,8 @@
 import { webTabs } from './adapters/browser/web-tabs.js'
 import { createClientOf } from './client.js'
-import { rollBackLater } from './core/roll-back-later.js'
 import { openDevice } from './device.js'
 import type { SyncStore } from './ports/store.js'
+import { laterRareCode } from './rare-code-later.js'
 import { createSharedClient, withRole } from './shared-client.js'
 import type { SharedClient, SharedClientOptions } from './shared-client-api.js'
 
@@ -24,8 +24,8 @@ export async function openInTabs({ name, ...options }: OpenSharedOptions): Promi
   if (tabs !== undefined) return createSharedClient({ ...options, tabs })
   const store = await options.openStore()
   try {
-    const device = await openDevice({ ...options, store }, rollBackLater)
-    return withRole(createClientOf(device), () => 'leader', new Set())
+    const device = await openDevice({ ...options, store }, laterRareCode)
+    return withRole(createClientOf(device, laterRareCode.createImporter), () => 'leader', new Set())
   } catch (error) {
     await store.close()
     throw error

@@ -7,7 +7,7 @@ import type { EditState, RefusedEntry, RefusedExport } from './core/outbox-queri
 import type { DocumentPresence } from './core/presence-room.js'
 import type { SyncMode } from './core/server-info.js'
 import type { TrustPolicy } from './core/server-trust.js'
-import type { ConnectionState } from './core/session.js'
+import type { ConnectionState } from './core/session-api.js'
 import type { CheckingPolicy } from './core/unchecked.js'
 import type { Chats } from './model/chats-api.js'
 import type { ImportReport } from './model/import/import-chats.js'
@@ -46,7 +46,10 @@ export interface SyncClientOptions {
   readonly plainRelays?: 'use' | 'refuse'
   /** @default the platform's WebSocket and fetch; on Node 20 `createNodeTransport()` of the `/node` entry */
   readonly transport?: Transport
-  /** Checks received events before they are applied. @default noble's BIP-340 in JavaScript */
+  /**
+   * Checks received events before they are applied; on Node take `createNodeVerifier()` of the `/node` entry, many times as
+   * fast. @default noble's BIP-340 in JavaScript
+   */
   readonly verifier?: EventVerifier
   /**
    * When signatures of received events are checked, see {@link CheckingPolicy}. `'idle'` shows edits of the account's own

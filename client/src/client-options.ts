@@ -1,7 +1,7 @@
 import type { Random } from '@onyx-sync/shared'
 import { SyncError } from '@onyx-sync/shared'
 import type { Batching, Heartbeat } from './client-api.js'
-import { createClientId } from './core/documents.js'
+import { createClientId } from './core/client-id.js'
 
 /** Above this, timers of all platforms fire at once. Milliseconds. */
 const MAX_TIMER_MS = 2 ** 31 - 1

@@ -2,22 +2,23 @@ import { parseAddress, SyncError } from '@onyx-sync/shared'
 import type { SyncClient, SyncClientOptions } from './client-api.js'
 import { describeUnsaved, onDeviceProblem, refuseToLose, settled } from './client-status.js'
 import { checkHoldChoice } from './core/hold-choice.js'
-import { rollBack } from './core/roll-back.js'
-import type { Session } from './core/session.js'
-import { type Device, openDevice } from './device.js'
-import { createImporter } from './model/import/import-chats.js'
+import type { Session } from './core/session-api.js'
+import { openDevice } from './device.js'
+import type { Device } from './device-api.js'
+import type { CreateImporter } from './model/import/import-chats.js'
 import { createTraining } from './model/training.js'
+import { rareCode } from './rare-code.js'
 
 /**
  * Opens a device. Rejects with `IDENTITY_MISMATCH` if the database belongs to another account (its data is
  * neither shown nor sent, trap C14), `KEY_INVALID`, `PLATFORM_LACKING`, `RANDOM_WEAK`, or `STORE_FAILED`.
  */
 export async function createSyncClient(options: SyncClientOptions): Promise<SyncClient> {
-  return createClientOf(await openDevice(options, rollBack))
+  return createClientOf(await openDevice(options, rareCode), rareCode.createImporter)
 }
 
 /** What an app sees of a device that is open. */
-export function createClientOf(device: Device): SyncClient {
+export function createClientOf(device: Device, createImport: CreateImporter): SyncClient {
   const { pubkey, deviceId, clock, store, feed, local, documents, bodies, outbox, holding, presence } = device
   const { whenChecked } = device
   const { session, plain, settings, consent, chats, status, noteProblem, editState, rebuild, flush } = device
@@ -66,7 +67,7 @@ export function createClientOf(device: Device): SyncClient {
         throw new SyncError('VALUE_INVALID', `${JSON.stringify(address)} is no address of a document`)
       return bodies.open(address)
     },
-    import: createImporter({ pubkey, documents: bodies, local }),
+    import: createImport({ pubkey, documents: bodies, local }),
     rebuild,
     presence(address) {
       if (isClosed) throw new SyncError('CLIENT_CLOSED', 'this client is closed')

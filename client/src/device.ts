@@ -1,5 +1,4 @@
 import {
-  type Clock,
   DEFAULT_LIMITS,
   EMPTY_ROSTER,
   isSameRoster,
@@ -8,15 +7,14 @@ import {
   silentLogger,
   systemClock,
   systemRandom,
-  toSyncError,
 } from '@onyx-sync/shared'
 import { checkPlatform } from './adapters/platform-check.js'
 import { platformInflate } from './adapters/platform-inflate.js'
 import { platformTurns, turnsOf } from './adapters/platform-turns.js'
-import { createWebSocketTransport } from './adapters/websocket-transport.js'
 import type { SyncClientOptions, SyncStatus } from './client-api.js'
-import { checkBatching, checkHeartbeat, checkRandom, checkUrl } from './client-options.js'
-import { createStatusBoard, type StatusBoard } from './client-status.js'
+import { checkBatching, checkRandom, checkUrl } from './client-options.js'
+import { createStatusBoard } from './client-status.js'
+import { connectDevice } from './connect-device.js'
 import { type Authorship, createAuthorship } from './core/authorship.js'
 import { createBodyLoader } from './core/body-loader.js'
 import { createChatList, META_LIST_CURSOR } from './core/chat-list.js'
@@ -24,7 +22,7 @@ import { type Checkpointer, createCheckpointer } from './core/checkpointer.js'
 import { createContributions } from './core/contributions.js'
 import { createDeletions, type Deletions, isDeleted } from './core/deletions.js'
 import { createDocumentLog } from './core/document-log.js'
-import { createDocuments, type Documents } from './core/documents.js'
+import { createDocuments } from './core/documents.js'
 import { checkHoldChoice, readHoldChoice } from './core/hold-choice.js'
 import type { Scope } from './core/hold-filters.js'
 import { createHolding, type Holding, META_HOLD, META_SCOPE } from './core/holding.js'
@@ -36,79 +34,35 @@ import type { EditState } from './core/outbox-queries.js'
 import { createPacing } from './core/pacing.js'
 import { createPlainMode, type PlainMode } from './core/plain.js'
 import { createPlainNote } from './core/plain-note.js'
-import { createPresence, type Presence } from './core/presence.js'
+import { createPresence } from './core/presence.js'
 import { META_ROWS_VERSION, ROWS_VERSION, rebuildRows } from './core/rebuild.js'
-import type { RollBack } from './core/roll-back.js'
 import { createServerTrust, META_SERVER_KEY } from './core/server-trust.js'
-import { createSession, type Session } from './core/session.js'
+import type { Session } from './core/session-api.js'
 import { createStaging } from './core/staging.js'
 import { createUnchecked, META_CHECKING, type Unchecked } from './core/unchecked.js'
 import { withBodies } from './core/with-bodies.js'
-import { type ChatsOptions, createChats } from './model/chats.js'
-import type { Chats } from './model/chats-api.js'
-import { type Consent, createConsent } from './model/consent.js'
+import type { Device } from './device-api.js'
+import { createDeviceProblems } from './device-problems.js'
+import { createChats } from './model/chats.js'
+import { createConsent } from './model/consent.js'
 import { createLocalState, type LocalState } from './model/local-state.js'
 import { createProjection } from './model/projection.js'
-import { createRowFeed, type RowFeed } from './model/row-feed.js'
-import { createSettings, type Settings } from './model/settings.js'
-import { createStreams, type Streams } from './model/stream.js'
+import { createRowFeed } from './model/row-feed.js'
+import { createSettings } from './model/settings.js'
+import { createStreams } from './model/stream.js'
 import { projectTraining } from './model/training-rows.js'
 import { openAccount } from './open-account.js'
-import type { OutboxEntry, SyncStore } from './ports/store.js'
+import type { OutboxEntry } from './ports/store.js'
+import type { RareCode } from './rare-code.js'
 import { checkChecking, checkUpkeep } from './upkeep-options.js'
 
 /** Least time between two whole states of a document on a plain relay. Milliseconds. */
 const PLAIN_INTERVAL_MS = 2_000
 
-/** What a device consists of once it is open. */
-export interface Device {
-  readonly pubkey: string
-  readonly deviceId: string
-  /** The store's meta, as it was when the device was opened. */
-  readonly meta: Readonly<Record<string, string>>
-  readonly clock: Clock
-  readonly store: SyncStore
-  readonly feed: RowFeed
-  readonly local: LocalState
-  readonly documents: Documents
-  /** The same documents as an app uses them: what isn't here is brought first. */
-  readonly bodies: Documents
-  readonly outbox: Outbox
-  readonly holding: Holding
-  readonly presence: Presence
-  /** Undefined for a device that never connects. */
-  readonly session: Session | undefined
-  readonly plain: PlainMode | undefined
-  readonly streams: Streams
-  readonly settings: Settings
-  readonly consent: Consent
-  readonly chats: Chats
-  readonly status: StatusBoard
-  /** Takes note of what went wrong on this device, to be shown. */
-  noteProblem(error: unknown): void
-  editState(address: string): EditState
-  /** See `ChatsOptions`. */
-  readonly loadLog: ChatsOptions['loadLog']
-  readonly authorsOf: ChatsOptions['authorsOf']
-  /** Makes the query tables anew. @returns how many documents it were */
-  rebuild(): Promise<number>
-  /** Everything made so far, what was only pushed into a stream included, is durable here when it resolves. */
-  flush(): Promise<void>
-  /** Resolves with true once nothing that was received is unchecked, and with false if something was forged. */
-  whenChecked(): Promise<boolean>
-  /** Begins no further check. What is left is checked when the device is opened again. */
-  stopChecking(): void
-  /**
-   * Calls back once something turned out forged: this device must write what is left to write, call what it is given,
-   * which takes that out of the database, and close. Source: SPEC IDL5.
-   */
-  whenForged(close: (rollBack: () => Promise<void>) => void): void
-}
-
 /** Puts a device together and opens it. Rejects as `createSyncClient` does. */
 export async function openDevice(
   options: SyncClientOptions,
-  rollBack: RollBack,
+  { rollBack, createHistory }: RareCode,
   /** Whether messages that were being written when the device was last open are marked as interrupted here and now. */
   marksInterrupted = true,
 ): Promise<Device> {
@@ -140,8 +94,7 @@ export async function openDevice(
   const batching = checkBatching(options.batching)
   const feed = createRowFeed()
   const status = createStatusBoard(clock, composeStatus)
-  let localProblem = describe(wasForged)
-  let forgery: SyncStatus['problem']
+  const problems = createDeviceProblems(wasForged)
   let outbox: Outbox | undefined
   let session: Session | undefined
   let authorship: Authorship | undefined
@@ -159,14 +112,13 @@ export async function openDevice(
   const whenChecked = () => unchecked?.whenEmpty() ?? Promise.resolve(true)
 
   function noteProblem(error: unknown): void {
-    const { code, message } = toSyncError(error, 'STORE_FAILED')
-    localProblem = { code, message }
+    problems.note(error)
     changed()
   }
 
   function onProblem(error: SyncError | undefined): void {
-    if (error !== undefined) noteProblem(error)
-    else if (localProblem?.code !== 'STORE_FAILED') localProblem = undefined
+    if (error === undefined) problems.over()
+    else noteProblem(error)
   }
 
   const documents = await createDocuments({
@@ -183,8 +135,9 @@ export async function openDevice(
     unchecked: () => (checking === 'idle' ? unchecked : undefined),
     accepts: (address) => holding?.accepts(address) !== false,
     bodyOfNew: (address, isMadeHere) => holding?.bodyOfNew(address, isMadeHere) ?? 'held',
+    signAhead: (edits) => outbox?.signAhead(edits),
     onCommitted(outboxPut: readonly OutboxEntry[], rows: CommittedRows) {
-      if (localProblem?.code === 'STORE_FAILED') localProblem = undefined
+      problems.stored()
       outbox?.added(outboxPut)
       feed.publish(rows)
       deletions?.tidy()
@@ -203,7 +156,7 @@ export async function openDevice(
     },
     onAlarm(error) {
       logger.error(error.message)
-      forgery = { code: error.code, message: error.message }
+      problems.forged(error)
       session?.stop()
       changed()
     },
@@ -393,62 +346,16 @@ export async function openDevice(
   }
 
   if (url !== undefined) {
-    session = createSession({
-      url,
-      pubkey,
-      signer,
-      transport: options.transport ?? createWebSocketTransport(),
-      clock,
-      random,
-      logger,
-      ...checkHeartbeat(options.heartbeat),
-      plain,
-      onSyncServer() {
-        if (note.isSet) inbox.compareAll()
+    session = connectDevice({
+      ...{ url, pubkey, signer, transport: options.transport, clock, random, logger },
+      ...{ inbox, holding, outbox, presence, checkpointer, plain, trust, note },
+      heartbeat: options.heartbeat,
+      noteMaxEventBytes(bytes) {
+        serverMaxEventBytes = Math.min(limits.maxEventBytes, bytes)
       },
-      getCursor: () => inbox.cursor,
-      getFilters: () => holding?.filters() ?? [],
-      prepare: () => holding?.prepare() ?? Promise.resolve(),
-      onSummaries: (isOffered) => holding?.onSummaries(isOffered),
-      onPlainRelay: () => holding?.onPlainRelay(),
-      refusesStates: () => trust.refusesStates,
-      onServerKey(key) {
-        trust.introduced(key)
-        presence.setServerKey(key)
-      },
-      onServerLimits({ maxEventBytes }) {
-        serverMaxEventBytes = Math.min(limits.maxEventBytes, maxEventBytes)
-      },
-      onIncoming: (incoming) => inbox.receive(incoming),
-      onPresence: presence.receive,
-      onAnswer(eventId, accepted, reason) {
-        const isTaken =
-          presence.answered(eventId, accepted, reason) ||
-          checkpointer?.answered(eventId, accepted, reason) ||
-          plain?.answered(eventId, accepted, reason)
-        if (!isTaken) outbox?.answered(eventId, accepted, reason)
-      },
-      onLive(send, mode) {
+      onLive() {
         // What the disk refuses is no business of the network's.
-        if (documents.journal.unwrittenEdits() === 0) localProblem = undefined
-        if (mode === 'plain') {
-          holding?.caughtUpPlainly()
-          // No increments, and no presence, which would be shown to anybody.
-          plain?.start(send)
-          outbox?.start(send, plain?.publish)
-          return
-        }
-        outbox?.start(send)
-        presence.start(send)
-        holding?.live()
-        checkpointer?.start(send)
-      },
-      onDown() {
-        holding?.down()
-        presence.stop()
-        checkpointer?.stop()
-        inbox.abandon()
-        outbox?.stop()
+        if (documents.journal.unwrittenEdits() === 0) problems.clear()
       },
       onChange: changed,
     })
@@ -462,13 +369,7 @@ export async function openDevice(
       unsent: counts.unsent + documents.journal.unwrittenEdits() + (plain?.lacking ?? 0),
       refused: counts.refused,
       isCaughtUp: connection?.state === 'live' && holding?.isSettled === true && unchecked?.isEmpty !== false,
-      // A disk that refuses edits comes before a network that isn't there: those are lost with the process.
-      problem:
-        forgery ??
-        (localProblem?.code === 'STORE_FAILED' ? localProblem : undefined) ??
-        connection?.problem ??
-        localProblem ??
-        describe(trust.problem),
+      problem: problems.foremost(connection?.problem, trust.problem),
       retryAtMs: connection?.retryAtMs,
       mode: connection?.mode,
       cursor: inbox.cursor,
@@ -496,6 +397,7 @@ export async function openDevice(
     documents: bodies,
     evict: (address) => (holding as Holding).evict(address),
     loadLog,
+    createHistory,
     authorsOf: writers.find,
     deleteForever: (address) => (deletions as Deletions).deleteChat(address, Math.floor(clock.now() / 1000)),
   })
@@ -535,8 +437,4 @@ function scopeOf(meta: Readonly<Record<string, string>>, cursor: string): Scope 
   const scope = meta[META_SCOPE]
   if (scope === 'all' || scope === 'some') return scope
   return cursor === '' ? undefined : 'all'
-}
-
-function describe(error: SyncError | undefined): SyncStatus['problem'] {
-  return error === undefined ? undefined : { code: error.code, message: error.message }
 }

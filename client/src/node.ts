@@ -1,6 +1,6 @@
 /**
- * What a client needs on Node: a SQLite file for WatermelonDB and a transport over `ws`. Kept apart from the
- * main entry, so that no Node built-in reaches a phone or a browser.
+ * What a client needs on Node: a SQLite file for WatermelonDB, a transport over `ws`, and signatures by the fastest
+ * implementation that is there. Kept apart from the main entry, so that no Node built-in reaches a phone or a browser.
  */
 import { statSync } from 'node:fs'
 import { WebSocket } from 'ws'
@@ -10,6 +10,13 @@ import { openNodeDatabase } from './node-database.js'
 import type { SyncStore } from './ports/store.js'
 import type { Transport } from './ports/transport.js'
 
+export type { SchnorrChoice } from '@onyx-sync/shared/node'
+export {
+  createNodeSigner,
+  createNodeVerifier,
+  type NodeSignatureOptions,
+  type NodeSigner,
+} from './adapters/node/signatures.js'
 export { openNodeDatabase } from './node-database.js'
 
 /** A transport over the `ws` package, for Node versions without a WebSocket of their own. */

@@ -3,11 +3,12 @@ import { checkPlatform } from './adapters/platform-check.js'
 import { createClientOf } from './client.js'
 import type { SyncClient } from './client-api.js'
 import { checkRandom, checkUrl } from './client-options.js'
-import { rollBackLater } from './core/roll-back-later.js'
-import { type Device, openDevice } from './device.js'
+import { openDevice } from './device.js'
+import type { Device } from './device-api.js'
 import { createId } from './model/ids.js'
 import { createLiveStreams } from './model/live-streams.js'
 import { createRowFeed } from './model/row-feed.js'
+import { laterRareCode } from './rare-code-later.js'
 import type { SharedClient, SharedClientOptions, TabRole } from './shared-client-api.js'
 import { createTabBus } from './tabs/bus.js'
 import { countTerm, createTabHost, type TabHost } from './tabs/host.js'
@@ -111,7 +112,7 @@ export async function createSharedClient(options: SharedClientOptions): Promise<
   async function openHere(): Promise<Device> {
     const store = await options.openStore()
     try {
-      return await openDevice({ ...options, store, checking: 'before' }, rollBackLater, false)
+      return await openDevice({ ...options, store, checking: 'before' }, laterRareCode, false)
     } catch (error) {
       await store.close().catch(() => {})
       throw error
@@ -133,7 +134,7 @@ export async function createSharedClient(options: SharedClientOptions): Promise<
     if (isClosed) return letGoOfLead()
     try {
       device = await openHere()
-      own = createClientOf(device)
+      own = createClientOf(device, laterRareCode.createImporter)
       const count = await countTerm(device)
       // Whoever ends this tab waits for it to be open, and closes it.
       if (isClosed) return

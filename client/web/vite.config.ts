@@ -4,8 +4,9 @@ import { compressedFiles, secp256k1Wasm, serviceWorker } from './build-plugins.j
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
-/** What several pages have in common, and none needs at first. */
-const LATER = /\/src\/(inspect\/|parts\/key-name)|\/core\/(roll-back|rebase-edits)\.js/
+/** What several pages, or dialogs, have in common, and no page needs at first. */
+const LATER =
+  /\/src\/(inspect\/|parts\/(key-name|dialog))|\/(roll-back|rebase-edits|import-chats|model\/history)\.js/
 
 export default defineConfig({
   root: here('.'),
@@ -15,6 +16,7 @@ export default defineConfig({
     // WatermelonDB takes what it needs of RxJS through this one module, and all of RxJS comes with it as CommonJS.
     alias: [
       { find: /^\.\.?\/__wmelonRxShim$/, replacement: here('src/device/rxjs-parts.ts') },
+      { find: /^tslib$/, replacement: here('src/device/async-helpers.ts') },
       { find: /^lib0\/logging$/, replacement: here('src/device/yjs-logging.ts') },
     ],
   },

@@ -1,6 +1,6 @@
+export type { SchnorrChoice as VerifierChoice } from '@onyx-sync/shared/node'
 export { type LevelLogOptions, openLevelLog } from './adapters/level/level-log.js'
 export { createMemoryLog, type MemoryLogOptions } from './adapters/memory-log.js'
-export type { VerifierChoice } from './adapters/verifiers/choose-verifier.js'
 export { createHub, type Hub, type Subscriber } from './core/hub.js'
 export { createRelay, type Relay, type RelayOptions } from './core/relay.js'
 export type { Session } from './core/session.js'

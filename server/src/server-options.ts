@@ -7,7 +7,7 @@ import {
   type Random,
   SyncError,
 } from '@onyx-sync/shared'
-import type { VerifierChoice } from './adapters/verifiers/choose-verifier.js'
+import type { SchnorrChoice } from '@onyx-sync/shared/node'
 import type { Compression } from './adapters/ws-listener.js'
 import { parseConfig } from './config/check.js'
 import type { ServerConfig } from './config/schema.js'
@@ -78,9 +78,9 @@ export interface SyncServerOptions {
   /**
    * What checks ids and signatures: the system's libsecp256k1 (`'native'`), WebAssembly (`'wasm'`), JavaScript
    * (`'pure'`), the fastest of them that works (`'auto'`), or one of your own. One that is missing or broken is
-   * passed over for the next, with a warning. @default 'auto'
+   * passed over for the next, with a warning. What the server signs with is chosen likewise. @default 'auto'
    */
-  readonly verifier?: VerifierChoice | EventVerifier
+  readonly verifier?: SchnorrChoice | EventVerifier
 }
 
 /** Options that are no plain data. */

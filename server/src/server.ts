@@ -1,6 +1,7 @@
 import type { Server as HttpServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { SyncError, silentLogger, systemClock, systemRandom } from '@onyx-sync/shared'
+import { chooseVerifier, createEventSigner, type EventSigner } from '@onyx-sync/shared/node'
 import { attachToHttpServer } from './adapters/attach.js'
 import { createClientAddresses, toLimited } from './adapters/client-address.js'
 import { createHttpHandler, SYNC_PATH } from './adapters/http.js'
@@ -10,8 +11,6 @@ import { normalizeIp } from './adapters/ip-address.js'
 import { createManagementHandler } from './adapters/management-http.js'
 import { createMemoryModeration } from './adapters/memory-moderation.js'
 import { createSealedPlaces } from './adapters/sealed-places.js'
-import { createServerSigner, type ServerSigner } from './adapters/server-signer.js'
-import { chooseVerifier } from './adapters/verifiers/choose-verifier.js'
 import { readWebFiles, type WebFiles } from './adapters/web-files.js'
 import { createWebHandler } from './adapters/web-http.js'
 import { createWebSocketListener } from './adapters/ws-listener.js'
@@ -103,7 +102,10 @@ export function createSyncServer(options: SyncServerOptions): SyncServer {
       const moderation = await createModeration(store, config.operators)
       const { directory } = config.web
       const web = directory === undefined ? undefined : await readWebFiles(directory)
-      const signer = await createServerSigner(log.serverSecretKey, logger)
+      const signer = await createEventSigner(log.serverSecretKey, {
+        choice: typeof verifier === 'string' ? verifier : 'auto',
+        logger,
+      })
       const given = { log, store, moderation, signer, web }
       parts = assemble(options, config, chosen, given, httpServer, relayUrls)
       if (options.server === undefined) await listenOn(httpServer, host, port, logger)
@@ -166,7 +168,7 @@ interface Parts extends Stored {
 /** What is made before the rest, because it takes time. */
 interface Given extends Stored {
   readonly moderation: Moderation
-  readonly signer: ServerSigner
+  readonly signer: EventSigner
   readonly web: WebFiles | undefined
 }
 

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import type { Limits, Logger } from '@onyx-sync/shared'
-import type { ChosenVerifier } from './adapters/verifiers/event-verifier.js'
-import { createVerifierPool } from './adapters/verifiers/verifier-pool.js'
+import type { ChosenVerifier } from '@onyx-sync/shared/node'
+import { createVerifierPool } from './adapters/verifier-pool.js'
 import { createWorkerMerger } from './adapters/worker-merger.js'
 import { createLocalMerger } from './core/local-merger.js'
 import type { Merger } from './ports/merger.js'
@@ -14,10 +14,16 @@ const VERIFY_WORKER = new URL('../dist/verify-worker.js', import.meta.url)
 /** More would hardly find work: one thread parses, stores and answers for all of them. */
 const MAX_VERIFY_THREADS = 4
 
+/** When the thread that merges begins, if nothing was to be merged before. Milliseconds. */
+const WARM_UP_MS = 1_000
+
 /** A thread of its own; without its module, such as in a bundle, what merges shares this one. */
 export function chooseMerger({ maxMergeSeconds }: Limits, logger: Logger, onLost: () => void): Merger {
   if (existsSync(MERGE_WORKER)) {
-    return createWorkerMerger({ script: MERGE_WORKER, logger, maxSeconds: maxMergeSeconds, onLost })
+    const merger = createWorkerMerger({ script: MERGE_WORKER, logger, maxSeconds: maxMergeSeconds, onLost })
+    // Loading it takes a fifth of a second: not while the server starts, nor while the first device waits for its chats.
+    setTimeout(() => merger.run('drop', 0).catch(() => {}), WARM_UP_MS).unref()
+    return merger
   }
   logger.warn('documents are merged in the main thread, because the module of the other one is missing', {
     path: MERGE_WORKER.pathname,

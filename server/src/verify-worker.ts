@@ -1,10 +1,8 @@
 import { parentPort, workerData } from 'node:worker_threads'
-import { CHECK_BYTES, isSigned } from './adapters/verifiers/event-verifier.js'
-import { createPureSchnorr } from './adapters/verifiers/pure-schnorr.js'
-import type { VerifyReply, VerifyRequest } from './adapters/verifiers/verifier-pool.js'
-import { createWasmSchnorr } from './adapters/verifiers/wasm-schnorr.js'
+import { CHECK_BYTES, createPureSchnorr, createWasmSchnorr, isSigned } from '@onyx-sync/shared/node'
+import type { VerifyReply, VerifyRequest } from './adapters/verifier-pool.js'
 
-/** A thread that checks signatures: does what `adapters/verifiers/verifier-pool.ts` asks. */
+/** A thread that checks signatures: does what `adapters/verifier-pool.ts` asks. */
 const schnorr = workerData === 'wasm' ? await createWasmSchnorr() : createPureSchnorr()
 
 parentPort?.on('message', ({ batch, bytes }: VerifyRequest) => {

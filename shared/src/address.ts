@@ -58,6 +58,11 @@ export function parseAddress(text: string): DocumentAddress | undefined {
   return { kind, owner, identifier }
 }
 
+/** The owner named in an address: 64 lower-case hex characters. */
+export function ownerOfAddress(address: string): string {
+  return address.slice(address.indexOf(':') + 1, address.lastIndexOf(':', address.indexOf(':') + 65))
+}
+
 /** Whether this is the text of a document's address, in the one form that it has. */
 export function isCanonicalAddress(value: unknown): value is string {
   if (typeof value !== 'string' || LONE_SURROGATE.test(value)) return false

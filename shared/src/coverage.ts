@@ -7,6 +7,8 @@ export interface Coverage {
   add(update: Uint8Array): void
   /** Whether the updates hold everything that is applied in a document: every struct and every deletion (trap Y1). */
   covers(doc: Y.Doc): boolean
+  /** Whether the updates hold everything that another one does. Throws what `Y.decodeUpdate` throws. */
+  holds(update: Uint8Array): boolean
   /** How much of what was ever written to a document the updates hold, by clocks; deletions don't count. 0 to 1. */
   share(doc: Y.Doc): number
 }
@@ -22,6 +24,13 @@ type Ranges = Map<number, Range[]>
 export function createCoverage(): Coverage {
   const structs: Ranges = new Map()
   const deleted: Ranges = new Map()
+
+  function hasDeleted({ clients }: ReturnType<typeof Y.createDeleteSetFromStructStore>): boolean {
+    return [...clients].every(([client, ranges]) =>
+      ranges.every(({ clock, len }) => isCovered(deleted, client, clock, clock + len)),
+    )
+  }
+
   return {
     add(update) {
       const decoded = Y.decodeUpdate(update)
@@ -32,13 +41,18 @@ export function createCoverage(): Coverage {
       for (const [client, ranges] of decoded.ds.clients)
         for (const { clock, len } of ranges) include(deleted, client, clock, len)
     },
-    covers({ store }) {
-      for (const client of store.clients.keys())
-        if (!isCovered(structs, client, 0, Y.getState(store, client))) return false
-      for (const [client, ranges] of Y.createDeleteSetFromStructStore(store).clients) {
-        for (const { clock, len } of ranges) if (!isCovered(deleted, client, clock, clock + len)) return false
-      }
-      return true
+    covers: ({ store }) =>
+      [...store.clients.keys()].every((client) => isCovered(structs, client, 0, Y.getState(store, client))) &&
+      hasDeleted(Y.createDeleteSetFromStructStore(store)),
+    holds(update) {
+      const decoded = Y.decodeUpdate(update)
+      return (
+        decoded.structs.every(
+          (struct) =>
+            struct instanceof Y.Skip ||
+            isCovered(structs, struct.id.client, struct.id.clock, struct.id.clock + struct.length),
+        ) && hasDeleted(decoded.ds)
+      )
     },
     share({ store }) {
       let total = 0

@@ -98,28 +98,30 @@ function readStruct(
   let beginsElement = false
   if ((info & KIND) === 0) length = decoding.readVarUint(decoder)
   else {
-    const foreign: [number, number][] = []
-    const need = () => {
-      const id: [number, number] = [decoding.readVarUint(decoder), decoding.readVarUint(decoder)]
-      if (id[0] !== client) foreign.push(id)
-      return id
+    const kind = info & KIND
+    const ids = Number((info & HAS_LEFT) !== 0) + Number((info & HAS_RIGHT) !== 0)
+    beginsElement = kind === TYPE
+    // Nothing is made here that isn't kept: this runs for every key of every message.
+    for (let left = ids; left > 0; left--) {
+      const ofClient = decoding.readVarUint(decoder)
+      const at = decoding.readVarUint(decoder)
+      if (ofClient !== client) needs = [...needs, [ofClient, at]]
+      // Beside an element is another one; what isn't in the update most likely is one.
+      beginsElement &&= elements.get(ofClient)?.get(at) ?? true
     }
-    // Beside an element is another one; what isn't in the update most likely is one.
-    const isElement = ([ofClient, at]: [number, number]) => elements.get(ofClient)?.get(at) ?? true
-    const hasLeft = (info & HAS_LEFT) !== 0
-    const hasRight = (info & HAS_RIGHT) !== 0
-    if (hasLeft) beginsElement = isElement(need())
-    if (hasRight) beginsElement = isElement(need()) && (beginsElement || !hasLeft)
-    if (!hasLeft && !hasRight) {
-      beginsElement = decoding.readVarUint(decoder) === 1
-      if (beginsElement) skipText(decoder)
-      else need()
+    if (ids === 0) {
+      const isAtTop = decoding.readVarUint(decoder) === 1
+      beginsElement &&= isAtTop
+      if (isAtTop) skipText(decoder)
+      else {
+        const ofClient = decoding.readVarUint(decoder)
+        const at = decoding.readVarUint(decoder)
+        if (ofClient !== client) needs = [[ofClient, at]]
+      }
       if ((info & HAS_KEY) !== 0) skipText(decoder)
     }
-    beginsElement &&= (info & KIND) === TYPE
-    if ((info & KIND) === TYPE) noteType(elements, client, clock, beginsElement)
-    length = readContent(decoder, info & KIND)
-    if (foreign.length > 0) needs = foreign
+    if (kind === TYPE) noteType(elements, client, clock, beginsElement)
+    length = readContent(decoder, kind)
   }
   if (length < 1) throw new Unsliceable('it has an empty struct')
   return { client, clock, length, update: decoder.arr, from, to: decoder.pos, needs, beginsElement }

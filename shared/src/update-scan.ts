@@ -82,6 +82,9 @@ function createScan(decoder: decoding.Decoder, observer: ScanObserver) {
   let client: number | 'root' = 'root'
   let clock: number | string = ''
 
+  /** Whether no value of this struct was counted. Not of each its own: there are as many as fields of messages. */
+  let isFirstValue = true
+
   /** The names that came first: an update has few, and each of them many times. */
   const names: { readonly bytes: Uint8Array; readonly text: string }[] = []
 
@@ -128,55 +131,59 @@ function createScan(decoder: decoding.Decoder, observer: ScanObserver) {
 
   function values(read: () => void): number {
     const length = readVarUint(decoder)
+    isFirstValue = true
     for (let left = length; left > 0; left--) read()
     // One value comes with its struct.
     if (length > 1) runs.push(length)
     return length
   }
 
-  /** One value less than there are, since each struct counts already. */
-  function beyondFirst(): (more: number) => void {
-    let isFirst = true
-    return (more) => {
-      if (!isFirst) count(more)
-      isFirst = false
-    }
+  /** Counts one value less than there are, since each struct counts already. */
+  function addValues(more: number): void {
+    if (!isFirstValue) count(more)
+    isFirstValue = false
+  }
+
+  function jsonValue(): void {
+    const text = decoding.readVarString(decoder)
+    if (text === 'undefined') addValues(1)
+    else skipJson(text, addValues)
+  }
+
+  function anyValue(): void {
+    skipAny(decoder, addValues)
+  }
+
+  function oneJson(): number {
+    isFirstValue = true
+    skipJson(decoding.readVarString(decoder), addValues)
+    return 1
   }
 
   function content(kind: number): number {
     switch (kind) {
       case 1:
         return readVarUint(decoder)
-      case 2: {
-        const add = beyondFirst()
-        return values(() => {
-          const text = decoding.readVarString(decoder)
-          if (text === 'undefined') add(1)
-          else skipJson(text, add)
-        })
-      }
+      case 2:
+        return values(jsonValue)
       case 3:
         skipBytes(decoder, readVarUint(decoder))
         return 1
       case 4:
         return skipText(decoder)
       case 5:
-        skipJson(decoding.readVarString(decoder), beyondFirst())
-        return 1
+        return oneJson()
       case 6:
         name()
-        skipJson(decoding.readVarString(decoder), beyondFirst())
-        return 1
+        return oneJson()
       case 7: {
         const type = readVarUint(decoder)
         if (type > MAX_TYPE_REF) throw new NotAnUpdate(`there is no shared type ${type}`)
         if (type === TYPE_XML_ELEMENT || type === TYPE_XML_HOOK) name()
         return 1
       }
-      case 8: {
-        const add = beyondFirst()
-        return values(() => skipAny(decoder, add))
-      }
+      case 8:
+        return values(anyValue)
       case 9:
         throw new NotAnUpdate('it holds a subdocument')
       default:

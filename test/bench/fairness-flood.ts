@@ -1,11 +1,13 @@
-import { parentPort, workerData } from 'node:worker_threads'
-import { WebSocket } from 'ws'
+import { once } from 'node:events'
+import { constants, setPriority } from 'node:os'
+import type { BenchKey } from './signed-events.js'
+import { connectWire, type WireClient } from './wire-client.js'
 
 /** What one noisy account does, on how many connections. */
 export interface FloodOrder {
   readonly url: string
-  /** A login for each connection needs its challenge: the key signs it here. */
-  readonly secretKey: Uint8Array
+  /** Each connection logs in with it. */
+  readonly key: BenchKey
   readonly connections: number
   readonly what: 'EVENT' | 'REQ' | 'COUNT'
   /** Signed events to send, as JSON; spread over the connections. */
@@ -15,39 +17,25 @@ export interface FloodOrder {
 /** Questions of one connection under way at a time. */
 const QUESTIONS = 32
 
-const order = workerData as FloodOrder
-const { createAuthTemplate } = await import('@onyx-sync/shared')
-const { finalizeEvent } = await import('nostr-tools/pure')
+// The processor's time that it takes is what another machine would have: nothing that is measured waits for it.
+setPriority(constants.priority.PRIORITY_LOW)
+const [order] = (await once(process, 'message')) as [FloodOrder]
 
 let answered = 0
 
-async function login(): Promise<WebSocket> {
-  const socket = new WebSocket(order.url)
-  await new Promise<void>((resolve, reject) => {
-    socket.on('error', reject)
-    socket.on('message', (data) => {
-      const [type, first] = JSON.parse(String(data)) as [string, string]
-      if (type === 'OK') resolve()
-      if (type !== 'AUTH') return
-      const template = createAuthTemplate(order.url, first, Date.now())
-      socket.send(JSON.stringify(['AUTH', finalizeEvent({ ...template }, order.secretKey)]))
-    })
-  })
-  socket.removeAllListeners('message')
-  return socket
-}
-
-function flood(socket: WebSocket, index: number): void {
+function flood(client: WireClient, index: number): void {
   if (order.what === 'EVENT') {
-    socket.on('message', () => answered++)
+    client.onMessage(() => {
+      if (++answered === order.events.length) process.send?.('over')
+    })
     const mine = order.events.filter((_, position) => position % order.connections === index)
-    for (const event of mine) socket.send(`["EVENT",${event}]`)
+    for (const event of mine) client.send(`["EVENT",${event}]`)
     return
   }
-  const ask = (id: string) => socket.send(JSON.stringify([order.what, id, { kinds: [1] }]))
-  socket.on('message', (data: Buffer) => {
+  const ask = (id: string) => client.send(JSON.stringify([order.what, id, { kinds: [1] }]))
+  client.onMessage((text) => {
     // Events are counted by nobody: only whether a question is answered matters.
-    const [type, id] = /^\["(\w+)","(\w+)"/.exec(data.toString('latin1', 0, 40))?.slice(1) ?? []
+    const [type, id] = /^\["(\w+)","(\w+)"/.exec(text.slice(0, 40))?.slice(1) ?? []
     if (type === 'EVENT' || id === undefined) return
     answered++
     ask(id)
@@ -55,11 +43,12 @@ function flood(socket: WebSocket, index: number): void {
   for (let question = 0; question < QUESTIONS; question++) ask(`q${question}`)
 }
 
-const sockets = await Promise.all(Array.from({ length: order.connections }, login))
-for (const [index, socket] of sockets.entries()) flood(socket, index)
-parentPort?.postMessage('flooding')
-parentPort?.on('message', () => {
-  for (const socket of sockets) socket.terminate()
-  parentPort?.postMessage(answered)
-  parentPort?.close()
+const clients = await Promise.all(
+  Array.from({ length: order.connections }, () => connectWire(order.url, order.key)),
+)
+for (const [index, client] of clients.entries()) flood(client, index)
+process.send?.('flooding')
+process.once('message', () => {
+  for (const client of clients) client.close()
+  process.send?.(answered, () => process.disconnect())
 })

@@ -1,44 +1,61 @@
+import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import { Worker } from 'node:worker_threads'
-import { createAuthTemplate } from '@onyx-sync/shared'
-import { finalizeEvent, generateSecretKey } from 'nostr-tools/pure'
-import { WebSocket } from 'ws'
+import { fileURLToPath } from 'node:url'
 import { type Bench, type BenchContext, type Figure, percentile, reported } from './bench.js'
 import type { FloodOrder } from './fairness-flood.js'
 import { startMeasuredServer } from './server-process.js'
+import { type BenchKey, createKey, signQuickly } from './signed-events.js'
+import { connectWire, publishAll } from './wire-client.js'
 
-const FLOOD = new URL('./fairness-flood.js', import.meta.url)
+const FLOOD = fileURLToPath(new URL('./fairness-flood.js', import.meta.url))
 const NOISY_CONNECTIONS = 10
 /** Time between two events of the quiet account. Milliseconds. */
 const PACE_MS = 20
+/** More than is taken of one publisher meanwhile, unless the machine has much else to do. */
+const FLOOD_EVENTS_PER_SAMPLE = 300
 
 /** What one account feels while another one does all it can. */
 export const fairness: Bench = {
   name: 'fairness',
   summary: 'a quiet account publishes while a noisy one floods on ten connections',
   async run(context) {
-    const samples = context.isQuick ? 50 : 300
-    const noisyKey = generateSecretKey()
-    const events = signEvents(noisyKey, context.isQuick ? 1_000 : 6_000, context)
-    const server = await startMeasuredServer({ data: join(context.directory, 'data') })
+    const { directory, isQuick, progress } = context
+    const samples = isQuick ? 50 : 600
+    const noisy = createKey()
+    const stored = signEvents(noisy, isQuick ? 1_000 : 6_000, context)
+    const more = signEvents(noisy, samples * FLOOD_EVENTS_PER_SAMPLE, context)
+    const server = await startMeasuredServer({ data: join(directory, 'data') })
     try {
       const { url } = server
+      const publisher = await connectWire(url, noisy)
+      await publishAll(
+        publisher,
+        stored.map((event) => `["EVENT",${event}]`),
+        500,
+      )
+      publisher.close()
       const quiet = await createQuiet(url)
       const figures: Figure[] = []
-      context.progress('idle')
+      progress('idle')
       await quiet.publish(20)
       figures.push(...figuresOf('idle', await quiet.publish(samples)))
       for (const [what, label] of [
-        ['EVENT', 'while it publishes'],
         ['COUNT', 'while it counts'],
         ['REQ', 'while it reads'],
+        ['EVENT', 'while it publishes'],
       ] as const) {
-        context.progress(label)
-        const order = { url, secretKey: noisyKey, connections: NOISY_CONNECTIONS, what, events }
-        const flood = await startFlood(order)
-        const took = await quiet.publish(samples)
-        figures.push(...figuresOf(label, took), reported(`${label}: answers it got`, await flood.stop(), ''))
+        progress(label)
+        const flood = await startFlood({
+          url,
+          key: noisy,
+          connections: NOISY_CONNECTIONS,
+          what,
+          events: more,
+        })
+        const took = await quiet.publish(samples, flood.isOver)
+        const answered = await flood.stop()
+        figures.push(...figuresOf(label, took), reported(`${label}: answers it got`, answered, ''))
       }
       quiet.close()
       return figures
@@ -48,27 +65,39 @@ export const fairness: Bench = {
   },
 }
 
-function signEvents(secretKey: Uint8Array, count: number, { progress }: BenchContext): string[] {
+function signEvents(key: BenchKey, count: number, { progress }: BenchContext): string[] {
   return Array.from({ length: count }, (_, index) => {
-    if (index % 200 === 0) progress(`signed ${index} of ${count} events`)
-    return JSON.stringify(noteEvent(secretKey, `note ${index}`))
+    if (index % 1_000 === 0) progress(`signed ${index} of ${count} events`)
+    return JSON.stringify(noteEvent(key, `note ${index} of ${count}`))
   })
 }
 
-function noteEvent(secretKey: Uint8Array, content: string) {
-  return finalizeEvent({ kind: 1, created_at: Math.floor(Date.now() / 1000), tags: [], content }, secretKey)
+function noteEvent(key: BenchKey, content: string) {
+  return signQuickly(key, { kind: 1, created_at: Math.floor(Date.now() / 1000), tags: [], content })
 }
 
-async function startFlood(order: FloodOrder): Promise<{ stop(): Promise<number> }> {
-  const worker = new Worker(FLOOD, { workerData: order })
-  await once(worker, 'message')
+interface Flood {
+  /** Whether all that it had to say is answered. */
+  isOver(): boolean
+  /** @returns how many answers it got */
+  stop(): Promise<number>
+}
+
+async function startFlood(order: FloodOrder): Promise<Flood> {
+  const child: ChildProcess = fork(FLOOD, { serialization: 'advanced' })
+  let isOver = false
+  let answered = 0
+  child.on('message', (message: 'flooding' | 'over' | number) => {
+    if (message === 'over') isOver = true
+    if (typeof message === 'number') answered = message
+  })
+  child.send(order)
+  await once(child, 'message')
   return {
+    isOver: () => isOver,
     async stop() {
-      // Both may come in the same tick.
-      const exited = once(worker, 'exit')
-      worker.postMessage('stop')
-      const [answered] = (await once(worker, 'message')) as [number]
-      await exited
+      child.send('stop')
+      await once(child, 'exit')
       return answered
     },
   }
@@ -76,37 +105,21 @@ async function startFlood(order: FloodOrder): Promise<{ stop(): Promise<number> 
 
 /** An account with one connection that publishes an event now and then. */
 async function createQuiet(url: string) {
-  const secretKey = generateSecretKey()
-  const socket = new WebSocket(url)
-  const waiting = new Map<string, () => void>()
-  socket.on('message', (data) => {
-    const [type, first] = JSON.parse(String(data)) as [string, string]
-    if (type === 'OK') waiting.get(first)?.()
-    if (type !== 'AUTH') return
-    const login = finalizeEvent({ ...createAuthTemplate(url, first, Date.now()) }, secretKey)
-    waiting.set(login.id, () => socket.emit('login'))
-    socket.send(JSON.stringify(['AUTH', login]))
-  })
-  await once(socket, 'login')
+  const key = createKey()
+  const client = await connectWire(url, key)
   let made = 0
   return {
-    /** @returns how long each took from sending to its `OK`, milliseconds */
-    async publish(count: number): Promise<number[]> {
+    /** @returns how long each took from sending to its `OK`, milliseconds; fewer where it is over before */
+    async publish(count: number, isOver = () => false): Promise<number[]> {
       const took: number[] = []
-      for (let index = 0; index < count; index++) {
-        const event = noteEvent(secretKey, `quiet ${made++}`)
-        const text = JSON.stringify(['EVENT', event])
-        const startedAt = performance.now()
-        await new Promise<void>((resolve) => {
-          waiting.set(event.id, resolve)
-          socket.send(text)
-        })
-        took.push(performance.now() - startedAt)
+      for (let index = 0; index < count && !isOver(); index++) {
+        const event = JSON.stringify(['EVENT', noteEvent(key, `quiet ${made++}`)])
+        took.push(...(await publishAll(client, [event], 1)))
         await new Promise((resolve) => setTimeout(resolve, PACE_MS))
       }
       return took
     },
-    close: () => socket.close(),
+    close: () => client.close(),
   }
 }
 

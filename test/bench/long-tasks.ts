@@ -2,7 +2,10 @@ import type { Page } from 'playwright-core'
 
 /** One task of a page's main thread. */
 export interface PageTask {
-  /** Processor time of its scripts, milliseconds. Not the clock's, which other work on the machine makes longer. */
+  /**
+   * Processor time of its scripts, layout and collecting garbage not counted, milliseconds. Not the clock's, which other work
+   * on the machine makes longer.
+   */
   readonly scriptMs: number
   /** What ran in it, the longest first, by the browser's own account. */
   readonly what: readonly string[]
@@ -25,17 +28,26 @@ const SCRIPT =
   /^(FunctionCall|EvaluateScript|v8\.run|v8\.callFunction|RunMicrotasks|FireAnimationFrame|TimerFire|HandlePostMessage)$/
 /** What the browser does within a script that asks where something is, and would do later otherwise. */
 const LAYOUT = /^(Layout|UpdateLayoutTree)$/
+/**
+ * When it collects, and how long that takes, hangs on the machine's memory: where pages have to be fetched first, sweeping
+ * alone took 28 ms.
+ */
+const COLLECTING = /^(V8\.GC|MinorGC|MajorGC)/
 const CATEGORIES = ['toplevel', 'devtools.timeline', 'disabled-by-default-devtools.timeline', 'v8']
 
-/**
- * Records what the main thread of a page does while `work` runs. @returns what that gives, and the tasks with scripts that
- * took more than `fromMs`, the longest first
- */
-export async function recordTasks<T>(
-  page: Page,
-  work: () => Promise<T>,
-  fromMs = 10,
-): Promise<readonly [T, readonly PageTask[]]> {
+/** What the main thread of a page did for a while. */
+export interface PageWork {
+  /** Processor time of all its scripts, what they had laid out and collected included, milliseconds. */
+  readonly scriptMs: number
+  /** The tasks that took longest, first the one with the longest script. */
+  readonly longest: readonly PageTask[]
+}
+
+/** How many of the longest tasks are looked into. */
+const LOOKED_INTO = 20
+
+/** Records what the main thread of a page does while `work` runs. */
+export async function recordTasks(page: Page, work: () => Promise<unknown>): Promise<PageWork> {
   const cdp = await page.context().newCDPSession(page)
   const events: TraceEvent[] = []
   cdp.on('Tracing.dataCollected', ({ value }) => {
@@ -47,22 +59,25 @@ export async function recordTasks<T>(
     transferMode: 'ReportEvents',
     traceConfig: { recordMode: 'recordAsMuchAsPossible', includedCategories: CATEGORIES },
   })
-  const result = await work()
+  await work()
   await cdp.send('Tracing.end')
   await ended
   await cdp.detach()
-  return [result, tasksOf(events, fromMs)]
+  return workOf(events)
 }
 
-function tasksOf(events: readonly TraceEvent[], fromMs: number): readonly PageTask[] {
+function workOf(events: readonly TraceEvent[]): PageWork {
   const isMain = ({ name, args }: TraceEvent) => name === 'thread_name' && args?.name === 'CrRendererMain'
   const mains = new Set(events.filter(isMain).map(({ pid, tid }) => `${pid}/${tid}`))
   const onMain = events.filter(({ ph, pid, tid }) => ph === 'X' && mains.has(`${pid}/${tid}`))
-  return onMain
-    .filter(({ name, tdur = 0 }) => name === 'RunTask' && tdur / 1_000 >= fromMs)
+  const longest = onMain
+    .filter(({ name }) => name === 'RunTask')
+    .sort((a, b) => (b.tdur ?? 0) - (a.tdur ?? 0))
+    .slice(0, LOOKED_INTO)
     .map((task) => describe(task, onMain))
-    .filter(({ scriptMs }) => scriptMs >= fromMs)
     .sort((a, b) => b.scriptMs - a.scriptMs)
+  const scripts = onMain.filter(({ name }) => SCRIPT.test(name)).sort(byBeginning)
+  return { scriptMs: cpuMs(outermost(scripts)), longest }
 }
 
 function describe(task: TraceEvent, events: readonly TraceEvent[]): PageTask {
@@ -72,12 +87,11 @@ function describe(task: TraceEvent, events: readonly TraceEvent[]): PageTask {
       ({ name, pid, tid, ts, dur = 0 }) =>
         !/RunTask$/.test(name) && pid === task.pid && tid === task.tid && ts >= task.ts && ts + dur <= until,
     )
-    .sort((a, b) => a.ts - b.ts || (b.dur ?? 0) - (a.dur ?? 0))
+    .sort(byBeginning)
   const scripts = outermost(inside.filter(({ name }) => SCRIPT.test(name)))
-  const layouts = outermost(inside.filter(({ name }) => LAYOUT.test(name)))
+  const others = outermost(inside.filter(({ name }) => LAYOUT.test(name) || COLLECTING.test(name)))
   const isWithin = (inner: TraceEvent) =>
     scripts.some(({ ts, dur = 0 }) => inner.ts >= ts && inner.ts < ts + dur)
-  const sum = (some: readonly TraceEvent[]) => some.reduce((ms, { tdur = 0 }) => ms + tdur / 1_000, 0)
   const what = [...inside]
     .sort((a, b) => (b.tdur ?? 0) - (a.tdur ?? 0))
     .slice(0, 4)
@@ -85,7 +99,16 @@ function describe(task: TraceEvent, events: readonly TraceEvent[]): PageTask {
       const { functionName = '', url = '' } = args?.data ?? {}
       return `${name} ${functionName} ${url} ${Math.round(tdur / 1_000)} ms`
     })
-  return { scriptMs: sum(scripts) - sum(layouts.filter(isWithin)), what }
+  return { scriptMs: cpuMs(scripts) - cpuMs(others.filter(isWithin)), what }
+}
+
+function cpuMs(events: readonly TraceEvent[]): number {
+  return events.reduce((ms, { tdur = 0 }) => ms + tdur / 1_000, 0)
+}
+
+/** The longer first of two that begin together. */
+function byBeginning(a: TraceEvent, b: TraceEvent): number {
+  return a.ts - b.ts || (b.dur ?? 0) - (a.dur ?? 0)
 }
 
 /** Those that are in no other of them. By their beginning, the longer first. */
@@ -98,29 +121,4 @@ function outermost(events: readonly TraceEvent[]): TraceEvent[] {
     end = event.ts + (event.dur ?? 0)
   }
   return found
-}
-
-/** What {@link slowness} takes on an idle processor of the machine on which bounds were chosen. Milliseconds. */
-const REFERENCE_MS = 24
-
-/**
- * How much longer this machine takes for the same scripts than the one on which bounds were chosen; at least 1. It is the
- * quickest of several runs, so that other work on the machine counts little.
- */
-export async function slowness(page: Page): Promise<number> {
-  const quickestMs = await page.evaluate(() => {
-    function work(): number {
-      const numbers = new Map<string, number>()
-      for (let index = 0; index < 60_000; index++) numbers.set(`key ${index % 5_000}`, Math.imul(index, 31))
-      return numbers.size
-    }
-    let quickest = Number.POSITIVE_INFINITY
-    for (let run = 0; run < 15; run++) {
-      const from = performance.now()
-      work()
-      quickest = Math.min(quickest, performance.now() - from)
-    }
-    return quickest
-  })
-  return Math.max(1, quickestMs / REFERENCE_MS)
 }

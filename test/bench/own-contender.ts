@@ -1,15 +1,18 @@
-import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { createMemoryStore, createSyncClient, type SyncStore, type Transport } from '@onyx-sync/client'
-import { createNodeTransport, openNodeStore } from '@onyx-sync/client/node'
-import { type EventVerifier, pureVerifier, type Signer, SyncError } from '@onyx-sync/shared'
-import { verifySchnorr } from 'tiny-secp256k1'
+import {
+  createNodeSigner,
+  createNodeTransport,
+  createNodeVerifier,
+  openNodeStore,
+} from '@onyx-sync/client/node'
+import { type EventVerifier, pureVerifier, type Signer } from '@onyx-sync/shared'
 import * as Y from 'yjs'
 import type { Contender } from './contender.js'
 import { createAccount, untilSynced } from './devices.js'
 import { contendersNode } from './peers.js'
 import { startMeasuredServer } from './server-process.js'
-import { createKey, signQuickly } from './signed-events.js'
+import { createKey } from './signed-events.js'
 
 /** When a device's parts of an edit's way were done, milliseconds of `performance.now()` and of duration. */
 export interface WayTimes {
@@ -32,7 +35,7 @@ export interface OwnOptions {
   readonly name: string
   /** Where devices have SQLite files; undefined: they keep everything in memory, as the peers' clients do. */
   readonly directory?: string
-  /** JavaScript signs and checks, which is the default; else the same library as WebAssembly does. */
+  /** JavaScript signs and checks, as where an app says nothing; else the fastest that Node finds here. */
   readonly isPure?: boolean
   /** Takes what each part of the way took. */
   readonly times?: WayTimes
@@ -40,14 +43,14 @@ export interface OwnOptions {
 
 /** Our server and our whole client: each edit is stored, signed, checked on both sides, and on the server's disk. */
 export function ownContender({ name, directory, isPure = false, times }: OwnOptions): Contender {
-  const signers = new Map<string, Signer>()
+  const signers = new Map<string, Promise<Signer>>()
   /** Each chat is one account's: a device gets all chats of its account, and shall get one here. */
-  const signerOf = (chat: string): Signer => {
-    const signer = signers.get(chat) ?? timedSigner(isPure ? createAccount() : quickSigner(), times)
+  const signerOf = (chat: string): Promise<Signer> => {
+    const signer = signers.get(chat) ?? createSigner(isPure, times)
     signers.set(chat, signer)
     return signer
   }
-  const verifier = timedVerifier(isPure ? pureVerifier : quickVerifier, times)
+  let verifier: Promise<EventVerifier> | undefined
   let devices = 0
   return {
     name,
@@ -62,8 +65,9 @@ export function ownContender({ name, directory, isPure = false, times }: OwnOpti
       const transport = timedTransport(createNodeTransport(), times)
       // Edits follow each other faster here than people make them: no pause between two events.
       const batching = { intervalMs: 0 }
-      const signer = signerOf(chat)
-      const client = await createSyncClient({ store, signer, verifier, transport, url, batching })
+      verifier ??= createVerifier(isPure, times)
+      const signatures = { signer: await signerOf(chat), verifier: await verifier }
+      const client = await createSyncClient({ store, ...signatures, transport, url, batching })
       client.connect()
       await untilSynced(client)
       const chats = await client.chats.list()
@@ -99,25 +103,12 @@ function openStore(directory: string | undefined, index: number): Promise<SyncSt
   return openNodeStore({ file: join(directory, `device-${index}.db`) })
 }
 
-function quickSigner(): Signer {
-  const key = createKey()
-  return {
-    getPublicKey: async () => key.publicKey,
-    signEvent: async (template) => signQuickly(key, template),
-  }
+async function createSigner(isPure: boolean, times: WayTimes | undefined): Promise<Signer> {
+  return timedSigner(isPure ? createAccount() : await createNodeSigner(createKey().secretKey), times)
 }
 
-const quickVerifier: EventVerifier = {
-  name: 'tiny-secp256k1',
-  verify({ id, pubkey, created_at, kind, tags, content, sig }) {
-    const hash = createHash('sha256')
-      .update(JSON.stringify([0, pubkey, created_at, kind, tags, content]))
-      .digest()
-    if (hash.toString('hex') !== id) throw new SyncError('EVENT_ID_MISMATCH', 'the id is another')
-    if (!verifySchnorr(hash, Buffer.from(pubkey, 'hex'), Buffer.from(sig, 'hex'))) {
-      throw new SyncError('EVENT_SIGNATURE_INVALID', 'the signature does not hold')
-    }
-  },
+async function createVerifier(isPure: boolean, times: WayTimes | undefined): Promise<EventVerifier> {
+  return timedVerifier(isPure ? pureVerifier : await createNodeVerifier(), times)
 }
 
 function timedSigner(signer: Signer, times: WayTimes | undefined): Signer {

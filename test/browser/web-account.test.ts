@@ -7,10 +7,12 @@ import { npubEncode } from 'nostr-tools/nip19'
 import { finalizeEvent } from 'nostr-tools/pure'
 import { expect, it, vi } from 'vitest'
 import { shortKey } from '../../client/web/src/parts/words.js'
+import { afterThisTest } from '../support/after-test.js'
 import { violations } from '../support/axe.js'
 import { hasChromium } from '../support/browser.js'
 import { testKey } from '../support/events.js'
-import { afterThisTest, connect, temporaryDataDirectory } from '../support/servers.js'
+import { connect } from '../support/servers.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 import {
   bringKeyIn,
   edit,
@@ -62,7 +64,7 @@ it.skipIf(!hasChromium)(
     const model = await startModel()
     const strict = await serveWebClient()
     const key = 'test-key-0123456789abcdef'
-    const data = temporaryDataDirectory()
+    const data = temporaryDirectory()
     const { url } = await serveWebClient({
       data,
       web: { directory: WEB_DIRECTORY, connect: [new URL(model.url).origin] },
@@ -310,7 +312,7 @@ it.skipIf(!hasChromium)(
 it.skipIf(!hasChromium)(
   '[WEB13] opens without a server, offers a newer build and never mixes two, and takes a new policy for the same build',
   async () => {
-    const data = temporaryDataDirectory()
+    const data = temporaryDirectory()
     const { server, url } = await serveWebClient({ data })
     const port = server.address?.port ?? 0
     const { page } = await openWebDevice(url)
@@ -343,7 +345,7 @@ it.skipIf(!hasChromium)(
     await vi.waitFor(async () => expect(await connectOf()).toContain('https://models.example'), wait)
     await more.server.close()
 
-    const next = join(temporaryDataDirectory(), 'dist')
+    const next = join(temporaryDirectory(), 'dist')
     cpSync(WEB_DIRECTORY, next, { recursive: true })
     for (const [file, from, to] of [
       ['index.html', '<title>onyx-sync', '<title>The next build'],

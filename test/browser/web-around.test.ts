@@ -1,4 +1,4 @@
-import { createMemoryStore, createSyncClient } from '@onyx-sync/client'
+import { createMemoryStore, createSyncClient, type SyncClient } from '@onyx-sync/client'
 import { createNodeTransport } from '@onyx-sync/client/node'
 import { nsecEncode } from 'nostr-tools/nip19'
 import { PlainKeySigner } from 'nostr-tools/signer'
@@ -23,6 +23,24 @@ const browser = useWebBrowser()
 
 /** Of a large account. */
 const CHATS = 300
+
+/** Has another device of an account write, until the server has all of it. */
+async function writeFromElsewhere(
+  url: string,
+  secretKey: Uint8Array,
+  write: (client: SyncClient) => Promise<void>,
+): Promise<void> {
+  const client = await createSyncClient({
+    store: createMemoryStore(),
+    signer: new PlainKeySigner(secretKey),
+    url,
+    transport: createNodeTransport(),
+  })
+  client.connect()
+  await write(client)
+  expect(await client.saved({ timeoutMs: 60_000 })).toBe(true)
+  await client.close()
+}
 
 it.skipIf(!hasChromium)(
   '[WEB28] in a private window everything works, nothing of it is in the next one, and the key brings it back',
@@ -173,19 +191,12 @@ it.skipIf(!hasChromium)(
   async () => {
     const { server, url } = await serveWebClient()
     const { secretKey } = testKey(7)
-    const client = await createSyncClient({
-      store: createMemoryStore(),
-      signer: new PlainKeySigner(secretKey),
-      url: server.url,
-      transport: createNodeTransport(),
+    await writeFromElsewhere(server.url, secretKey, async ({ chats }) => {
+      for (let chat = 0; chat < CHATS; chat++) {
+        await chats.create({ id: `chat-${chat}`, title: `Chat ${chat}` })
+        await chats.send(`chat-${chat}`, `Hello ${chat} ${'x'.repeat(500)}`)
+      }
     })
-    client.connect()
-    for (let chat = 0; chat < CHATS; chat++) {
-      await client.chats.create({ id: `chat-${chat}`, title: `Chat ${chat}` })
-      await client.chats.send(`chat-${chat}`, `Hello ${chat} ${'x'.repeat(500)}`)
-    }
-    expect(await client.saved({ timeoutMs: 60_000 })).toBe(true)
-    await client.close()
 
     const { page, faults } = await openWebDevice('about:blank')
     // The network stands still in the midst of it.
@@ -224,6 +235,45 @@ it.skipIf(!hasChromium)(
       .first()
       .waitFor()
     expect(await progress.count()).toBe(0)
+    expect(faults).toEqual([])
+  },
+  90_000,
+)
+
+it.skipIf(!hasChromium)(
+  '[WEB41] from what a search found one reads on to newer messages, and writing there leads to the end',
+  async () => {
+    const { server, url } = await serveWebClient()
+    const { secretKey } = testKey(1)
+    await writeFromElsewhere(server.url, secretKey, async ({ chats }) => {
+      await chats.create({ id: 'long', title: 'A long chat' })
+      for (let n = 0; n < 150; n++) await chats.send('long', `message ${n}.`)
+    })
+
+    const { page, faults } = await openWebDevice(url)
+    await bringKeyIn(page, nsecEncode(secretKey))
+    await page.getByRole('link', { name: /A long chat/ }).waitFor()
+    const find = async () => {
+      await page.getByLabel('Search chats and messages').fill('message 10.')
+      await page.getByRole('link', { name: /message 10\./ }).click()
+      await page.locator('.bubble', { hasText: 'message 10.' }).waitFor()
+    }
+    const newer = page.getByRole('button', { name: 'Show newer messages' })
+    const lowest = () => page.locator('.bubble').last().innerText()
+
+    await find()
+    const before = await lowest()
+    await newer.click()
+    await vi.waitFor(async () => expect(await lowest()).not.toBe(before), wait)
+    expect(await page.locator('.bubble', { hasText: before }).isVisible()).toBe(true)
+    await page.getByRole('button', { name: 'To the newest' }).click()
+    await page.locator('.bubble', { hasText: 'message 149.' }).waitFor()
+    expect(await newer.count()).toBe(0)
+
+    await find()
+    await write(page, 'Written from there')
+    // The built-in model repeats it.
+    await page.locator('.bubble', { hasText: 'Written from there' }).first().waitFor()
     expect(faults).toEqual([])
   },
   90_000,

@@ -1,5 +1,6 @@
 import { expect, it, vi } from 'vitest'
 import { hasChromium } from '../support/browser.js'
+import { hangWhenRemoving, whatIsKept } from '../support/kept-in-page.js'
 import {
   bringKeyIn,
   edit,
@@ -142,11 +143,28 @@ it.skipIf(!hasChromium)(
     await own.getByRole('button', { name: 'Start chatting' }).waitFor()
     await own.close()
 
-    await page.getByRole('button', { name: 'Start over' }).click()
-    for (const frame of [phone, laptop]) {
-      await frame.getByText('No chats yet. Write the first message.').waitFor()
-      await frame.getByRole('button', { name: SAVED }).waitFor()
+    const untilNew = async () => {
+      for (const frame of [phone, laptop]) {
+        await frame.getByText('No chats yet. Write the first message.').waitFor()
+        await frame.getByRole('button', { name: SAVED }).waitFor()
+      }
     }
+    await page.getByRole('button', { name: 'Start over' }).click()
+    await untilNew()
+    // And where the page goes while the first of both databases is taken away.
+    const before = await whatIsKept(page)
+    await page.evaluate(hangWhenRemoving)
+    const removing = page.waitForEvent('console', { predicate: (line) => line.text() === 'removing' })
+    await page.getByRole('button', { name: 'Start over' }).click()
+    await removing
+    await page.reload()
+    await untilNew()
+    const kept = await whatIsKept(page)
+    expect(kept.values).toEqual(before.values)
+    expect(kept.databases).toHaveLength(before.databases.length)
+    // Each database has one of that name.
+    const isOld = (name: string) => name !== 'ready' && before.files.includes(name)
+    expect(kept.files.filter(isOld)).toEqual([])
     expect(faults).toEqual([])
   },
   90_000,

@@ -8,10 +8,12 @@ import { PlainKeySigner } from 'nostr-tools/signer'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import * as Y from 'yjs'
+import { afterThisTest } from '../support/after-test.js'
 import { hasChromium } from '../support/browser.js'
 import { type BrowserProcess, startBrowserProcess } from '../support/browser-process.js'
 import { testKey } from '../support/events.js'
-import { afterThisTest, temporaryDataDirectory } from '../support/servers.js'
+import { hangWhenRemoving, whatIsKept } from '../support/kept-in-page.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 import {
   bringKeyIn,
   buildWebClient,
@@ -121,6 +123,21 @@ function hasLokiDatabase(page: Page): Promise<boolean> {
   })
 }
 
+/** In the settings, which are open. */
+async function giveNameAndLook(page: Page): Promise<void> {
+  await page.getByLabel('Name, for your other devices').fill('Kitchen')
+  await page.getByLabel('Dark').check()
+}
+
+/** In the settings, which are open: a model behind an API, with a key of this device. */
+async function useModel(page: Page): Promise<void> {
+  await page.getByLabel('Address of an OpenAI-compatible API').fill('https://api.example.com/v1')
+  await page.getByLabel('Model', { exact: true }).fill('opus')
+  await page.getByLabel('API key, if it takes one').fill('sk-of-this-device')
+  await page.getByRole('button', { name: 'Use this model' }).click()
+  await page.getByText('opus answers from now on.').waitFor()
+}
+
 const ownTexts = (page: Page) =>
   page.getByRole('log').locator('.message[data-role=user] .bubble').allInnerTexts()
 
@@ -128,7 +145,7 @@ describe.skipIf(!hasChromium)('a browser that is killed', () => {
   it.each(KILLED)(
     '[WEB27][C10] while somebody writes has after it what was shown as kept, once, and the account ($storage, $round)',
     async ({ storage, round }) => {
-      const data = temporaryDataDirectory()
+      const data = temporaryDirectory()
       const { server, url } = await serveWebClient({ data })
       const port = server.address?.port ?? 0
       const profile = join(folder, `${storage}-${round}`)
@@ -193,16 +210,11 @@ describe.skipIf(!hasChromium)('a browser that is killed', () => {
     let page = await chromium.open(url)
     await startChatting(page)
     await page.getByRole('button', { name: 'Settings' }).click()
-    await page.getByLabel('Name, for your other devices').fill('Kitchen')
-    await page.getByLabel('Dark').check()
+    await giveNameAndLook(page)
     await page.getByRole('button', { name: 'Close' }).click()
     await switchNetwork(page)
     await page.getByRole('button', { name: 'Settings' }).click()
-    await page.getByLabel('Address of an OpenAI-compatible API').fill('https://api.example.com/v1')
-    await page.getByLabel('Model', { exact: true }).fill('opus')
-    await page.getByLabel('API key, if it takes one').fill('sk-of-this-device')
-    await page.getByRole('button', { name: 'Use this model' }).click()
-    await page.getByText('opus answers from now on.').waitFor()
+    await useModel(page)
     await chromium.kill()
 
     chromium = await startBrowserProcess(profile)
@@ -214,18 +226,54 @@ describe.skipIf(!hasChromium)('a browser that is killed', () => {
     expect(await page.getByLabel('Name, for your other devices').inputValue()).toBe('Kitchen')
     const key = page.getByLabel('API key, if it takes one')
     await vi.waitFor(async () => expect(await key.inputValue()).toBe('sk-of-this-device'), wait)
-    // Who leaves the account leaves none of it, also where the browser is killed at once.
-    page.on('dialog', (dialog) => void dialog.accept())
-    await page.getByRole('button', { name: /Leave this account/ }).click()
-    await page.getByRole('button', { name: 'Start chatting' }).waitFor()
-    await chromium.kill()
-    chromium = await startBrowserProcess(profile)
-    page = await chromium.open(url)
-    await page.getByRole('button', { name: 'Start chatting' }).waitFor()
-    const left = await page.evaluate(() => Object.keys(localStorage).sort())
-    expect(left).toEqual(['onyx-sync.changes', 'onyx-sync.device-name', 'onyx-sync.theme'])
     await chromium.kill()
   }, 90_000)
+
+  it.each([false, true])(
+    '[WEB27] once an account was left has nothing of it after it (while its database is taken away: %s)',
+    async (isMidway) => {
+      const { url } = await serveWebClient()
+      const profile = join(folder, `left-${isMidway}`)
+      chromium = await startBrowserProcess(profile)
+      let page = await chromium.open(url)
+      await startChatting(page)
+      await write(page, 'Message')
+      await page.getByRole('button', { name: 'Settings' }).click()
+      await giveNameAndLook(page)
+      await useModel(page)
+      await page.getByRole('button', { name: 'Close' }).click()
+      await page.getByRole('button', { name: SAVED }).waitFor()
+      await switchNetwork(page)
+      // Local storage is on the disk then, and what is removed from it a moment before a browser is killed isn't.
+      await chromium.quit()
+
+      chromium = await startBrowserProcess(profile)
+      page = await chromium.open('about:blank')
+      if (isMidway) await page.addInitScript(hangWhenRemoving)
+      const removing = page.waitForEvent('console', { predicate: (line) => line.text() === 'removing' })
+      removing.catch(() => {})
+      await page.goto(url)
+      page.on('dialog', (dialog) => void dialog.accept())
+      await page.getByRole('button', { name: 'Settings' }).click()
+      await page.getByRole('button', { name: /Leave this account/ }).click()
+      if (isMidway) await removing
+      else await page.getByRole('button', { name: 'Start chatting' }).waitFor()
+      await chromium.kill()
+
+      chromium = await startBrowserProcess(profile)
+      page = await chromium.open(url)
+      await page.getByRole('button', { name: 'Start chatting' }).waitFor()
+      // Name and look are those of the device.
+      const left = {
+        values: ['onyx-sync.changes', 'onyx-sync.device-name', 'onyx-sync.theme'],
+        databases: ['onyx-sync-web'],
+        files: [],
+      }
+      await vi.waitFor(async () => expect(await whatIsKept(page)).toEqual(left), wait)
+      await chromium.kill()
+    },
+    90_000,
+  )
 
   it.each(ROUNDS)(
     '[HLD4][WEB27] while a long chat comes to it has all of it the next time (%i)',

@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest'
+import { expect, it, vi } from 'vitest'
 import { violations } from '../support/axe.js'
 import { hasChromium } from '../support/browser.js'
 import {
@@ -9,6 +9,7 @@ import {
   switchNetwork,
   takePicture,
   useWebBrowser,
+  wait,
   write,
 } from '../support/web-client.js'
 
@@ -167,8 +168,8 @@ it.skipIf(!hasChromium)(
       await press('Tab')
     await press('Enter')
     await page.getByText('Message deleted.').waitFor()
-    const left = await page.getByRole('article').count()
-    expect(left).toBe(1)
+    // What is shown follows a moment later, where there is much else to do.
+    await vi.waitFor(async () => expect(await page.getByRole('article').count()).toBe(1), wait)
     await tabTo('Undo')
     await press('Enter')
     await page.getByRole('article').nth(1).waitFor()

@@ -1,4 +1,4 @@
-import type { Browser, BrowserContext, Page } from 'playwright-core'
+import type { BrowserContext, Page } from 'playwright-core'
 import { expect, it, vi } from 'vitest'
 import { violations } from '../support/axe.js'
 import { hasChromium } from '../support/browser.js'
@@ -17,7 +17,7 @@ import {
   write,
 } from '../support/web-client.js'
 
-const browser = useWebBrowser()
+useWebBrowser()
 
 const HOUR_MS = 3_600_000
 
@@ -92,13 +92,16 @@ it.skipIf(!hasChromium).each(['opfs', 'indexeddb'] as const)(
     await write(page, 'Small, and refused too')
     await notKept.getByText('Small, and refused too').waitFor()
     // What is typed is kept, or said not to be: one of the two, and nowhere else.
-    const { kept, refused } = await page.evaluate(() => {
-      const texts = (of: string) =>
-        [...document.querySelectorAll<HTMLElement>(of)].map((one) => one.innerText)
-      const own = '.messages .message[data-role=user] .bubble'
-      return { kept: texts(own), refused: texts('.not-kept li') }
-    })
-    expect(kept.length + refused.length).toBe(sent.length)
+    const { kept, refused } = await vi.waitFor(async () => {
+      const seen = await page.evaluate(() => {
+        const texts = (of: string) =>
+          [...document.querySelectorAll<HTMLElement>(of)].map((one) => one.innerText)
+        const own = '.messages .message[data-role=user] .bubble'
+        return { kept: texts(own), refused: texts('.not-kept li') }
+      })
+      expect(seen.kept.length + seen.refused.length).toBe(sent.length)
+      return seen
+    }, wait)
     expect(kept).toEqual(sent.slice(0, kept.length))
     expect(
       sent.slice(kept.length).map((text, at) => text.startsWith(refused[at]?.slice(0, 20) ?? '-')),
@@ -190,7 +193,10 @@ it.skipIf(!hasChromium).each([
     expect(await violations(page)).toEqual([])
     await page.reload()
     await bar.getByText(words).waitFor()
-    expect(await page.getByText('On this device', { exact: true }).count()).toBe(2)
+    await vi.waitFor(
+      async () => expect(await page.getByText('On this device', { exact: true }).count()).toBe(2),
+      wait,
+    )
     const before = await textsOf(page)
     expect(before).toHaveLength(2)
 
@@ -211,31 +217,33 @@ it.skipIf(!hasChromium).each([
   60_000,
 )
 
-/** Keeps a page from doing anything else for so long. */
-function hang(page: Page, ms: number): Promise<void> {
-  return page.evaluate((forMs) => {
-    const until = performance.now() + forMs
-    while (performance.now() < until) {
-      // As a script that is stuck.
-    }
-  }, ms)
-}
-
-/** Ends the process of the page that hangs, of this browser: the one that computes all the time. */
-async function endHungRenderer(from: Browser): Promise<void> {
-  const cdp = await from.newBrowserCDPSession()
-  const usage = async () => {
-    const { processInfo } = await cdp.send('SystemInfo.getProcessInfo')
-    return processInfo.filter(({ type }) => type === 'renderer')
+/** Keeps a page from doing anything else, as a script that is stuck, until what it returns is called. */
+async function hang(page: Page): Promise<() => Promise<void>> {
+  let release = () => {}
+  const released = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  let isAsked = () => {}
+  const asked = new Promise<void>((resolve) => {
+    isAsked = resolve
+  })
+  await page.route('**/hanging', async (route) => {
+    isAsked()
+    await released
+    await route.fulfill({ status: 204 })
+  })
+  const hanging = page.evaluate(() => {
+    const request = new XMLHttpRequest()
+    request.open('GET', '/hanging', false)
+    request.send()
+  })
+  await asked
+  // Where the page is ended instead.
+  hanging.catch(() => {})
+  return () => {
+    release()
+    return hanging
   }
-  const before = new Map((await usage()).map(({ id, cpuTime }) => [id, cpuTime]))
-  await new Promise((resolve) => setTimeout(resolve, 2_000))
-  const after = (await usage()).map(({ id, cpuTime }) => ({
-    id,
-    used: cpuTime - (before.get(id) ?? cpuTime),
-  }))
-  const [busiest] = after.sort((a, b) => b.used - a.used)
-  process.kill((busiest as { id: number }).id, 'SIGKILL')
 }
 
 it.skipIf(!hasChromium)(
@@ -248,14 +256,23 @@ it.skipIf(!hasChromium)(
     await first.getByText('Settings → Model').waitFor()
     await first.getByRole('button', { name: SAVED }).waitFor()
     const second = await context.newPage()
-    await second.goto(first.url())
-    await second.getByText('Settings → Model').waitFor()
+    await second.goto(url)
+    const link = second.getByRole('link', { name: /From the first tab/ })
+    await link.waitFor()
+    const beginning = await context.newPage()
+    await beginning.goto(url)
+    await beginning.getByRole('link', { name: /From the first tab/ }).waitFor()
 
-    const hanging = hang(first, 30_000)
+    const goOn = await hang(first)
     const third = await context.newPage()
     await third.goto(url)
+    // Neither the chat nor a new one can be opened now.
+    await link.click()
     await write(second, 'While it hangs')
-    await second.getByRole('region', { name: 'Not kept yet' }).getByText('While it hangs').waitFor()
+    await write(beginning, 'A beginning')
+    const notKept = (page: Page) => page.getByRole('region', { name: 'Not kept yet' })
+    await notKept(second).getByText('While it hangs').waitFor()
+    await notKept(beginning).getByText('A beginning').waitFor()
     await second
       .getByText(/Another tab of this page doesn’t answer: close it/)
       .first()
@@ -263,7 +280,8 @@ it.skipIf(!hasChromium)(
     expect(await second.getByText(/kept on this device|Everything is saved/).count()).toBe(0)
     expect(await violations(second)).toEqual([])
     await third.getByText(/Another tab of this page has them open and doesn’t answer/).waitFor()
-    await hanging
+    expect(await notKept(second).getByText('While it hangs').count()).toBe(1)
+    await goOn()
     await third.getByRole('link', { name: /From the first tab/ }).waitFor()
     await vi.waitFor(
       async () => expect(await shown(second)).toEqual(['From the first tab', 'While it hangs']),
@@ -271,14 +289,21 @@ it.skipIf(!hasChromium)(
     )
     await second.getByRole('button', { name: SAVED }).waitFor()
 
-    hang(first, 600_000).catch(() => {})
+    await beginning.getByRole('heading', { name: 'A beginning' }).waitFor()
+    expect(await shown(beginning)).toEqual(['A beginning'])
+    await notKept(beginning).waitFor({ state: 'detached' })
+
+    const devTools = await context.newCDPSession(first)
+    await hang(first)
     await write(second, 'Until it is closed')
     await second
       .getByText(/Another tab of this page doesn’t answer: close it/)
       .first()
       .waitFor()
     // What only closes the tab here leaves its process, which has the locks: a browser asks its user to end that.
-    await endHungRenderer(browser())
+    const crashed = first.waitForEvent('crash')
+    devTools.send('Page.crash').catch(() => {})
+    await crashed
     const all = ['From the first tab', 'While it hangs', 'Until it is closed']
     await vi.waitFor(async () => expect(await shown(second)).toEqual(all), wait)
     await second.getByRole('button', { name: SAVED }).waitFor()

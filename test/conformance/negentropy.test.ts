@@ -5,9 +5,10 @@ import { finalizeEvent, type VerifiedEvent } from 'nostr-tools/pure'
 import { Relay, useWebSocketImplementation } from 'nostr-tools/relay'
 import { describe, expect, it, vi } from 'vitest'
 import { WebSocket } from 'ws'
+import { afterThisTest } from '../support/after-test.js'
 import { chatEvent, membersOf, type TestKey, trainingEvent } from '../support/events.js'
 import type { RelayClient } from '../support/relay-client.js'
-import { afterThisTest, connect, runServer } from '../support/servers.js'
+import { connect, runServer } from '../support/servers.js'
 import { freshKey, sharedServer } from '../support/shared-server.js'
 
 const { Negentropy, NegentropyStorageVector, NegentropySync } = nip77

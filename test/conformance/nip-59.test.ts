@@ -6,9 +6,9 @@ import { finalizeEvent, type VerifiedEvent } from 'nostr-tools/pure'
 import { Relay, useWebSocketImplementation } from 'nostr-tools/relay'
 import { describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
+import { afterThisTest } from '../support/after-test.js'
 import type { TestKey } from '../support/events.js'
 import { plainEvent } from '../support/kinds.js'
-import { afterThisTest } from '../support/servers.js'
 import { freshKey, sharedServer } from '../support/shared-server.js'
 
 useWebSocketImplementation(WebSocket)

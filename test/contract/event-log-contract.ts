@@ -427,7 +427,7 @@ export function describeEventLog(name: string, fixture: EventLogFixture): void {
           },
         ),
       )
-      const state = { throughSeq: 3, update: Uint8Array.of(1) }
+      const state = { throughSeq: 3, updates: [Uint8Array.of(1)] }
       await log.keepState(chat('one'), state)
       const deleted = { seq: 5, id: hex(5), created_at: 9 }
       const members = [{ pubkey: bob, role: 'read' as const }]
@@ -630,11 +630,19 @@ export function describeEventLog(name: string, fixture: EventLogFixture): void {
       const log = await fixture.open()
       expect(await log.keptState(chat('one'))).toBeUndefined()
       await log.commit(commitOf([logged({ seq: 1 })], { documents: [recordOf(chat('one'))] }))
-      await log.keepState(chat('one'), { throughSeq: 1, update: Uint8Array.of(1, 2) })
-      await log.keepState(chat('one'), { throughSeq: 7, update: Uint8Array.of(3) })
-      const kept = await log.keptState(chat('one'))
-      expect(kept?.throughSeq).toBe(7)
-      expect([...(kept?.update ?? [])]).toEqual([3])
+      await log.keepState(chat('one'), { throughSeq: 1, updates: [Uint8Array.of(1, 2)] })
+      await log.keepState(chat('one'), { throughSeq: 7, updates: [Uint8Array.of(3)] })
+      const piecesNow = async () => {
+        const { throughSeq, updates } = (await log.keptState(chat('one'))) ?? {}
+        return [throughSeq, ...(updates ?? []).map((update) => [...update])]
+      }
+      expect(await piecesNow()).toEqual([7, [3]])
+      const inPieces = {
+        throughSeq: 2 ** 40 + 3,
+        updates: [[1, 2], [], [3]].map((bytes) => Uint8Array.from(bytes)),
+      }
+      await log.keepState(chat('one'), inPieces)
+      expect(await piecesNow()).toEqual([2 ** 40 + 3, [1, 2], [], [3]])
       expect(await log.keptState(chat('two'))).toBeUndefined()
       expect(await collect(log.allDocuments())).toEqual([chat('one')])
       await log.close()

@@ -3,9 +3,11 @@ import { join } from 'node:path'
 import { type Commit, createMemoryLog, openLevelLog } from '@onyx-sync/server'
 import { Level } from 'level'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { encodeSeq, keyOf, rangeOf } from '../../server/src/adapters/level/keys.js'
+import { encodeSeq } from '../../server/src/adapters/level/codecs.js'
+import { keyOf, rangeOf } from '../../server/src/adapters/level/keys.js'
 import { LEVEL_FORMAT_VERSION } from '../../server/src/adapters/level/level-meta.js'
-import { temporaryDataDirectory } from '../support/servers.js'
+import type { DocumentRecord } from '../../server/src/ports/event-log.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 import { describeEventLog } from './event-log-contract.js'
 import { describeInspectableLog } from './inspectable-log-contract.js'
 
@@ -14,7 +16,7 @@ describeEventLog('memory', { open: async () => createMemoryLog() })
 let directory = ''
 describeEventLog('LevelDB', {
   open() {
-    directory = temporaryDataDirectory()
+    directory = temporaryDirectory()
     return openLevelLog(directory)
   },
   async reopen(log) {
@@ -24,18 +26,18 @@ describeEventLog('LevelDB', {
 })
 
 describeInspectableLog('memory', async () => createMemoryLog())
-describeInspectableLog('LevelDB', () => openLevelLog(temporaryDataDirectory()))
+describeInspectableLog('LevelDB', () => openLevelLog(temporaryDirectory()))
 
 describe('the data directory', () => {
   it('[SRV4] is made readable by its owner only', async () => {
-    const data = join(temporaryDataDirectory(), 'deep', 'data')
+    const data = join(temporaryDirectory(), 'deep', 'data')
     const log = await openLevelLog(data)
     expect(statSync(data).mode & 0o777).toBe(0o700)
     await log.close()
   })
 
   it('[SRV4] is used by one process at a time, and says so', async () => {
-    const data = temporaryDataDirectory()
+    const data = temporaryDirectory()
     const log = await openLevelLog(data)
     await expect(openLevelLog(data)).rejects.toMatchObject({
       code: 'DATA_LOCKED',
@@ -46,7 +48,7 @@ describe('the data directory', () => {
   })
 
   it('[SRV4] of a version before the first release is refused, not touched', async () => {
-    const data = temporaryDataDirectory()
+    const data = temporaryDirectory()
     await (await openLevelLog(data)).close()
     const db = new Level<Uint8Array, Uint8Array>(join(data, 'log'), {
       keyEncoding: 'view',
@@ -58,7 +60,7 @@ describe('the data directory', () => {
   })
 
   it('[SRV4][OPR1] of the version before is brought up to date when it is opened', async () => {
-    const data = temporaryDataDirectory()
+    const data = temporaryDirectory()
     const log = await openLevelLog(data)
     const event = (seq: number, kind: number) => ({
       ...{ seq, kind, id: String(seq).padStart(64, '0'), pubkey: 'a'.repeat(64), owner: 'a'.repeat(64) },
@@ -92,7 +94,7 @@ describe('the data directory', () => {
   })
 
   it('[SRV4][KND7] of format 3 learns which names were deleted when it is opened', async () => {
-    const data = temporaryDataDirectory()
+    const data = temporaryDirectory()
     const log = await openLevelLog(data)
     const [owner, other] = ['a'.repeat(64), 'b'.repeat(64)]
     const request = (seq: number, createdAt: number, json: string) => ({
@@ -127,8 +129,56 @@ describe('the data directory', () => {
     await upgraded.close()
   })
 
+  it('[SRV4] of format 4 is read as it is, and its records are shorter once they are written again', async () => {
+    const data = temporaryDirectory()
+    const [owner, member] = ['a'.repeat(64), 'b'.repeat(64)]
+    const addresses = ['one', 'two'].map((id) => `30001:${owner}:${id}`) as [string, string]
+    const roster = { baseAt: 3, entries: [{ pubkey: member, role: 'read' as const, at: 4, relay: '' }] }
+    const counts = { rosterSeq: 2, headSeq: 9, contentSeq: 8, eventCount: 4, byteCount: 1_234 }
+    const records: DocumentRecord[] = [
+      {
+        address: addresses[0],
+        owner,
+        members: [],
+        roster: { baseAt: 0, entries: [] },
+        rosterSeqs: [1],
+        ...counts,
+      },
+      {
+        address: addresses[1],
+        owner,
+        members: [{ pubkey: member, role: 'read' }],
+        roster,
+        rosterSeqs: [1, 2],
+        ...counts,
+      },
+    ]
+    await (await openLevelLog(data)).close()
+    const options = { keyEncoding: 'view', valueEncoding: 'view' } as const
+    const older = new Level<Uint8Array, Uint8Array>(join(data, 'log'), options)
+    for (const record of records)
+      await older.put(keyOf.record(record.address), Buffer.from(JSON.stringify(record)))
+    await older.put(keyOf.meta('format'), encodeSeq(4))
+    await older.close()
+    const upgraded = await openLevelLog(data)
+    expect(await upgraded.documents(addresses)).toEqual(records)
+    await upgraded.commit({
+      events: [],
+      documents: [records[0] as DocumentRecord],
+      grants: [],
+      revocations: [],
+    })
+    expect(await upgraded.documents(addresses)).toEqual(records)
+    await upgraded.close()
+    const after = new Level<Uint8Array, Uint8Array>(join(data, 'log'), options)
+    expect(await after.get(keyOf.meta('format'))).toEqual(encodeSeq(LEVEL_FORMAT_VERSION))
+    const sizes = (await after.getMany(addresses.map(keyOf.record))).map((value) => value?.byteLength)
+    expect(sizes).toEqual([18, JSON.stringify(records[1]).length])
+    await after.close()
+  })
+
   it('[SRV4] of a newer version is refused, not touched', async () => {
-    const data = temporaryDataDirectory()
+    const data = temporaryDirectory()
     await (await openLevelLog(data)).close()
     const db = new Level<Uint8Array, Uint8Array>(join(data, 'log'), {
       keyEncoding: 'view',
@@ -169,7 +219,7 @@ describe('a failed write on LevelDB', () => {
   })
 
   it('[ING4][S4] is followed by opening the database again; the next write works', async () => {
-    const log = await openLevelLog(temporaryDataDirectory())
+    const log = await openLevelLog(temporaryDirectory())
     await log.commit(commitOf(1, 1))
     const open = vi.spyOn(Level.prototype, 'open')
     const batch = Level.prototype.batch
@@ -189,7 +239,7 @@ describe('a failed write on LevelDB', () => {
   })
 
   it('[ING4][S4] that had reached the disk after all is found, and not written over', async () => {
-    const log = await openLevelLog(temporaryDataDirectory())
+    const log = await openLevelLog(temporaryDirectory())
     const batch = Level.prototype.batch
     vi.spyOn(Level.prototype, 'batch').mockImplementationOnce(function (this: Level) {
       const chained = batch.call(this)

@@ -78,7 +78,7 @@ async function fill(log: InspectableLog): Promise<void> {
     },
   ]
   for (const commit of commits) await log.commit(commit)
-  await log.keepState(chat('two'), { throughSeq: 2, update: Uint8Array.of(1, 2) })
+  await log.keepState(chat('two'), { throughSeq: 2, updates: [Uint8Array.of(1, 2)] })
 }
 
 async function all<I extends LogIndex>(log: InspectableLog, index: I): Promise<unknown[]> {

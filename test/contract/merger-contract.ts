@@ -22,19 +22,19 @@ export function describeMerger(name: string, create: () => Merger): void {
     }
     const say = (text: string) => updateOf((doc) => doc.getArray('messages').push([text]))
     const stored = (update: Uint8Array) => JSON.stringify(chatEvent(alice, { update }))
-    const textsOf = (update: Uint8Array | undefined) => {
+    const textsOf = (...updates: readonly Uint8Array[]) => {
       const doc = new Y.Doc()
-      Y.applyUpdate(doc, update as Uint8Array)
+      for (const update of updates) Y.applyUpdate(doc, update)
       return doc.getArray('messages').toJSON()
     }
 
     it('holds documents apart, merges stored events, and tells which it can not read', async () => {
       expect(await merger.run('load', 1, undefined)).toEqual({ structs: 0, isPending: false })
-      expect(await merger.run('load', 2, say('two'))).toEqual({ structs: 1, isPending: false })
+      expect(await merger.run('load', 2, [say('two')])).toEqual({ structs: 1, isPending: false })
       const applied = await merger.run('apply', 1, [stored(say('one')), '{', stored(say('more'))])
       expect(applied).toMatchObject({ structs: 2, isPending: false, failed: [{ index: 1 }] })
-      expect(textsOf(await merger.run('state', 1, {})).sort()).toEqual(['more', 'one'])
-      expect(textsOf(await merger.run('state', 2, {}))).toEqual(['two'])
+      expect(textsOf(...((await merger.run('state', 1, {})) ?? [])).sort()).toEqual(['more', 'one'])
+      expect(textsOf(...((await merger.run('state', 2, {})) ?? []))).toEqual(['two'])
       await merger.run('drop', 2)
       await expect(merger.run('state', 2, {})).rejects.toThrow()
     })
@@ -44,16 +44,16 @@ export function describeMerger(name: string, create: () => Merger): void {
       doc.getArray('messages').push(['first'])
       const vector = Y.encodeStateVector(doc)
       doc.getArray('messages').push(['second'])
-      expect((await merger.run('load', 1, Y.encodeStateAsUpdate(doc, vector))).isPending).toBe(true)
+      expect((await merger.run('load', 1, [Y.encodeStateAsUpdate(doc, vector)])).isPending).toBe(true)
       expect(await merger.run('state', 1, {})).toBeUndefined()
-      await merger.run('load', 2, say('x'.repeat(100)))
+      await merger.run('load', 2, [say('x'.repeat(100))])
       expect(await merger.run('state', 2, { maxWireBytes: 50 })).toBeUndefined()
-      expect(await merger.run('state', 2, { maxWireBytes: 500 })).toBeInstanceOf(Uint8Array)
+      expect(await merger.run('state', 2, { maxWireBytes: 500 })).toHaveLength(1)
     })
 
     it('compares, and throws what refuses an update with its code', async () => {
       const update = say('one')
-      await merger.run('load', 1, update)
+      await merger.run('load', 1, [update])
       expect(await merger.run('compare', 1, address, update, [])).toEqual({
         bringsNews: false,
         newWriters: [],
@@ -70,7 +70,7 @@ export function describeMerger(name: string, create: () => Merger): void {
           doc.clientID = 7
           doc.getArray('messages').push([text])
         })
-      await merger.run('load', 2, forged('a'))
+      await merger.run('load', 2, [forged('a')])
       await expect(merger.run('compare', 2, address, forged('b'), [])).rejects.toMatchObject({
         name: 'SyncError',
         code: 'UPDATE_INVALID',
@@ -105,8 +105,8 @@ export function describeMerger(name: string, create: () => Merger): void {
       expect(reader.getArray('messages').toJSON()).toEqual(doc.getArray('messages').toJSON())
       expect(await merger.run('union', [...edits, '{'], 100_000)).toBeUndefined()
       expect(await merger.run('union', edits, 20)).toBeUndefined()
-      expect(await merger.run('fits', union, 100_000)).toBe(true)
-      expect(await merger.run('fits', union, 20)).toBe(false)
+      expect(await merger.run('fits', [union], 100_000)).toBe(true)
+      expect(await merger.run('fits', [union], 20)).toBe(false)
     })
 
     it('puts parts together, and forgets them where they are too many', async () => {
@@ -132,7 +132,7 @@ export function describeMerger(name: string, create: () => Merger): void {
     })
 
     it('finishes what was asked before it closes, and takes nothing then', async () => {
-      const asked = merger.run('load', 1, say('one'))
+      const asked = merger.run('load', 1, [say('one')])
       await merger.close()
       expect(await asked).toMatchObject({ structs: 1 })
       await expect(merger.run('load', 2, undefined)).rejects.toMatchObject({ code: 'SHUTTING_DOWN' })

@@ -3,7 +3,7 @@ import { silentLogger } from '@onyx-sync/shared'
 import { describe, expect, it } from 'vitest'
 import { createWorkerMerger } from '../../server/src/adapters/worker-merger.js'
 import { createLocalMerger } from '../../server/src/core/local-merger.js'
-import { afterThisTest } from '../support/servers.js'
+import { afterThisTest } from '../support/after-test.js'
 import { describeMerger } from './merger-contract.js'
 
 const SCRIPT = new URL('../../server/dist/merge-worker.js', import.meta.url)

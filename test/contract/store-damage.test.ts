@@ -6,7 +6,7 @@ import { PlainKeySigner } from 'nostr-tools/signer'
 import { describe, expect, it } from 'vitest'
 import { crc32 } from '../../client/src/adapters/crc32.js'
 import { openSqlite } from '../../client/src/adapters/node/better-sqlite.js'
-import { temporaryDirectory } from '../support/processes.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 
 describe('a damaged database', () => {
   it('[STO39] computes the CRC-32 that everybody computes', () => {

@@ -58,10 +58,16 @@ async function knownAddresses() {
   return (await store.loadDocuments()).map(({ address }) => address)
 }
 
+/** Those whose content is here too. One that was only listed when the server was killed can't be opened without it. */
+async function heldAddresses() {
+  const documents = await store.loadDocuments()
+  return documents.filter(({ body }) => body === 'held' || body === 'local').map(({ address }) => address)
+}
+
 /** Documents and query tables as they are, of the chats named or of all. */
 async function dump(only) {
-  const known = await knownAddresses()
-  const addresses = known.filter((address) => address.startsWith('30001:'))
+  const held = await heldAddresses()
+  const addresses = held.filter((address) => address.startsWith('30001:'))
   const result = {}
   for (const address of addresses.filter((each) => only === undefined || only.includes(each))) {
     const { messages } = await client.chats.read(address)
@@ -124,8 +130,8 @@ const FILLER = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/
 const someText = () => Array.from({ length: 1 + below(24) }, () => LETTERS[below(LETTERS.length)]).join('')
 
 async function edit({ kind = random(), characters = 0 } = {}) {
-  const known = await knownAddresses()
-  const open = chats.map(addressOf).filter((address) => known.includes(address))
+  const held = await heldAddresses()
+  const open = chats.map(addressOf).filter((address) => held.includes(address))
   const free = own.filter(({ cell }) => !busy.has(cell))
   // Text that DEFLATE leaves about as long as it is.
   const noise = seeded('filler')

@@ -100,7 +100,7 @@ export const FAULTS = {
   ],
   // A dead connection is never found out.
   'no-ping': [
-    ['client/dist/core/session.js', /awaitWord\(pingAfterMs, ping\)/, 'clock.clearTimeout(responseTimer)'],
+    ['client/dist/core/silence-watch.js', /wait\(pingAfterMs, ping\)/, 'clock.clearTimeout(timer)'],
   ],
   // What a peer doesn't read is kept for it without bound.
   'keeps-all': [

@@ -15,12 +15,12 @@ const timeout = 300_000
 
 /** Kills within which a fault is seen many times over; a run ends with the first. */
 const SERVER_FAULTS = [
-  { ids: '[S5][ING5]', fault: 'ok-before-write', kills: 60, seen: /\[(S5|S5\]\[ING5)\]/, isQuick: true },
+  { ids: '[S5][ING5]', fault: 'ok-before-write', kills: 150, seen: /\[(S5|S5\]\[ING5)\]/, isQuick: true },
   { ids: '[CRS1][CRS2]', fault: 'stored-again', kills: 12, seen: /\[CRS[12]\]/, isQuick: false },
 ]
 const DEVICE_FAULTS = [
   // What never reached the server leaves gaps in others' documents, and their tables wait: C1 can come first.
-  { ids: '[C8]', fault: 'outbox-lost', kills: 60, seen: /\[(C1|C8)\]/, isQuick: true },
+  { ids: '[C8]', fault: 'outbox-lost', kills: 150, seen: /\[(C1|C8)\]/, isQuick: true },
   { ids: '[C1][C7]', fault: 'edit-early', kills: 60, seen: /\[(C1\]\[C7|C8)\]/, isQuick: false },
   { ids: '[C1]', fault: 'rows-apart', kills: 60, seen: /\[C1\]/, isQuick: false },
   { ids: '[C2]', fault: 'signed-again', kills: 30, seen: /\[C2\]/, isQuick: false },
@@ -32,7 +32,7 @@ const TERMINAL_FAULTS = [
   {
     ids: '[CRS6]',
     fault: 'output-early',
-    kills: 40,
+    kills: 100,
     seen: /\[C1\]\[C7\]|\[C8\]|unsent instead of/,
     isQuick: true,
   },

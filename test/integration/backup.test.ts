@@ -4,13 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { chatEvent, testKey } from '../support/events.js'
 import { fillLarge } from '../support/large-data.js'
-import {
-  runServerCommand,
-  spawnServerCommand,
-  startServer,
-  temporaryDirectory,
-} from '../support/processes.js'
+import { runServerCommand, spawnServerCommand, startServer } from '../support/processes.js'
 import { connectClient } from '../support/relay-client.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 
 const alice = testKey(1)
 const LARGE_EVENTS = 24

@@ -4,9 +4,10 @@ import { join } from 'node:path'
 import { openLevelLog } from '@onyx-sync/server'
 import { describe, expect, it } from 'vitest'
 import { openLevelModeration, readLevelModeration } from '../../server/src/adapters/level/level-moderation.js'
-import { flipBit } from '../support/damage.js'
 import { trainingEvent } from '../support/events.js'
-import { runServerCommand, startServer, temporaryDirectory } from '../support/processes.js'
+import { flipBit } from '../support/flip-bit.js'
+import { runServerCommand, startServer } from '../support/processes.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 import { alice, verifiedData } from '../support/verified-data.js'
 
 const verified = verifiedData()

@@ -2,13 +2,13 @@ import { createMemoryStore, createSyncClient, type SyncClient, type SyncStatus }
 import { createNodeTransport } from '@onyx-sync/client/node'
 import type { SyncServer } from '@onyx-sync/server'
 import type { EventVerifier, Signer } from '@onyx-sync/shared'
+import { createEventVerifier, createWasmSchnorr } from '@onyx-sync/shared/node'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { createEventVerifier } from '../../server/src/adapters/verifiers/event-verifier.js'
-import { createWasmSchnorr } from '../../server/src/adapters/verifiers/wasm-schnorr.js'
 import { createWriter, signQuickly } from '../bench/signed-events.js'
 import { connectWire, publishAll } from '../bench/wire-client.js'
+import { afterThisTest } from '../support/after-test.js'
 import { testKey } from '../support/events.js'
-import { afterThisTest, connect, metricOf, runServer } from '../support/servers.js'
+import { connect, metricOf, runServer } from '../support/servers.js'
 
 const CHATS = 200
 const EDITS = 1_000

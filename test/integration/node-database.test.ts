@@ -174,7 +174,11 @@ describe('openNodeDatabase', () => {
       expect(error.message).toContain(file)
       expect(await digest(file)).toBe(before)
     }
-    await expect(openNodeDatabase({ file: folder })).rejects.toMatchObject({ code: 'DATABASE_UNREADABLE' })
+    await expect(openNodeDatabase({ file: folder })).rejects.toMatchObject({
+      code: 'DATABASE_UNREADABLE',
+      message: `${folder} is a directory: name a file in it`,
+    })
+    expect(existsSync(`${folder}.lock`)).toBe(false)
     await expect(openNodeDatabase({ file: join(folder, 'device', 'x') })).rejects.toMatchObject({
       code: 'DATABASE_UNREADABLE',
     })

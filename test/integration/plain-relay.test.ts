@@ -13,9 +13,10 @@ import { PlainKeySigner } from 'nostr-tools/signer'
 import { afterEach, describe, expect, it } from 'vitest'
 import type * as Y from 'yjs'
 import { chatAddressText, testKey } from '../support/events.js'
-import { runDevice, spawnDevice, temporaryDirectory, terminalDevice } from '../support/processes.js'
+import { runDevice, spawnDevice, terminalDevice } from '../support/processes.js'
 import { type RealRelay, type RealRelayOptions, startRealRelay } from '../support/real-relay.js'
 import { runServer } from '../support/servers.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 import { storedDocument, textsOf } from '../support/worlds.js'
 
 const owner = testKey(1)

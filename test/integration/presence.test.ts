@@ -4,7 +4,8 @@ import { fileURLToPath } from 'node:url'
 import { bytesToHex } from '@onyx-sync/shared'
 import { afterEach, describe, expect, it } from 'vitest'
 import { chatAddressText, testKey } from '../support/events.js'
-import { startServer, temporaryDirectory } from '../support/processes.js'
+import { startServer } from '../support/processes.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 
 const CHILD = fileURLToPath(new URL('./children/presence.mjs', import.meta.url))
 /**

@@ -3,7 +3,8 @@ import { readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
-import { startServer, temporaryDirectory } from '../support/processes.js'
+import { startServer } from '../support/processes.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 

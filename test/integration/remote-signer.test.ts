@@ -8,10 +8,11 @@ import { SimplePool, useWebSocketImplementation } from 'nostr-tools/pool'
 import { finalizeEvent } from 'nostr-tools/pure'
 import { describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
+import { afterThisTest } from '../support/after-test.js'
 import { type TestKey, testKey } from '../support/events.js'
-import { temporaryDirectory } from '../support/processes.js'
 import { startRealRelay } from '../support/real-relay.js'
-import { afterThisTest, connect, runServer } from '../support/servers.js'
+import { connect, runServer } from '../support/servers.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 
 useWebSocketImplementation(WebSocket)
 

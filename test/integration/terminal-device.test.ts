@@ -2,13 +2,8 @@ import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { openSqlite } from '../../client/src/adapters/node/better-sqlite.js'
-import {
-  runDevice,
-  spawnDevice,
-  startServer,
-  temporaryDirectory,
-  terminalDevice,
-} from '../support/processes.js'
+import { runDevice, spawnDevice, startServer, terminalDevice } from '../support/processes.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 
 interface ChatJson {
   readonly address: string

@@ -4,10 +4,12 @@ import { describe, expect, it } from 'vitest'
 import * as Y from 'yjs'
 import { keyOf } from '../../server/src/adapters/level/keys.js'
 import { append } from '../support/chat-copy.js'
-import { flipBit, rewrite, tamper } from '../support/damage.js'
+import { rewrite, tamper } from '../support/damage.js'
 import { chatAddressText, chatEvent, membersOf, testKey } from '../support/events.js'
-import { runServerCommand, startServer, temporaryDirectory, terminalDevice } from '../support/processes.js'
+import { flipBit } from '../support/flip-bit.js'
+import { runServerCommand, startServer, terminalDevice } from '../support/processes.js'
 import { connectClient } from '../support/relay-client.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 
 const alice = testKey(1)
 const bob = testKey(2)

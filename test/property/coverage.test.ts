@@ -50,6 +50,7 @@ describe('coverage', () => {
           if (isHeld) covered++
           else lacking++
           expect(coverage.covers(doc)).toBe(isHeld)
+          expect(coverage.holds(Y.encodeStateAsUpdate(doc))).toBe(isHeld)
         }
       }),
       { numRuns: 400, seed: 8 },
@@ -67,6 +68,7 @@ describe('coverage', () => {
     coverage.add(updates[2] as Uint8Array)
     coverage.add(updates[2] as Uint8Array)
     expect(coverage.covers(doc)).toBe(false)
+    expect(updates.map((update) => coverage.holds(update))).toEqual([true, false, true])
     expect(coverage.share(doc)).toBe('onethree'.length / 'onetwothree'.length)
     coverage.add(updates[1] as Uint8Array)
     expect(coverage.covers(doc)).toBe(true)

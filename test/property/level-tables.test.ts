@@ -4,8 +4,9 @@ import { openLevelLog } from '@onyx-sync/server'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { damagedBlocks } from '../../server/src/adapters/level/table-file.js'
-import { flipBit, type RawDatabase, tamper } from '../support/damage.js'
-import { temporaryDataDirectory } from '../support/servers.js'
+import { type RawDatabase, tamper } from '../support/damage.js'
+import { flipBit } from '../support/flip-bit.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 
 /** Bytes that Snappy packs well, and bytes that it can't pack. */
 const value = fc.oneof(
@@ -23,7 +24,7 @@ const entries = fc.array(fc.tuple(fc.uint8Array({ minLength: 1, maxLength: 40 })
 
 /** The table that LevelDB writes of entries. */
 async function tableOf(list: readonly (readonly [Uint8Array, Uint8Array])[]): Promise<Buffer> {
-  const data = temporaryDataDirectory()
+  const data = temporaryDirectory()
   await tamper(data, async (db: RawDatabase) => {
     await db.batch(list.map(([key, one]) => ({ type: 'put', key, value: one })))
     await (db as unknown as { compactRange(a: Uint8Array, b: Uint8Array): Promise<void> }).compactRange(
@@ -59,10 +60,10 @@ describe('a table of LevelDB', () => {
   })
 
   it('[DMG4] that was left over, or never finished, is no fault', async () => {
-    const data = temporaryDataDirectory()
+    const data = temporaryDirectory()
     await (await openLevelLog(data)).close()
     writeFileSync(join(data, 'log', '999999.ldb'), 'half a table')
-    const copy = temporaryDataDirectory()
+    const copy = temporaryDirectory()
     cpSync(data, copy, { recursive: true })
     await (await openLevelLog(copy, undefined, { mustExist: true, checkTables: true })).close()
   })

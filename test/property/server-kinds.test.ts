@@ -16,10 +16,11 @@ import { describe, expect, it } from 'vitest'
 import { checkEvent } from '../../server/src/core/check-event.js'
 import { createServedKinds } from '../../server/src/core/plain-events.js'
 import { countEvents, queryEvents } from '../../server/src/core/query.js'
+import { afterThisTest } from '../support/after-test.js'
 import { testKey } from '../support/events.js'
 import { ingestOf } from '../support/ingest.js'
 import { EXTRA_KINDS } from '../support/kinds.js'
-import { afterThisTest, temporaryDataDirectory } from '../support/servers.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 
 const keys = [1, 2, 3].map((n) => testKey(n).publicKey)
 const kinds = createServedKinds(EXTRA_KINDS)
@@ -211,7 +212,7 @@ describe('further kinds', () => {
       seed: 5,
     })
     for (const [steps, questions] of sampled) {
-      const log = await openLevelLog(temporaryDataDirectory())
+      const log = await openLevelLog(temporaryDirectory())
       afterThisTest(() => log.close())
       await checkAll(log, steps, questions)
     }

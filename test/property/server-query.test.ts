@@ -14,9 +14,10 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { checkEvent } from '../../server/src/core/check-event.js'
 import { countEvents, queryEvents } from '../../server/src/core/query.js'
+import { afterThisTest } from '../support/after-test.js'
 import { chatTemplate, settingsEvent, testKey } from '../support/events.js'
 import { ingestOf } from '../support/ingest.js'
-import { afterThisTest, temporaryDataDirectory } from '../support/servers.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 
 const people = [testKey(1), testKey(2), testKey(3)]
 const keys = people.map(({ publicKey }) => publicKey)
@@ -192,7 +193,7 @@ describe('the query engine', () => {
   })
 
   it('[REQ1][REQ2][REQ3][REQ4] answers the same from LevelDB, over several pages', async () => {
-    const log = await openLevelLog(temporaryDataDirectory())
+    const log = await openLevelLog(temporaryDirectory())
     afterThisTest(() => log.close())
     const [steps] = fc.sample(fc.array(step, { minLength: 600, maxLength: 600 }), { numRuns: 1, seed: 42 })
     const accepted = await store(log, (steps as Step[]).map(toEvent))

@@ -1,9 +1,10 @@
 import { createMemoryLog, type Fault, type InspectableLog, openLevelLog, verifyLog } from '@onyx-sync/server'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { entriesUnder, flipBit, type RawDatabase, tamper } from '../support/damage.js'
+import { entriesUnder, type RawDatabase, tamper } from '../support/damage.js'
+import { flipBit } from '../support/flip-bit.js'
 import { type LivedStep, livedSteps, livedVerifier, liveIn } from '../support/lived-log.js'
-import { temporaryDataDirectory } from '../support/servers.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 import { verifyData } from '../support/verified-data.js'
 
 /** A log that anybody may have written is sound, and nothing in it was refused to a member. */
@@ -25,7 +26,7 @@ const isSound = (
 
 describe('checking what a server has written', () => {
   const memory = async () => createMemoryLog()
-  const level = () => openLevelLog(temporaryDataDirectory())
+  const level = () => openLevelLog(temporaryDirectory())
 
   it('[VFY1][MRG1] finds nothing wrong in memory', { timeout: 120_000 }, async () => {
     await fc.assert(isSound(memory), { numRuns: 200 })
@@ -81,7 +82,7 @@ describe('damage to what is derived', () => {
       )
     const damages = fc.array(damage, { minLength: 1, maxLength: 6 })
     const isMended = fc.asyncProperty(livedSteps(), damages, async (steps, some) => {
-      const data = temporaryDataDirectory()
+      const data = temporaryDirectory()
       const log = await openLevelLog(data)
       await liveIn(log, steps)
       await log.close()

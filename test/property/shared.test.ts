@@ -1,4 +1,5 @@
 import {
+  applyUpdate,
   checkUpdate,
   containsUpdate,
   countUtf8,
@@ -10,6 +11,7 @@ import {
   encodeSyncMessage,
   encodingTag,
   type Filter,
+  hasPending,
   hasReceived,
   hasSameState,
   KIND,
@@ -26,6 +28,7 @@ import { deflateSync } from 'fflate'
 import { describe, expect, it } from 'vitest'
 import * as Y from 'yjs'
 import { replaceText } from '../../client/src/model/message.js'
+import { shuffled } from '../support/shuffled.js'
 
 describe('the length of a text in UTF-8', () => {
   it('is what it takes encoded, however it is counted', () => {
@@ -86,6 +89,7 @@ function play(edits: readonly Edit[]): Uint8Array[] {
 }
 
 const edits = fc.array(edit, { minLength: 1, maxLength: 40 })
+const manyEdits = fc.array(edit, { minLength: 20, maxLength: 40, size: 'max' })
 
 function applyAll(updates: readonly Uint8Array[]): Y.Doc {
   const doc = new Y.Doc()
@@ -150,6 +154,30 @@ describe('updates in any order', () => {
       }),
       { numRuns: 200 },
     )
+  })
+
+  it('[YJS12][Y2] of which one never comes show the same in any order', () => {
+    const shown = (doc: Y.Doc) => [
+      doc.getArray('messages').toJSON(),
+      doc.getMap('metadata').toJSON(),
+      new Map([...Y.snapshot(doc).sv].sort(([a], [b]) => a - b)),
+    ]
+    let waiting = 0
+    fc.assert(
+      fc.property(manyEdits, fc.nat(), (history, draw) => {
+        const all = play(history)
+        const updates = all.filter((_, index) => index !== draw % all.length)
+        const expected = applyAll(updates.length > 0 ? [mergeUpdates(updates)] : [])
+        if (hasPending(expected)) waiting++
+        for (let order = 0; order < 20; order++) {
+          const doc = new Y.Doc()
+          for (const update of shuffled(updates, `${draw} ${order}`)) applyUpdate(doc, update)
+          expect(shown(doc)).toEqual(shown(expected))
+        }
+      }),
+      { numRuns: 100 },
+    )
+    expect(waiting).toBeGreaterThan(50)
   })
 
   it('[YJS11] merge in a tree whatever their number', () => {

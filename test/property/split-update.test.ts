@@ -1,4 +1,6 @@
 import {
+  applyUpdate,
+  createSliceStream,
   encodeState,
   hasPending,
   joinUpdates,
@@ -7,12 +9,12 @@ import {
   splitUpdate,
   vectorOf,
 } from '@onyx-sync/shared'
-import { createSeededRandom } from '@onyx-sync/testing'
 import fc from 'fast-check'
 import * as encoding from 'lib0/encoding'
 import { describe, expect, it } from 'vitest'
 import * as Y from 'yjs'
 import { noise } from '../support/events.js'
+import { shuffled } from '../support/shuffled.js'
 
 /** One edit of one of three devices, at a place that is drawn. */
 const edit = fc.record({
@@ -106,7 +108,7 @@ function applyAll(updates: readonly Uint8Array[], { gc = true, atOnce = false } 
   doc.getArray('messages')
   doc.getMap('metadata')
   const apply = () => {
-    for (const update of updates) Y.applyUpdate(doc, update, 'remote')
+    for (const update of updates) applyUpdate(doc, update, 'remote')
   }
   if (atOnce) Y.transact(doc, apply, 'remote', false)
   else apply()
@@ -142,7 +144,7 @@ function atom({ id, content, origin, rightOrigin, parent, parentSub }: Y.Item, a
 }
 
 /** The state as text: vector, deletions, content, what waits, and all of it as bytes. */
-function fingerprint(doc: Y.Doc): unknown {
+function fingerprint(doc: Y.Doc) {
   const { sv, ds } = Y.snapshot(doc)
   const byClient = <T>(entries: Iterable<[number, T]>) => [...entries].sort(([a], [b]) => a - b)
   return {
@@ -159,12 +161,17 @@ function fingerprint(doc: Y.Doc): unknown {
   }
 }
 
-function shuffled(updates: readonly Uint8Array[], seed: number): Uint8Array[] {
-  const random = createSeededRandom(`${seed}`)
-  return updates
-    .map((update) => ({ update, rank: random.next() }))
-    .sort((a, b) => a.rank - b.rank)
-    .map(({ update }) => update)
+/**
+ * What the state looks like, formatting included. Marks that change nothing are left out: Yjs removes them from a text that
+ * was there before a transaction, and leaves them in one that came with it.
+ */
+function appearance(doc: Y.Doc): unknown {
+  const { vector, messages, metadata } = fingerprint(doc)
+  const formatted = doc.getArray('messages').map((value) => {
+    const content = value instanceof Y.Map ? value.get('content') : undefined
+    return content instanceof Y.Text ? content.toDelta() : undefined
+  })
+  return { vector, messages, metadata, formatted, isPending: hasPending(doc) }
 }
 
 /** The whole state, an increment, or one with gaps: what is drawn by a number. */
@@ -359,6 +366,82 @@ describe('an update that is sliced', () => {
       { numRuns: 150 },
     )
     expect(several).toBeGreaterThan(50)
+  })
+
+  /** Slices as they come with each part, applied at once. */
+  function applyAsTheyCome(parts: readonly Uint8Array[], maxBytes: number, gc: boolean) {
+    const doc = new Y.Doc({ gc })
+    const stream = createSliceStream(maxBytes, 200, (client) => Y.getState(doc.store, client))
+    const perPart: number[] = []
+    let isPendingOnTheWay = false
+    const take = (slice: readonly Uint8Array[] | undefined): void => {
+      if (slice === undefined) return
+      perPart[perPart.length - 1] = (perPart[perPart.length - 1] as number) + 1
+      doc.transact(() => {
+        for (const update of slice) Y.applyUpdate(doc, update, 'remote')
+      }, 'remote')
+      isPendingOnTheWay ||= hasPending(doc)
+    }
+    for (const part of parts) {
+      perPart.push(0)
+      for (const slice of stream.add(part)) take(slice)
+    }
+    perPart.push(0)
+    for (const slice of stream.end()) take(slice)
+    return { doc, perPart, isPendingOnTheWay }
+  }
+
+  it.each([true, false])(
+    '[LOD2] of parts that come one by one give the same state, and wait for nothing on the way; GC %s',
+    (gc) => {
+      fc.assert(
+        fc.property(edits, fc.integer({ min: 1, max: 400 }), fc.nat(), (history, maxBytes, draw) => {
+          const update = choose(play(history, gc, false), draw)
+          const whole = applyAll([update], { gc })
+          const { doc, isPendingOnTheWay } = applyAsTheyCome(splitUpdate(update, 400), maxBytes, gc)
+          expect(fingerprint(doc)).toEqual(fingerprint(whole))
+          if (!hasPending(whole)) expect(isPendingOnTheWay).toBe(false)
+        }),
+        { numRuns: 150 },
+      )
+    },
+  )
+
+  it('[LOD2] of parts that come one by one are there with each part, but for what waits for another one', () => {
+    const [first, second] = [new Y.Doc(), new Y.Doc()]
+    for (const [index, doc] of [first, second].entries()) doc.clientID = index + 1
+    for (let index = 0; index < 40; index++) {
+      const [doc, other] = index < 20 ? [first, second] : [second, first]
+      doc.getArray('messages').push([new Y.Map([['text', `${index}`.repeat(20)]])])
+      Y.applyUpdate(other, Y.encodeStateAsUpdate(doc, Y.encodeStateVector(other)))
+    }
+    const parts = splitUpdate(Y.encodeStateAsUpdate(first), 400)
+    const half = parts.length / 2
+    const { doc, perPart } = applyAsTheyCome(parts, 100, true)
+    expect(fingerprint(doc)).toEqual(fingerprint(first))
+    // The one with the higher client id comes first, and hangs on the other one.
+    expect(perPart.slice(0, half - 1).every((count) => count === 0)).toBe(true)
+    expect(perPart.slice(half + 1, -1).every((count) => count > 0)).toBe(true)
+  })
+
+  it('[LOD2] of parts that come one by one are whole where there is formatting, or something is missing', () => {
+    fc.assert(
+      fc.property(edits, fc.nat(), (history, draw) => {
+        const played = play(history, true, true)
+        const update = choose(played, draw)
+        const { doc } = applyAsTheyCome(splitUpdate(update, 400), 100, true)
+        expect(appearance(doc)).toEqual(appearance(applyAll([update])))
+        const everything = played.docs.map((each) => Y.encodeStateAsUpdate(each))
+        for (const state of everything) applyUpdate(doc, state, 'remote')
+        expect(appearance(doc)).toEqual(appearance(applyAll(everything)))
+      }),
+      { numRuns: 100 },
+    )
+    const junk = [Uint8Array.of(1, 200), Uint8Array.of(0, 0)]
+    const stream = createSliceStream(100, 100, () => 0)
+    for (const part of junk) expect([...stream.add(part)].filter((slice) => slice !== undefined)).toEqual([])
+    // For Yjs to say what is wrong with it.
+    expect([...stream.end()]).toEqual([junk])
   })
 
   it('[LOD1] stays whole where it has formatting, or waits for something', () => {

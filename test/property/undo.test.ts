@@ -119,4 +119,21 @@ describe('undo and redo', () => {
       RUNS,
     )
   })
+
+  it('[UND1][UND2] pass over a step of which somebody else has deleted what it was done to', () => {
+    const here = (type: Edit['type']): Edit => ({ type, at: 0, isRemote: false })
+    const { here: doc, manager, act } = createPair(6)
+    const ops: Op[] = [here('append'), here('append'), here('cut'), here('remove')]
+    // The message comes back as another one, of which nothing is kept for undo once what can be done again is let go of.
+    ops.push({ type: 'undo' }, here('type'), { type: 'undo' }, here('append'), { type: 'undo' })
+    for (const [index, op] of ops.entries()) act(op, index)
+    expect(doc.getArray('messages').toJSON()).toMatchObject([
+      { content: ' by m1' },
+      { content: 'said by m0' },
+    ])
+    act({ ...here('remove'), isRemote: true }, ops.length)
+    expect(manager.undo()).not.toBeNull()
+    expect(doc.getArray('messages').toJSON()).toEqual([])
+    expect([manager.undo(), manager.canUndo()]).toEqual([null, false])
+  })
 })

@@ -1,7 +1,7 @@
 import { createSchnorrVerifier, type EventVerifier, type NostrEvent, SyncError } from '@onyx-sync/shared'
+import { createEventVerifier } from '@onyx-sync/shared/node'
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { createEventVerifier } from '../../server/src/adapters/verifiers/event-verifier.js'
 import { sign, testKey } from '../support/events.js'
 import { BIP340_VECTORS, SCHNORRS } from '../support/verifiers.js'
 

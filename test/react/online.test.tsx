@@ -14,9 +14,11 @@ import { act, fireEvent, render, screen, waitFor } from '@testing-library/react'
 import { PlainKeySigner } from 'nostr-tools/signer'
 import { expect, it } from 'vitest'
 import { ChatApp } from '../../client/examples/react/chat-app.js'
+import { afterThisTest } from '../support/after-test.js'
 import { testKey } from '../support/events.js'
 import { hookWith, openClient, renderWith } from '../support/react.js'
-import { afterThisTest, runServer, temporaryDataDirectory } from '../support/servers.js'
+import { runServer } from '../support/servers.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 
 const PRESENCE = 20001
 
@@ -136,7 +138,7 @@ it('[RCT5] a chat that is only listed is brought when it is shown, and stays whi
 })
 
 it("[RCT13] WatermelonDB's own bindings show the query tables below the provider", async () => {
-  const { database, close } = await openNodeDatabase({ file: join(temporaryDataDirectory(), 'app.db') })
+  const { database, close } = await openNodeDatabase({ file: join(temporaryDirectory(), 'app.db') })
   afterThisTest(close)
   const client = await openClient({ store: watermelonStore(database) })
   await client.chats.create({ id: 'chat' })
@@ -158,7 +160,7 @@ it("[RCT13] WatermelonDB's own bindings show the query tables below the provider
 })
 
 it('[RCT14] the example runs as it stands, also without a network', async () => {
-  const store = await openNodeStore({ file: join(temporaryDataDirectory(), 'app.db') })
+  const store = await openNodeStore({ file: join(temporaryDirectory(), 'app.db') })
   const client = await openClient({ store })
   renderWith(client, <ChatApp />)
   fireEvent.click(await screen.findByText('New chat'))

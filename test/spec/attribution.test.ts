@@ -17,7 +17,8 @@ import { createWriterEvents } from '../../server/src/core/writer-events.js'
 import { append, copyOf } from '../support/chat-copy.js'
 import { chatAddressText, chatEvent, membersOf, sign, testKey } from '../support/events.js'
 import type { RelayClient } from '../support/relay-client.js'
-import { connect, runServer, temporaryDataDirectory } from '../support/servers.js'
+import { connect, runServer } from '../support/servers.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 import { clientOf, deviceOf, during, startWorld } from '../support/worlds.js'
 
 const alice = testKey(1)
@@ -96,7 +97,7 @@ describe('a writers event', () => {
 
 describe('a server', () => {
   it('[ATT2] says whose client ids are whose, also when a checkpoint took the place of the events', async () => {
-    const data = temporaryDataDirectory()
+    const data = temporaryDirectory()
     const server = await runServer({ data })
     const [a, b] = [await connect(server, alice), await connect(server, bob)]
     const alices = docUnder(11)

@@ -27,6 +27,7 @@ import {
   clientOf,
   deviceOf,
   during,
+  SMALL_LOGS,
   serverDocument,
   serverEvents,
   startWorld,
@@ -44,13 +45,6 @@ const bytesOf = (events: readonly NostrEvent[]) =>
 /** Every event that the server ever stored, those it has dropped included. */
 function everStored({ serverDisk }: World): NostrEvent[] {
   return serverDisk.commits.flatMap(({ events }) => events.map(({ json }) => JSON.parse(json) as NostrEvent))
-}
-
-const SMALL_LOGS = {
-  checkpoints: { minLogBytes: 4_000, ratio: 2, waitMs: 100 },
-  compaction: { minBytes: 16_384, ratio: 1 },
-  batching: { intervalMs: 0 },
-  maxSignMs: () => 0,
 }
 
 const chatOf = (world: World, name: string, id = 'oslo') => `30001:${deviceOf(world, name).pubkey}:${id}`

@@ -5,8 +5,8 @@ import { PlainKeySigner } from 'nostr-tools/signer'
 import { describe, expect, it } from 'vitest'
 import { runCommand } from '../../client/src/cli/commands.js'
 import { testKey } from '../support/events.js'
-import { temporaryDirectory } from '../support/processes.js'
 import { openScripted, type ScriptedLink } from '../support/scripted-server.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 
 const alice = testKey(1)
 const TEN_MINUTES_MS = 600_000

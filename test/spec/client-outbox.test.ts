@@ -8,16 +8,17 @@ import {
   type NostrEvent,
   pureVerifier,
 } from '@onyx-sync/shared'
-import { createSeededRandom, createWorld, type World } from '@onyx-sync/testing'
+import { createSeededRandom, createWorld, type World, type WorldOptions } from '@onyx-sync/testing'
 import { PlainKeySigner } from 'nostr-tools/signer'
 import { describe, expect, it } from 'vitest'
 import * as Y from 'yjs'
-import { chatAddressText, noise, testKey } from '../support/events.js'
+import { chatAddressText, chatEvent, noise, testKey } from '../support/events.js'
 import { openScripted, type ScriptedLink } from '../support/scripted-server.js'
 import {
   clientOf,
   deviceOf,
   during,
+  SMALL_LOGS,
   serverDocument,
   serverEvents,
   startWorld,
@@ -666,6 +667,189 @@ describe('the count of what is unsent', () => {
     server.script.onConnect = (link) => link.close(4403, 'no')
     client.wake()
     expect(await during(clock, waiting)).toBe(false)
+  })
+})
+
+describe('what is signed', () => {
+  /** A store that counts how often it is asked for some updates of a log. */
+  function counting(store = createMemoryStore()) {
+    let reads = 0
+    const counted: SyncStore = {
+      ...store,
+      loadUpdateRange(address, from, through) {
+        reads++
+        return store.loadUpdateRange(address, from, through)
+      },
+      // It is opened again.
+      close: async () => {},
+    }
+    return { store: counted, reads: () => reads }
+  }
+
+  it('[OUT22] is not read back where it was written a moment ago, and is after a restart', async () => {
+    const { store, reads } = counting()
+    const server = keeping()
+    const { clock, client } = await openScripted(owner, { store, script: server.script })
+    client.connect()
+    await client.chats.create({ id: 'chat' })
+    await clock.advance(5_000)
+    for (let n = 0; n < 20; n++) {
+      await client.chats.send('chat', `online ${n}`)
+      await clock.advance(100)
+    }
+    await clock.advance(5_000)
+    expect(server.log.length).toBeGreaterThan(3)
+    expect(reads()).toBe(0)
+    client.disconnect()
+    for (let n = 0; n < 20; n++) await client.chats.send('chat', `offline ${n}`)
+    await client.close()
+    const later = await openScripted(owner, { store, script: server.script })
+    for (let n = 0; n < 20; n++) await later.client.chats.send('chat', `later ${n}`)
+    later.client.connect()
+    await later.clock.advance(5_000)
+    expect(reads()).toBeGreaterThan(0)
+    expect(textsOf(applied(server.log, chatAddressText(owner, 'chat')))).toEqual(
+      ['online', 'offline', 'later'].flatMap((when) => Array.from({ length: 20 }, (_, n) => `${when} ${n}`)),
+    )
+  })
+
+  it('[OUT22] is read back where much was written since: memory is bounded', async () => {
+    const { store, reads } = counting()
+    const server = keeping()
+    const { clock, client } = await openScripted(owner, { store, script: server.script })
+    const texts = Array.from({ length: 12 }, () => noise(40_000))
+    await client.chats.create({ id: 'chat' })
+    for (const text of texts) await client.chats.send('chat', text)
+    client.connect()
+    await clock.advance(10_000)
+    expect(reads()).toBeGreaterThan(0)
+    expect(textsOf(applied(server.log, chatAddressText(owner, 'chat')))).toEqual(texts)
+  })
+})
+
+describe('what was saved and did not come back', () => {
+  const SIXTY = Array.from({ length: 60 }, (_, n) => `at home ${n}`)
+
+  /** A laptop and a phone of one account. What is written on the phone while it is deaf is saved, and doesn't come back. */
+  async function startDeaf(members: readonly string[] = [], texts = SIXTY, more: Partial<WorldOptions> = {}) {
+    const sent: NostrEvent[] = []
+    let isDeaf = false
+    const world = await startWorld(
+      'saved and not back',
+      { alice: ['laptop', 'phone'] },
+      {
+        ...more,
+        onSent(device, text) {
+          const [type, event] = JSON.parse(text) as [string, NostrEvent]
+          if (device.name === 'phone' && type === 'EVENT') sent.push(event)
+        },
+        fault: {
+          name: 'deaf',
+          summary: 'a device hears answers, and no events',
+          wrapTransport: (transport, device) => ({
+            ...transport,
+            dial: (url, handlers) =>
+              transport.dial(url, {
+                ...handlers,
+                onMessage(text) {
+                  const isEvent = device.name === 'phone' && text.startsWith('["EVENT"')
+                  if (!isEvent || !isDeaf) handlers.onMessage(text)
+                },
+              }),
+          }),
+        },
+      },
+    )
+    const [laptop, phone] = [clientOf(world, 'laptop'), clientOf(world, 'phone')]
+    await during(world, laptop.chats.create({ id: 'chat' }))
+    await during(world, laptop.saved())
+    await world.advance(5_000)
+    isDeaf = true
+    await during(world, phone.chats.send('chat', 'in the tunnel'))
+    if (members.length > 0) await during(world, phone.chats.share('chat', members[0] as string))
+    await during(world, phone.saved())
+    phone.disconnect()
+    isDeaf = false
+    for (const text of texts) {
+      await during(world, laptop.chats.send('chat', text))
+      await world.advance(1_000)
+    }
+    return { world, phone, sent, store: deviceOf(world, 'phone').disk.contents }
+  }
+
+  /** With the next connection nothing that was saved counts as unsent, or goes again. */
+  async function expectNoneUnsent({ world, phone, sent, store }: Awaited<ReturnType<typeof startDeaf>>) {
+    expect((await store.loadOutbox()).map(({ state }) => state)).toEqual(['saved'])
+    const before = sent.length
+    const unsent = new Set<number>()
+    phone.onStatus(({ unsent: count }) => unsent.add(count))
+    phone.connect()
+    await world.advance(10_000)
+    expect(phone.status).toMatchObject({ isCaughtUp: true, unsent: 0 })
+    expect([...unsent]).toEqual([0])
+    expect(sent.slice(before)).toEqual([])
+    expect(await store.loadOutbox()).toEqual([])
+  }
+
+  it('[OUT21][STA11] is known to be there from a merged state that holds it, and neither sent again nor unsent', async () => {
+    await expectNoneUnsent(await startDeaf())
+  })
+
+  it('[OUT21][STA11] is known to be there from a checkpoint that stands for it, too', async () => {
+    const { world, phone, sent, store } = await startDeaf([], [noise(3_000), noise(3_000), noise(3_000)], {
+      settings: SMALL_LOGS,
+    })
+    const onServer = await serverEvents(world.serverDisk.contents)
+    expect(onServer.map(({ id }) => id)).not.toContain(sent[sent.length - 1]?.id)
+    await expectNoneUnsent({ world, phone, sent, store })
+  })
+
+  it('[OUT21][S9] is sent again where it decides about members, which no state says', async () => {
+    const { world, phone, sent } = await startDeaf([testKey(7).publicKey])
+    const before = sent.length
+    phone.connect()
+    await world.advance(10_000)
+    expect(phone.status).toMatchObject({ isCaughtUp: true, unsent: 0 })
+    expect(sent.slice(before).map(({ tags }) => tags.some(([name]) => name === 'p'))).toContain(true)
+  })
+})
+
+describe('what came back as the connection went', () => {
+  it('[OUT13][STA11] is known to be there where its cursor is kept, and neither sent again nor unsent', async () => {
+    const memory = createMemoryStore()
+    // While the disk is slow what comes meanwhile is applied together.
+    let disk = () => Promise.resolve()
+    const store: SyncStore = { ...memory, commit: (batch) => disk().then(() => memory.commit(batch)) }
+    const others = ['before', 'after'].map((chatId) => chatEvent(owner, { chatId }))
+    let leave = () => {}
+    const { clock, client, server } = await openScripted(owner, {
+      store,
+      verifier: { name: 'leaving', verify: ({ id }) => id === others[1]?.id && leave() },
+      script: {
+        onEvent(link, event) {
+          link.send('OK', event.id, true, '')
+          for (const [index, came] of [others[0], event, others[1]].entries())
+            link.send('EVENT', 'sync', came, `c${index + 2}`)
+        },
+        onReq: (link, id, [filter]) => link.send('EOSE', id, ['finish', `cursor:${filter?.after || 'c1'}`]),
+      },
+    })
+    client.connect()
+    await clock.advance(100)
+    leave = () => client.disconnect()
+    disk = () => new Promise((resolve) => clock.setTimeout(resolve, 20))
+    const created = client.chats.create({ id: 'chat' })
+    await clock.advance(500)
+    await created
+    expect(client.status).toMatchObject({ connection: 'offline', cursor: 'c4', unsent: 0 })
+    const unsent = new Set<number>()
+    client.onStatus(({ unsent: count }) => unsent.add(count))
+    client.connect()
+    await clock.advance(100)
+    expect(client.status.connection).toBe('live')
+    expect([...unsent]).toEqual([0])
+    expect(server.events()).toHaveLength(1)
+    expect(await store.loadOutbox()).toEqual([])
   })
 })
 

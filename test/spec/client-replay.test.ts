@@ -1,11 +1,14 @@
 import { createMemoryStore, type StoreBatch, type SyncStore } from '@onyx-sync/client'
 import {
   createStateTemplate,
+  createSummaryTemplate,
   type Logger,
   type NostrEvent,
+  SyncError,
   silentLogger,
   splitUpdate,
 } from '@onyx-sync/shared'
+import type { VirtualClock } from '@onyx-sync/testing'
 import { describe, expect, it } from 'vitest'
 import * as Y from 'yjs'
 import { chatAddressText, chatEvent, noise, sign, testKey } from '../support/events.js'
@@ -207,5 +210,168 @@ describe('what comes in parts', () => {
     await clock.advance(2_000)
     expect(await contentsIn(store)).toHaveLength(20)
     expect((await store.loadUpdates(address)).length).toBe(1)
+  })
+
+  describe('of a chat that is only listed', () => {
+    const MESSAGES = 40
+    const long = Y.encodeStateAsUpdate(
+      chatDoc(Array.from({ length: MESSAGES }, (_, n) => `${n} ${noise(5_000, `n${n}`)}`)),
+    )
+    const pieces = splitUpdate(long, 20_000)
+    const part = (index: number) => ({ group: '00112233aabbccdd', index, count: pieces.length })
+    const listed = sign(
+      server,
+      createSummaryTemplate({
+        documents: [
+          {
+            ...{
+              address,
+              title: 'Long',
+              createdAt: 1,
+              lastActivity: 2,
+              messages: MESSAGES,
+              bytes: long.byteLength,
+            },
+            ...{ archived: false, deleted: false },
+          },
+        ],
+        createdAt: 1_764_000_000,
+      }),
+    )
+    // Messages of their own, so that each part has some that are whole.
+    const states = pieces.map((piece, index) =>
+      stateOf(server, { documents: [{ address, update: piece }], part: part(index) }),
+    )
+    const script = {
+      info: async () => ({ ...info(), yjs_summaries: 1 }),
+      onReq(link: ScriptedLink, id: string) {
+        if (id === 'list') link.send('EVENT', id, listed)
+        if (id !== 'sync') link.send('EOSE', id, ['finish', `cursor:${id}`])
+      },
+    }
+    const listIn = async (store: SyncStore) =>
+      (await store.loadRows('chats')).map((row) => [row.message_count, row.held])
+    const isAsListed = [[MESSAGES, false]]
+    const untilConnectedAgain = async (clock: VirtualClock, { links }: ScriptedServer) => {
+      for (let waited = 0; links.length < 2 && waited < 60; waited++) await clock.advance(1_000)
+      await clock.advance(500)
+    }
+
+    it('[LOD2][HLD4] a state is applied as its parts come, and is there with the last', async () => {
+      const store = createMemoryStore()
+      const { clock, client, server: scripted } = await openScripted(owner, { store, script })
+      client.connect()
+      await clock.advance(1_000)
+      const rows: number[] = []
+      for (const state of states) {
+        expect(await listIn(store)).toEqual(isAsListed)
+        expect(client.status.isCaughtUp).toBe(false)
+        scripted.link.send('EVENT', 'sync', state)
+        await clock.advance(500)
+        rows.push((await contentsIn(store)).length)
+      }
+      expect(rows.filter((count) => count > 0 && count < MESSAGES).length).toBeGreaterThan(5)
+      expect(await listIn(store)).toEqual([[MESSAGES, true]])
+      scripted.link.send('EOSE', 'sync', ['finish', 'cursor:c1'])
+      await clock.advance(500)
+      expect(client.status).toMatchObject({ isCaughtUp: true, cursor: 'c1', setAside: 0 })
+    })
+
+    it('[LOD2][HLD4] what came of it leaves where the connection ends in the midst of it, and comes anew', async () => {
+      const store = createMemoryStore()
+      const { clock, client, server: scripted } = await openScripted(owner, { store, script })
+      client.connect()
+      await clock.advance(1_000)
+      for (const state of states.slice(0, -2)) scripted.link.send('EVENT', 'sync', state)
+      await clock.advance(500)
+      expect((await contentsIn(store)).length).toBeGreaterThan(5)
+      scripted.link.close(1006)
+      await clock.advance(100)
+      expect(await contentsIn(store)).toEqual([])
+      expect(await listIn(store)).toEqual(isAsListed)
+      await untilConnectedAgain(clock, scripted)
+      for (const state of states) scripted.link.send('EVENT', 'sync', state)
+      scripted.link.send('EOSE', 'sync', ['finish', 'cursor:c1'])
+      await clock.advance(1_000)
+      expect(await contentsIn(store)).toHaveLength(MESSAGES)
+      expect(await listIn(store)).toEqual([[MESSAGES, true]])
+      expect(client.status).toMatchObject({ isCaughtUp: true, cursor: 'c1' })
+    })
+
+    it.each<[string, NostrEvent]>([
+      ['is not the server’s', stateOf(other, { documents: [{ address, update: pieces[3] }], part: part(3) })],
+      [
+        'can not be read',
+        sign(server, {
+          ...stateOf(server, { documents: [{ address, update: pieces[3] }], part: part(3) }),
+          content: 'AAAA',
+        }),
+      ],
+    ])('[LOD2][CAT12] of which a part %s leaves, and the authors’ events come', async (_name, wrong) => {
+      const store = createMemoryStore()
+      const { clock, client, server: scripted } = await openScripted(owner, { store, script })
+      client.connect()
+      await clock.advance(1_000)
+      for (const state of [...states.slice(0, 3), wrong, ...states.slice(4)])
+        scripted.link.send('EVENT', 'sync', state)
+      await clock.advance(500)
+      expect(await contentsIn(store)).toEqual([])
+      await untilConnectedAgain(clock, scripted)
+      expect(filtersAsked(scripted)).toMatchObject([{ after: '' }, { after: '', states: false }])
+      const events = pieces.map((piece, index) => chatEvent(owner, { update: piece, part: part(index) }))
+      for (const event of events) scripted.link.send('EVENT', 'sync', event)
+      scripted.link.send('EOSE', 'sync', ['finish', 'cursor:c1'])
+      await clock.advance(1_000)
+      expect(await contentsIn(store)).toHaveLength(MESSAGES)
+      expect(client.status).toMatchObject({ isCaughtUp: true, cursor: 'c1' })
+    })
+
+    it('[LOD2][CAT12] that meets a disk which can not be read says nothing of the server, and is asked for again', async () => {
+      const memory = createMemoryStore()
+      let isBroken = true
+      const store: SyncStore = {
+        ...memory,
+        async loadUpdates(of) {
+          if (isBroken && of === address) throw new SyncError('STORE_FAILED', 'the disk is gone')
+          return memory.loadUpdates(of)
+        },
+      }
+      const { clock, client, server: scripted } = await openScripted(owner, { store, script })
+      client.connect()
+      await clock.advance(1_000)
+      for (const state of states) scripted.link.send('EVENT', 'sync', state)
+      await clock.advance(500)
+      isBroken = false
+      await untilConnectedAgain(clock, scripted)
+      const [, again] = filtersAsked(scripted)
+      expect(again).toMatchObject({ after: '' })
+      expect(again).not.toHaveProperty('states')
+      for (const state of states) scripted.link.send('EVENT', 'sync', state)
+      scripted.link.send('EOSE', 'sync', ['finish', 'cursor:c1'])
+      await clock.advance(1_000)
+      expect(await contentsIn(store)).toHaveLength(MESSAGES)
+      expect(client.status).toMatchObject({ isCaughtUp: true, cursor: 'c1' })
+    })
+
+    it('[LOD2] whose parts do not come in order, or not all before the end, is not applied by halves', async () => {
+      for (const sent of [
+        states.slice(1),
+        [...states.slice(0, 3), ...states.slice(4)],
+        states.slice(0, -1),
+      ]) {
+        const store = createMemoryStore()
+        const { clock, client, server: scripted } = await openScripted(owner, { store, script })
+        client.connect()
+        await clock.advance(1_000)
+        for (const state of sent) scripted.link.send('EVENT', 'sync', state)
+        scripted.link.send('EOSE', 'sync', ['finish', 'cursor:c1'])
+        await clock.advance(1_000)
+        expect(await contentsIn(store)).toEqual([])
+        // Its log is asked for instead.
+        expect(scripted.received('REQ').some(([, , filter]) => JSON.stringify(filter).includes('"#d"'))).toBe(
+          true,
+        )
+      }
+    })
   })
 })

@@ -20,9 +20,10 @@ import { nsecEncode } from 'nostr-tools/nip19'
 import { PlainKeySigner } from 'nostr-tools/signer'
 import { describe, expect, it } from 'vitest'
 import { createBackoff } from '../../client/src/core/backoff.js'
+import { afterThisTest } from '../support/after-test.js'
 import { testKey } from '../support/events.js'
 import { openScripted } from '../support/scripted-server.js'
-import { afterThisTest, runServer } from '../support/servers.js'
+import { runServer } from '../support/servers.js'
 import {
   clientOf,
   deviceOf,

@@ -6,7 +6,8 @@ import { generateSecretKey } from 'nostr-tools/pure'
 import { PlainKeySigner } from 'nostr-tools/signer'
 import { describe, expect, it } from 'vitest'
 import { openOffline } from '../support/offline.js'
-import { startServer, temporaryDirectory } from '../support/processes.js'
+import { startServer } from '../support/processes.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 
 describe('what an app can tell its user', () => {
   it('[STA1] follows an edit from local over sent to saved, also across a restart', async () => {

@@ -1,7 +1,7 @@
 import { createUpgradingVerifier } from '@onyx-sync/client'
 import { createSchnorrVerifier, type EventVerifier, pureVerifier } from '@onyx-sync/shared'
 import { describe, expect, it } from 'vitest'
-import { createPureSchnorr } from '../../server/src/adapters/verifiers/pure-schnorr.js'
+import { createPureSchnorr } from '../../shared/src/node/pure-schnorr.js'
 import { sign, testKey } from '../support/events.js'
 
 const event = sign(testKey(1), { kind: 1, created_at: 1_764_000_000, tags: [], content: 'hello' })

@@ -200,7 +200,9 @@ describe('the README', () => {
   const examples = read('test/spec/readme-examples.ts')
 
   it('shows code that is type-checked', () => {
-    const imports = examples.split('\n').filter((line) => line.startsWith('import '))
+    const importsOf = (code: string) =>
+      [...code.matchAll(/^import [^']+ from '.+'$/gm)].map(([statement]) => statement)
+    const known = importsOf(examples).map((statement) => statement.replace(', type RequestListener', ''))
     const bodies = [...examples.matchAll(/\/\/ example: \w+\n([\s\S]*?)\n {2}\/\/ end/g)].map((match) =>
       (match[1] as string).replaceAll(/^ {2}/gm, ''),
     )
@@ -209,11 +211,9 @@ describe('the README', () => {
     )
     expect(blocks.length).toBe(bodies.length)
     for (const [index, block] of blocks.entries()) {
-      const lines = block.split('\n')
-      const shown = lines.filter((line) => line.startsWith('import '))
-      const known = imports.map((line) => line.replace(', type RequestListener', ''))
-      for (const line of shown) expect(known).toContain(line)
-      expect(lines.slice(shown.length).join('\n').trim()).toBe(bodies[index])
+      const shown = importsOf(block)
+      for (const statement of shown) expect(known).toContain(statement)
+      expect(block.slice(shown.join('\n').length).trim()).toBe(bodies[index])
     }
   })
 

@@ -1,9 +1,13 @@
 /** The README's code, type-checked. `docs.test.ts` compares the two: change them together. */
 import { createServer, type RequestListener } from 'node:http'
 import { createSyncClient } from '@onyx-sync/client'
-import { createNodeTransport, openNodeStore } from '@onyx-sync/client/node'
+import {
+  createNodeSigner,
+  createNodeTransport,
+  createNodeVerifier,
+  openNodeStore,
+} from '@onyx-sync/client/node'
 import { createSyncServer } from '@onyx-sync/server'
-import { PlainKeySigner } from 'nostr-tools/signer'
 
 export async function embedClient(
   secretKey: Uint8Array,
@@ -13,7 +17,8 @@ export async function embedClient(
   // example: client
   const client = await createSyncClient({
     store: await openNodeStore({ file: 'laptop.db' }),
-    signer: new PlainKeySigner(secretKey),
+    signer: await createNodeSigner(secretKey),
+    verifier: await createNodeVerifier(),
     url: 'ws://127.0.0.1:7447/sync',
     transport: createNodeTransport(),
   })

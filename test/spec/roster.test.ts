@@ -309,7 +309,8 @@ describe('sharing on devices', () => {
     const wrong = { code: 'VALUE_INVALID' }
     await expect(desk.chats.share(chat, carol.publicKey)).rejects.toMatchObject(wrong)
     await expect(phone.chats.share('oslo', phone.pubkey)).rejects.toMatchObject(wrong)
-    await expect(phone.chats.share('oslo', 'ben')).rejects.toMatchObject(wrong)
+    for (const key of ['ben', '', undefined, null, 7])
+      await expect(phone.chats.share('oslo', key as string)).rejects.toMatchObject(wrong)
     const role = 'admin' as 'read'
     await expect(phone.chats.share('oslo', desk.pubkey, { role })).rejects.toMatchObject(wrong)
     await expect(phone.chats.unshare('nowhere', desk.pubkey)).rejects.toMatchObject({

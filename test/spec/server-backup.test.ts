@@ -16,7 +16,7 @@ import { checkEvent } from '../../server/src/core/check-event.js'
 import { restoreFiles } from '../../server/src/core/restore.js'
 import type { ModerationChange } from '../../server/src/ports/moderation-store.js'
 import { append, copyOf, updateOf } from '../support/chat-copy.js'
-import { flipBit, rewrite, tamper } from '../support/damage.js'
+import { rewrite, tamper } from '../support/damage.js'
 import {
   chatAddressText,
   chatEvent,
@@ -26,8 +26,10 @@ import {
   testKey,
   trainingEvent,
 } from '../support/events.js'
+import { flipBit } from '../support/flip-bit.js'
 import { ingestOf } from '../support/ingest.js'
-import { connect, runServer, temporaryDataDirectory } from '../support/servers.js'
+import { connect, runServer } from '../support/servers.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 import { alice, bob, SHARED, TRAINING_SEQ, verifiedData, verifyData } from '../support/verified-data.js'
 
 const verified = verifiedData()
@@ -121,7 +123,7 @@ function forge(directory: string, edit: (text: string) => string): string {
 describe('a backup', () => {
   it('[BAK1][RST1] holds all that the database has, and the restored one is the same, index for index', async () => {
     const data = verified.copy()
-    const [directory, restored] = [temporaryDataDirectory(), temporaryDataDirectory()]
+    const [directory, restored] = [temporaryDirectory(), temporaryDirectory()]
     const report = await backup(data, directory)
     expect(report).toMatchObject({ events: verified.events.size - 4, damaged: 0, unreadable: 0 })
     const result = await restore(directory, restored)
@@ -135,7 +137,7 @@ describe('a backup', () => {
 
   it('[BAK1][RST1] holds what was deleted, what expires, who vanished, and what operators decided', async () => {
     const data = verified.copy()
-    const [directory, full] = [temporaryDataDirectory(), temporaryDataDirectory()]
+    const [directory, full] = [temporaryDirectory(), temporaryDirectory()]
     const gone = trainingEvent(alice, 'gone soon')
     const expiring = sign(alice, {
       kind: 1,
@@ -184,7 +186,7 @@ describe('a backup', () => {
     expect(before.moderation).toHaveLength(3)
     for (const index of ['deletedId', 'expiry', 'vanished']) expect(before[`index ${index}`]).not.toEqual([])
     for (const from of [directory, full]) {
-      const restored = temporaryDataDirectory()
+      const restored = temporaryDirectory()
       const result = await restore(from, restored)
       expect(result.check).toMatchObject({ isSound: true, faultCount: 0 })
       expect(await contentsOf(restored)).toEqual(before)
@@ -201,14 +203,14 @@ describe('a backup', () => {
   })
 
   it('[BAK1][RST1] of a running server, and what it restores keeps out who was banned', async () => {
-    const data = temporaryDataDirectory()
+    const data = temporaryDirectory()
     const server = await runServer({ data })
     const client = await connect(server, alice)
     await client.publish(trainingEvent(alice))
     await server.close()
     await decide(data, { list: 'banned', key: bob.publicKey, value: 'spam' })
     const again = await runServer({ data })
-    const [directory, restored] = [temporaryDataDirectory(), temporaryDataDirectory()]
+    const [directory, restored] = [temporaryDirectory(), temporaryDirectory()]
     await backup(data, directory)
     await again.close()
     await restore(directory, restored)
@@ -220,7 +222,7 @@ describe('a backup', () => {
   it('[RST2][RST4] goes on where what operators decided is in already, and refuses what is no decision', async () => {
     const data = verified.copy()
     await decide(data, { list: 'banned', key: bob.publicKey, value: 'spam' })
-    const [directory, restored] = [temporaryDataDirectory(), temporaryDataDirectory()]
+    const [directory, restored] = [temporaryDirectory(), temporaryDirectory()]
     await backup(data, directory)
     const files = {
       id: 'ab'.repeat(32),
@@ -230,7 +232,7 @@ describe('a backup', () => {
         yield JSON.stringify({ moderation: { list: 'other', key: 'x', value: 'y' } })
       },
     }
-    const target = await openRestoreTarget(temporaryDataDirectory())
+    const target = await openRestoreTarget(temporaryDirectory())
     const options = { verifier: pureVerifier, onRefused: () => {}, onProgress: () => {} }
     await expect(restoreFiles({ files, target, decide: async () => {}, ...options })).rejects.toThrow(
       expect.objectContaining({ code: 'BACKUP_INVALID' }),
@@ -244,7 +246,7 @@ describe('a backup', () => {
   })
 
   it('[BAK1] writes events one a line, as they were signed, in the order of the log', async () => {
-    const directory = temporaryDataDirectory()
+    const directory = temporaryDirectory()
     await backup(verified.copy(), directory)
     const name = readdirSync(directory).find((one) => one.startsWith('events-')) as string
     const lines = readFileSync(join(directory, name), 'utf8').trimEnd().split('\n')
@@ -256,7 +258,7 @@ describe('a backup', () => {
 
   it('[BAK2] brings only what is new, drops what is gone, and is then as a full one', async () => {
     const data = verified.copy()
-    const directory = temporaryDataDirectory()
+    const directory = temporaryDirectory()
     const first = await backup(data, directory)
     const gone = chatEvent(alice, { chatId: 'more', update: append(new Y.Doc(), 'superseded soon') })
     await store(data, gone, trainingEvent(alice, 'kept'))
@@ -272,7 +274,7 @@ describe('a backup', () => {
     expect(third).toMatchObject({ newEvents: 1, keptEvents: first.events + 1 })
     expect(textIn(directory)).not.toContain(gone.sig)
 
-    const [full, a, b] = [temporaryDataDirectory(), temporaryDataDirectory(), temporaryDataDirectory()]
+    const [full, a, b] = [temporaryDirectory(), temporaryDirectory(), temporaryDirectory()]
     await backup(data, full)
     await restore(directory, a)
     await restore(full, b)
@@ -283,19 +285,19 @@ describe('a backup', () => {
 
   it('[BAK3] is not mixed with another database, nor with one that was set back', async () => {
     const data = verified.copy()
-    const older = temporaryDataDirectory()
+    const older = temporaryDirectory()
     cpSync(data, older, { recursive: true })
-    const directory = temporaryDataDirectory()
+    const directory = temporaryDirectory()
     await store(data, trainingEvent(alice, 'only in the newer one'))
     await backup(data, directory)
     const before = textIn(directory)
     await expect(backup(older, directory)).rejects.toMatchObject({ code: 'BACKUP_INVALID' })
     await expect(backup(older, directory)).rejects.toThrow(/set back/)
-    const other = temporaryDataDirectory()
+    const other = temporaryDirectory()
     await (await openLevelLog(other)).close()
     await expect(backup(other, directory)).rejects.toThrow(/another database/)
     expect(textIn(directory)).toContain(before.slice(-200).slice(0, 100))
-    await restore(directory, temporaryDataDirectory())
+    await restore(directory, temporaryDirectory())
   })
 
   it('[BAK4] says what in the database is damaged, and keeps the rest', async () => {
@@ -304,7 +306,7 @@ describe('a backup', () => {
       await rewrite(db, keyOf.event(TRAINING_SEQ), (value) => flipBit(value, 0))
       await rewrite(db, keyOf.record(SHARED), (value) => flipBit(value, 0))
     })
-    const [directory, restored] = [temporaryDataDirectory(), temporaryDataDirectory()]
+    const [directory, restored] = [temporaryDirectory(), temporaryDirectory()]
     const report = await backup(data, directory)
     expect(report).toMatchObject({ damaged: 1, unreadable: 1, events: verified.events.size - 4 })
     const result = await restore(directory, restored)
@@ -317,10 +319,10 @@ describe('a backup', () => {
 
 describe('a restore', () => {
   it('[RST2] refuses a file that was changed, and names it', async () => {
-    const directory = temporaryDataDirectory()
+    const directory = temporaryDirectory()
     await backup(verified.copy(), directory)
     const name = forge(directory, (text) => text.replace('"kind":1,', '"kind":2,'))
-    await expect(restore(directory, temporaryDataDirectory())).rejects.toMatchObject({
+    await expect(restore(directory, temporaryDirectory())).rejects.toMatchObject({
       code: 'BACKUP_INVALID',
       message: expect.stringContaining(name),
     })
@@ -329,7 +331,7 @@ describe('a restore', () => {
   it('[RST2] leaves out what is not what its author signed, also where the files agree', async () => {
     const data = verified.copy()
     await tamper(data, (db) => rewrite(db, keyOf.event(TRAINING_SEQ), (value) => flipBit(value, 30)))
-    const [directory, restored] = [temporaryDataDirectory(), temporaryDataDirectory()]
+    const [directory, restored] = [temporaryDirectory(), temporaryDirectory()]
     expect(await backup(data, directory)).toMatchObject({ damaged: 0 })
     const result = await restore(directory, restored)
     expect(result.refused).toMatchObject([{ seq: TRAINING_SEQ, message: expect.any(String) }])
@@ -337,17 +339,17 @@ describe('a restore', () => {
   })
 
   it('[RST3] goes into an empty directory only, and leaves any other as it is', async () => {
-    const directory = temporaryDataDirectory()
+    const directory = temporaryDirectory()
     await backup(verified.copy(), directory)
     const data = verified.copy()
     const before = await contentsOf(data)
     await expect(restore(directory, data)).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
     expect(await contentsOf(data)).toEqual(before)
-    const other = temporaryDataDirectory()
+    const other = temporaryDirectory()
     writeFileSync(join(other, 'notes.txt'), 'mine')
     await expect(restore(directory, other)).rejects.toThrow(/not empty/)
     expect(readdirSync(other)).toEqual(['notes.txt'])
-    await expect(restore(other, temporaryDataDirectory())).rejects.toThrow(/no backup/)
+    await expect(restore(other, temporaryDirectory())).rejects.toThrow(/no backup/)
   })
 })
 

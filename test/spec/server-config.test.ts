@@ -10,7 +10,7 @@ import { parseConfig } from '../../server/src/config/check.js'
 import { readConfigRequest } from '../../server/src/config/load.js'
 import { CONFIG_OPTIONS, type ConfigOption } from '../../server/src/config/options.js'
 import type { ServerConfigInput } from '../../server/src/config/schema.js'
-import { afterThisTest } from '../support/servers.js'
+import { afterThisTest } from '../support/after-test.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const BIN = join(root, 'server/bin/onyx-sync-server.js')

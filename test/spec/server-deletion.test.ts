@@ -17,7 +17,8 @@ import {
   trainingEvent,
 } from '../support/events.js'
 import type { RelayClient } from '../support/relay-client.js'
-import { connect, runServer, temporaryDataDirectory } from '../support/servers.js'
+import { connect, runServer } from '../support/servers.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 
 const alice = testKey(1)
 const bob = testKey(2)
@@ -55,7 +56,7 @@ describe('deletion requests (NIP-09)', () => {
   })
 
   it('[DEL2][S6] takes a whole document, whatever its time, and nothing brings it back', async () => {
-    const data = temporaryDataDirectory()
+    const data = temporaryDirectory()
     let server = await runServer({ data })
     let [a, b] = [await connect(server, alice), await connect(server, bob)]
     const doc = new Y.Doc()

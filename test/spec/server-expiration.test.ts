@@ -4,7 +4,8 @@ import { describe, expect, it, vi } from 'vitest'
 import { keyOf } from '../../server/src/adapters/level/keys.js'
 import { entriesUnder, tamper } from '../support/damage.js'
 import { chatTemplate, sign, testKey, trainingEvent } from '../support/events.js'
-import { connect, runServer, temporaryDataDirectory } from '../support/servers.js'
+import { connect, runServer } from '../support/servers.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 
 const alice = testKey(1)
 const startMs = Date.now()
@@ -48,7 +49,7 @@ describe('expiration (NIP-40)', () => {
   })
 
   it('[XPR2] serves it until its second, and then takes it off the disk', async () => {
-    const data = temporaryDataDirectory()
+    const data = temporaryDirectory()
     const clock = adjustableClock()
     const server = await runServer({ data, clock })
     const a = await connect(server, alice)
@@ -112,7 +113,7 @@ describe('expiration (NIP-40)', () => {
   })
 
   it('[VFY3] is known of every event that has one, and of no other', async () => {
-    const data = temporaryDataDirectory()
+    const data = temporaryDirectory()
     const server = await runServer({ data })
     const a = await connect(server, alice)
     await a.publish(expiring(500))

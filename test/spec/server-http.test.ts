@@ -4,8 +4,9 @@ import { createMemoryLog, createSyncServer } from '@onyx-sync/server'
 import { DEFAULT_LIMITS } from '@onyx-sync/shared'
 import { describe, expect, it, vi } from 'vitest'
 import { WebSocket, WebSocketServer } from 'ws'
+import { afterThisTest } from '../support/after-test.js'
 import { authEvent, chatEvent, testKey, trainingEvent } from '../support/events.js'
-import { afterThisTest, connect, runServer } from '../support/servers.js'
+import { connect, runServer } from '../support/servers.js'
 
 const alice = testKey(1)
 const NIP_11 = { headers: { Accept: 'application/nostr+json' } }

@@ -4,13 +4,8 @@ import { join } from 'node:path'
 import { createSyncServer, EVERYBODY, type Fault, openLevelLog, verifyLog } from '@onyx-sync/server'
 import { pureVerifier } from '@onyx-sync/shared'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import {
-  encodeCurrent,
-  encodeSeq,
-  encodeVanished,
-  FEED_EVENT,
-  keyOf,
-} from '../../server/src/adapters/level/keys.js'
+import { encodeCurrent, encodeSeq, encodeVanished } from '../../server/src/adapters/level/codecs.js'
+import { FEED_EVENT, keyOf } from '../../server/src/adapters/level/keys.js'
 import { runBackup } from '../../server/src/commands/backup-run.js'
 import { openData } from '../../server/src/commands/data-access.js'
 import { runRestore } from '../../server/src/commands/restore-run.js'
@@ -20,7 +15,8 @@ import { type RawDatabase, rewrite, tamper } from '../support/damage.js'
 import { deletionEvent, testKey } from '../support/events.js'
 import { EXTRA_KINDS, giftWrap, plainEvent } from '../support/kinds.js'
 import { connectClient } from '../support/relay-client.js'
-import { connect, runServer, temporaryDataDirectory } from '../support/servers.js'
+import { connect, runServer } from '../support/servers.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 
 const alice = testKey(1)
 const bob = testKey(2)
@@ -59,7 +55,7 @@ afterAll(() => rmSync(lived, { recursive: true, force: true }))
 
 /** A copy of a directory that a server has written. */
 function livedData(): string {
-  const data = temporaryDataDirectory()
+  const data = temporaryDirectory()
   cpSync(lived, data, { recursive: true })
   return data
 }
@@ -184,7 +180,7 @@ describe('data of further kinds', () => {
 
   it('[KND10][RST1] is restored entry by entry, and served as before', async () => {
     const data = livedData()
-    const [directory, restored] = [temporaryDataDirectory(), temporaryDataDirectory()]
+    const [directory, restored] = [temporaryDirectory(), temporaryDirectory()]
     const access = await openData(data)
     await runBackup({ access, directory, full: false, onProgress: () => {} })
     await access.close()

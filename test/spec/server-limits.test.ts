@@ -3,9 +3,11 @@ import { type EventVerifier, type NostrEvent, pureVerifier, systemClock } from '
 import { describe, expect, it, vi } from 'vitest'
 import { WebSocket } from 'ws'
 import * as Y from 'yjs'
+import { afterThisTest } from '../support/after-test.js'
 import { chatEvent, membersOf, noise, sign, testKey } from '../support/events.js'
 import { connectClient } from '../support/relay-client.js'
-import { afterThisTest, connect, metricsOf, runServer, temporaryDataDirectory } from '../support/servers.js'
+import { connect, metricsOf, runServer } from '../support/servers.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 
 const [alice, bob] = [testKey(1), testKey(2)]
 
@@ -217,7 +219,7 @@ describe('rates', () => {
 
 describe('quotas', () => {
   it('[QUO1][QUO2] documents of a key: counted for the owner, and after a restart', async () => {
-    const data = temporaryDataDirectory()
+    const data = temporaryDirectory()
     const options = { data, limits: { maxStoredDocuments: 2 } }
     const server = await runServer(options)
     const [owner, member] = [await connect(server, alice), await connect(server, bob)]
@@ -243,7 +245,7 @@ describe('quotas', () => {
   })
 
   it('[QUO1][QUO2] bytes of a key: what members write counts too, a whole state is still taken and makes room', async () => {
-    const data = temporaryDataDirectory()
+    const data = temporaryDirectory()
     const options = { data, limits: { maxStoredBytes: 26_000 } }
     const server = await runServer(options)
     const [owner, member] = [await connect(server, alice), await connect(server, bob)]
@@ -375,9 +377,10 @@ describe('fairness', () => {
     expect((await published).accepted).toBe(true)
     await vi.waitFor(() => expect(oks(noisy) - from).toBe(900), { timeout: 20_000 })
     // It came last, and there was more than one batch before it.
-    expect(commits[1]?.length).toBe(33)
+    // With it are few of who publishes much, and without it more.
+    expect(commits[1]?.length).toBe(5)
     expect(commits[1]?.slice(0, 2)).toContain(bob.publicKey)
-    expect(Math.max(...commits.slice(2).map(({ length }) => length))).toBe(32)
+    expect(Math.max(...commits.slice(2).map(({ length }) => length))).toBe(16)
     // Who has been alone for a while may have more.
     const together = commits.length
     for (let sent = 0; sent < 4_000; sent += 500) {
@@ -385,8 +388,8 @@ describe('fairness', () => {
       await vi.waitFor(() => expect(oks(noisy) - from).toBe(1_400 + sent), { timeout: 20_000 })
     }
     const largest = commits.slice(together).map(({ length }) => length)
-    expect(Math.max(...largest.slice(0, 10))).toBeLessThanOrEqual(32)
-    expect(Math.max(...largest)).toBeGreaterThan(32)
+    expect(Math.max(...largest.slice(0, 10))).toBeLessThanOrEqual(16)
+    expect(Math.max(...largest)).toBeGreaterThan(16)
   })
 
   it('[FAIR4] an account has one page under way, however much it asks for, and its questions are answered in order', async () => {

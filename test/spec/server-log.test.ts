@@ -7,7 +7,7 @@ import {
   type LogFormat,
   type LogLevel,
 } from '../../server/src/adapters/line-logger.js'
-import { flipBit, rewrite, tamper } from '../support/damage.js'
+import { rewrite, tamper } from '../support/damage.js'
 import {
   authEvent,
   client as awareness,
@@ -16,7 +16,9 @@ import {
   testKey,
   trainingEvent,
 } from '../support/events.js'
-import { connect, runServer, temporaryDataDirectory } from '../support/servers.js'
+import { flipBit } from '../support/flip-bit.js'
+import { connect, runServer } from '../support/servers.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 
 const alice = testKey(1)
 const bob = testKey(2)
@@ -51,7 +53,7 @@ describe('the log', () => {
   })
 
   it('[LOG1][LOG2] numbers connections, and shows no key, challenge, signature or content at any level', async () => {
-    const data = temporaryDataDirectory()
+    const data = temporaryDirectory()
     const { written, logger } = lines('json', 'debug')
     const server = await runServer({ data, logger })
     const [a, b] = [await connect(server, alice), await connect(server, bob)]

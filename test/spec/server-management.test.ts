@@ -5,7 +5,8 @@ import { describe, expect, it } from 'vitest'
 import { normalizeIp } from '../../server/src/adapters/ip-address.js'
 import { chatEvent, sign, type TestKey, testKey, trainingEvent } from '../support/events.js'
 import { connectClient } from '../support/relay-client.js'
-import { connect, runServer, temporaryDataDirectory } from '../support/servers.js'
+import { connect, runServer } from '../support/servers.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 
 const operator = testKey(9)
 const alice = testKey(1)
@@ -108,7 +109,7 @@ describe('managing a running server (NIP-86)', () => {
   })
 
   it('[MAN2] a banned key is cut off at once, refused from then on, also after a restart, and let in again', async () => {
-    const data = temporaryDataDirectory()
+    const data = temporaryDirectory()
     const server = await runServer({ operators, data })
     const [a, b, both] = [
       await connect(server, alice),
@@ -215,7 +216,7 @@ describe('managing a running server (NIP-86)', () => {
   })
 
   it('[MAN5] the NIP-11 document has the name and description that were given, and says what is there', async () => {
-    const data = temporaryDataDirectory()
+    const data = temporaryDirectory()
     const server = await runServer({ operators, data })
     const info = async (of: SyncServer) =>
       (await fetch(httpUrl(of), { headers: { Accept: 'application/nostr+json' } })).json()

@@ -10,8 +10,10 @@ import { createMemoryLog, createSyncServer } from '@onyx-sync/server'
 import { describe, expect, it, vi } from 'vitest'
 import { WebSocket } from 'ws'
 import { createClientAddresses, isNetwork } from '../../server/src/adapters/client-address.js'
+import { afterThisTest } from '../support/after-test.js'
 import { authEvent, chatEvent, testKey } from '../support/events.js'
-import { afterThisTest, connect, runServer, temporaryDataDirectory } from '../support/servers.js'
+import { connect, runServer } from '../support/servers.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 
 const BIN = fileURLToPath(new URL('../../server/bin/onyx-sync-server.js', import.meta.url))
 const fixture = (name: string) => fileURLToPath(new URL(`../support/tls/${name}`, import.meta.url))
@@ -19,7 +21,7 @@ const alice = testKey(1)
 
 /** A directory with a certificate and its key, which can be replaced. */
 function tlsFiles() {
-  const directory = temporaryDataDirectory()
+  const directory = temporaryDirectory()
   const files = { cert: join(directory, 'cert.pem'), key: join(directory, 'key.pem') }
   const use = (suffix: string) => {
     copyFileSync(fixture(`cert${suffix}.pem`), files.cert)
@@ -89,7 +91,7 @@ describe('TLS', () => {
 
   it('[TLS2] the command reads them again on SIGHUP', async () => {
     const { files, use } = tlsFiles()
-    const data = temporaryDataDirectory()
+    const data = temporaryDirectory()
     const args = ['--port', '0', '--data', data, '--tls-cert', files.cert, '--tls-key', files.key]
     const child = spawn(process.execPath, [BIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
     afterThisTest(() => child.kill('SIGKILL'))
@@ -241,7 +243,7 @@ describe('a connection that has not said what it wants', () => {
 
 describe('what is in the way of a start', () => {
   it('[SRV6] a path that cannot be written is named, with what to do', async () => {
-    const file = join(temporaryDataDirectory(), 'file')
+    const file = join(temporaryDirectory(), 'file')
     writeFileSync(file, 'not ours')
     for (const data of [file, join(file, 'below')]) {
       await expect(createSyncServer({ data, port: 0 }).listen()).rejects.toMatchObject({
@@ -253,11 +255,11 @@ describe('what is in the way of a start', () => {
   })
 
   it('[SRV6] a port in use and a directory in use are named, and who uses them goes on', async () => {
-    const data = temporaryDataDirectory()
+    const data = temporaryDirectory()
     const first = await runServer({ data })
     const client = await connect(first, alice)
     const port = first.address?.port as number
-    const other = join(temporaryDataDirectory(), 'other')
+    const other = join(temporaryDirectory(), 'other')
     await expect(createSyncServer({ data: other, port }).listen()).rejects.toMatchObject({
       code: 'CONFIG_INVALID',
       message: `port ${port} on 127.0.0.1 is in use by another program: stop it, or choose another port`,

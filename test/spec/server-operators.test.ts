@@ -16,7 +16,8 @@ import {
   trainingEvent,
 } from '../support/events.js'
 import type { RelayClient } from '../support/relay-client.js'
-import { connect, runServer, temporaryDataDirectory } from '../support/servers.js'
+import { connect, runServer } from '../support/servers.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 
 const operator = testKey(9)
 const alice = testKey(1)
@@ -153,7 +154,7 @@ describe('training data', () => {
   })
 
   it('[OPR1] is there for an operator named later, on the data of before', async () => {
-    const data = temporaryDataDirectory()
+    const data = temporaryDirectory()
     const before = await runServer({ data })
     const a = await connect(before, alice)
     const event = trainingEvent(alice)

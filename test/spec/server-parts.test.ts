@@ -10,7 +10,8 @@ import {
   type TestKey,
   testKey,
 } from '../support/events.js'
-import { connect, runServer, temporaryDataDirectory } from '../support/servers.js'
+import { connect, runServer } from '../support/servers.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 
 const alice = testKey(1)
 const bob = testKey(2)
@@ -64,7 +65,7 @@ describe('edits in parts', () => {
   })
 
   it('[ING7][S5] survive a restart between parts', async () => {
-    const data = temporaryDataDirectory()
+    const data = temporaryDirectory()
     const parts = partsOf(alice, appendLong(new Y.Doc(), 10_000))
     const first = await runServer({ data })
     const a = await connect(first, alice)

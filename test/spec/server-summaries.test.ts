@@ -20,7 +20,8 @@ import {
   trainingEvent,
 } from '../support/events.js'
 import type { RelayClient } from '../support/relay-client.js'
-import { connect, runServer, temporaryDataDirectory } from '../support/servers.js'
+import { connect, runServer } from '../support/servers.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 
 const alice = testKey(1)
 const bob = testKey(2)
@@ -246,7 +247,7 @@ describe('summaries of documents', () => {
   })
 
   it('[SUM3] a cold server lists documents without loading them again', async () => {
-    const data = temporaryDataDirectory()
+    const data = temporaryDirectory()
     const first = await runServer({ data })
     const a = await connect(first, alice)
     for (let n = 0; n < 6; n++) await put(a, `chat${n}`, chatDoc(`Title ${n}`, []))

@@ -3,7 +3,8 @@ import { EMPTY_ROSTER, type NostrEvent } from '@onyx-sync/shared'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { chatEvent, membersOf, settingsEvent, testKey, trainingEvent } from '../support/events.js'
 import type { RelayClient } from '../support/relay-client.js'
-import { connect, runServer, temporaryDataDirectory } from '../support/servers.js'
+import { connect, runServer } from '../support/servers.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 
 const alice = testKey(1)
 const bob = testKey(2)
@@ -134,7 +135,7 @@ describe('reading with the sync extension', () => {
   })
 
   it('[REP4] a cursor of another database, or ahead of this one, starts over and says "reset"', async () => {
-    const data = temporaryDataDirectory()
+    const data = temporaryDirectory()
     const server = await runServer({ data })
     const client = await connect(server, alice)
     const events = [chatEvent(alice), chatEvent(alice)]
@@ -164,7 +165,7 @@ describe('reading with the sync extension', () => {
   })
 
   it('[REP4] a cursor outlives the server; one that is none is refused', async () => {
-    const data = temporaryDataDirectory()
+    const data = temporaryDirectory()
     const first = await runServer({ data })
     const client = await connect(first, alice)
     await client.publish(chatEvent(alice))
@@ -311,7 +312,7 @@ describe('reading with the sync extension', () => {
   })
 
   it('[REP8][S10] a backfill larger than any page is complete, also with equal times', async () => {
-    const data = temporaryDataDirectory()
+    const data = temporaryDirectory()
     const total = 5_000
     await fill(data, total)
     const client = await connect(await runServer({ data }), alice)
@@ -327,7 +328,7 @@ describe('reading with the sync extension', () => {
   })
 
   it('[REP8][S7] a reader that is slow gets everything, and the server holds little for it', async () => {
-    const data = temporaryDataDirectory()
+    const data = temporaryDirectory()
     await fill(data, 400, 20_000)
     const server = await runServer({ data, limits: { maxQueuedBytes: 3_000_000 } })
     const [slow, writer] = [await connect(server, alice), await connect(server, alice)]

@@ -17,7 +17,8 @@ import {
   trainingEvent,
 } from '../support/events.js'
 import type { RelayClient } from '../support/relay-client.js'
-import { connect, runServer, temporaryDataDirectory } from '../support/servers.js'
+import { connect, runServer } from '../support/servers.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 
 const alice = testKey(1)
 const bob = testKey(2)
@@ -85,7 +86,7 @@ describe('requests to vanish (NIP-62)', () => {
   })
 
   it('[VAN2][VAN3][VAN4] take everything of the key, and nothing of it comes back', async () => {
-    const data = temporaryDataDirectory()
+    const data = temporaryDirectory()
     const { server, events } = await livedServer(data)
     const [a, b] = [await connect(server, alice), await connect(server, bob)]
     await b.request('live', { kinds: [30001, 5], after: '' })
@@ -129,7 +130,7 @@ describe('requests to vanish (NIP-62)', () => {
   })
 
   it('[VFY9] are known, and what hangs on them is mended', async () => {
-    const data = temporaryDataDirectory()
+    const data = temporaryDirectory()
     const { server } = await livedServer(data)
     const a = await connect(server, alice)
     await publishAll(a, [vanishEvent(alice, 'ALL_RELAYS')])
@@ -148,7 +149,7 @@ describe('requests to vanish (NIP-62)', () => {
   })
 
   it('[VAN2][VFY1] leaves what a request deletes that is signed later, by id and by name', async () => {
-    const data = temporaryDataDirectory()
+    const data = temporaryDirectory()
     const server = await runServer({ data })
     const a = await connect(server, alice)
     const now = nowSeconds()

@@ -1,29 +1,23 @@
 import { createMemoryLog, createSyncServer, type SyncServerOptions } from '@onyx-sync/server'
-import { type Logger, type NostrEvent, silentLogger } from '@onyx-sync/shared'
+import { type NostrEvent, silentLogger } from '@onyx-sync/shared'
+import {
+  chooseVerifier,
+  createEventVerifier,
+  createNativeSchnorr,
+  createPureSchnorr,
+  type Schnorr,
+} from '@onyx-sync/shared/node'
 import { describe, expect, it } from 'vitest'
-import { createServerSigner } from '../../server/src/adapters/server-signer.js'
-import { chooseVerifier } from '../../server/src/adapters/verifiers/choose-verifier.js'
-import { createEventVerifier } from '../../server/src/adapters/verifiers/event-verifier.js'
-import { createNativeSchnorr } from '../../server/src/adapters/verifiers/native-schnorr.js'
-import { createPureSchnorr } from '../../server/src/adapters/verifiers/pure-schnorr.js'
-import type { Schnorr } from '../../server/src/adapters/verifiers/schnorr.js'
-import { createVerifierPool } from '../../server/src/adapters/verifiers/verifier-pool.js'
+import { createVerifierPool } from '../../server/src/adapters/verifier-pool.js'
 import type { SpreadVerifier } from '../../server/src/ports/spread-verifier.js'
+import { afterThisTest } from '../support/after-test.js'
 import { chatEvent, testKey, trainingEvent } from '../support/events.js'
-import { afterThisTest, connect, metricsOf, runServer } from '../support/servers.js'
+import { keepingLogger } from '../support/keeping-logger.js'
+import { connect, metricsOf, runServer } from '../support/servers.js'
 import { BIP340_VECTORS, nativeMissing, SCHNORRS } from '../support/verifiers.js'
 
 const alice = testKey(1)
 const event = trainingEvent(alice)
-
-/** A logger that keeps what it is told, as `<level> <message> <fields>`. */
-function keepingLogger(): Logger & { readonly lines: string[] } {
-  const lines: string[] = []
-  const keep = (level: string) => (message: string, fields?: object) => {
-    lines.push(`${level} ${message} ${JSON.stringify(fields ?? {})}`)
-  }
-  return { ...silentLogger, lines, info: keep('info'), warn: keep('warn') }
-}
 
 describe.each(Object.entries(SCHNORRS))('the %s verifier', (choice, schnorr) => {
   const verifier = createEventVerifier(schnorr)
@@ -70,6 +64,20 @@ describe.each(Object.entries(SCHNORRS))('the %s verifier', (choice, schnorr) => 
     expect(logger.lines).toContain(`info signatures are checked by {"verifier":"${schnorr.name}"}`)
     expect(logger.lines.filter((line) => line.startsWith('warn'))).toEqual([])
     expect(await metricsOf(server)).toContain(`\nonyx_sync_verifier_info{name="${schnorr.name}"} 1\n`)
+  })
+
+  it('[SIG5] is what the server signs with, too, and all others find that right', async () => {
+    const logger = keepingLogger()
+    const server = await runServer({ verifier: choice as 'pure', logger })
+    const client = await connect(server, alice)
+    for (let count = 0; count < 12; count++) await client.publish(chatEvent(alice))
+    const { events } = await client.request('new', { kinds: [30001], after: '' })
+    const [state] = events.filter(({ kind }) => kind === 20002) as [NostrEvent]
+    expect(state.pubkey).not.toBe(alice.publicKey)
+    for (const other of Object.values(SCHNORRS)) createEventVerifier(other).verify(state)
+    expect(() => verifier.verify({ ...state, content: '' })).toThrow()
+    expect(logger.lines).toContain(`info events are signed by {"signer":"${schnorr.name}"}`)
+    expect(logger.lines.filter((line) => line.startsWith('warn'))).toEqual([])
   })
 })
 
@@ -205,22 +213,5 @@ describe('threads that check along', () => {
     client.send('COUNT', 'all', { kinds: [1] })
     const counted = await client.waitFor(([type, id]) => type === 'COUNT' && id === 'all')
     expect(counted[2]).toEqual({ count: 60 })
-  })
-})
-
-describe('what the server signs', () => {
-  it('[SIG5] is what any implementation finds right, and warns of nothing', async () => {
-    const logger = keepingLogger()
-    const { sign } = await createServerSigner(alice.secretKey, logger)
-    const signed = sign({
-      kind: 20002,
-      created_at: 1_764_000_000,
-      tags: [['a', 'ä\u2028']],
-      content: '"\n\ud83d\ude00',
-    })
-    expect(signed.pubkey).toBe(alice.publicKey)
-    for (const schnorr of Object.values(SCHNORRS)) createEventVerifier(schnorr).verify(signed)
-    expect(() => createEventVerifier(createPureSchnorr()).verify({ ...signed, content: '' })).toThrow()
-    expect(logger.lines).toEqual([])
   })
 })

@@ -1,6 +1,8 @@
 import { type Fault, openLevelLog, verifyLog } from '@onyx-sync/server'
 import { describe, expect, it } from 'vitest'
-import { encodeSeq, encodeState, keyOf } from '../../server/src/adapters/level/keys.js'
+import { encodeSeq, encodeState } from '../../server/src/adapters/level/codecs.js'
+import { keyOf } from '../../server/src/adapters/level/keys.js'
+import { decodeRecord, encodeRecord } from '../../server/src/adapters/level/records.js'
 import { type RawDatabase, rewrite, tamper } from '../support/damage.js'
 import {
   chatAddressText,
@@ -10,7 +12,10 @@ import {
   testKey,
   trainingEvent,
 } from '../support/events.js'
-import { connect, runServer, temporaryDataDirectory } from '../support/servers.js'
+import { flipBit } from '../support/flip-bit.js'
+import { keepingLogger } from '../support/keeping-logger.js'
+import { connect, runServer } from '../support/servers.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 
 const alice = testKey(1)
 const bob = testKey(2)
@@ -19,7 +24,7 @@ const REQUEST_SEQ = 3
 
 /** A chat with a member that was deleted at 3, and training data that was deleted at 4. */
 async function deletedData(): Promise<{ data: string; trainingId: string }> {
-  const data = temporaryDataDirectory()
+  const data = temporaryDirectory()
   const server = await runServer({ data })
   const a = await connect(server, alice)
   const training = trainingEvent(alice)
@@ -74,7 +79,7 @@ describe('deleted data', () => {
   })
 
   it('[VFY9] of which something is left is reported, and what is derived goes', async () => {
-    const state = encodeState({ throughSeq: 2, update: Uint8Array.of(0, 0) })
+    const state = encodeState({ throughSeq: 2, updates: [Uint8Array.of(0, 0)] })
     const kept = await faultsOf((db) => db.put(keyOf.state(CHAT), state))
     expect(kept.found).toMatchObject([{ kind: 'index', index: 'state' }])
     const change = await faultsOf((db) =>
@@ -87,8 +92,8 @@ describe('deleted data', () => {
   it('[VFY9] that is known as alive is reported, and left alone', async () => {
     const { found, left } = await faultsOf((db) =>
       rewrite(db, keyOf.record(CHAT), (value) => {
-        const { deleted: _, ...record } = JSON.parse(Buffer.from(value).toString()) as Record<string, unknown>
-        return Buffer.from(JSON.stringify(record))
+        const { deleted: _, ...record } = decodeRecord(CHAT, value)
+        return encodeRecord(record)
       }),
     )
     expect(found[0]).toMatchObject({ kind: 'record', address: CHAT })
@@ -128,5 +133,35 @@ describe('deleted data', () => {
     }
     expect([await check(4), await check(5)]).toEqual([[], []])
     expect(await check(REQUEST_SEQ)).toEqual(['an id is known as deleted, and no request names it'])
+  })
+
+  it('[VFY10] does not come back while what is known of it is damaged: nothing is written to it, and who may read it can not tell', async () => {
+    const { data } = await deletedData()
+    await tamper(data, (db) =>
+      rewrite(db, keyOf.record(CHAT), (value) => flipBit(value, Buffer.from(value).indexOf('deleted'))),
+    )
+    const logger = keepingLogger()
+    const damaged = await runServer({ data, logger })
+    const [a, b] = [await connect(damaged, alice), await connect(damaged, bob)]
+    const members = membersOf(bob)
+    const refused = { accepted: false, reason: expect.stringMatching(/^error: /) }
+    expect(await a.publish(chatEvent(alice, { members }))).toMatchObject(refused)
+    expect((await b.request('all', { kinds: [30001] })).closedReason).toMatch(/^error: /)
+    const told = logger.lines.filter((line) => line.includes(`what is known of ${CHAT} is damaged`))
+    expect(told.length).toBeGreaterThanOrEqual(2)
+    expect(told.join()).toContain('verify --repair')
+    // The others' chats go on.
+    const other = chatEvent(alice, { chatId: 'other', members })
+    expect(await a.publish(other)).toMatchObject({ accepted: true })
+    expect((await a.request('all', { kinds: [30001] })).events).toEqual([other])
+    await damaged.close()
+
+    const log = await openLevelLog(data)
+    expect(await verifyLog(log, { repair: true })).toMatchObject({ isSound: true })
+    await log.close()
+    const mended = await runServer({ data })
+    const refusal = await (await connect(mended, alice)).publish(chatEvent(alice, { members }))
+    expect(refusal).toMatchObject({ accepted: false, reason: expect.stringMatching(/^blocked: /) })
+    expect((await (await connect(mended, bob)).request('all', { kinds: [30001] })).events).toEqual([other])
   })
 })

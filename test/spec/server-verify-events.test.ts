@@ -3,10 +3,12 @@ import { join } from 'node:path'
 import type { Fault } from '@onyx-sync/server'
 import { describe, expect, it } from 'vitest'
 import * as Y from 'yjs'
-import { encodeHex, encodeState, keyOf } from '../../server/src/adapters/level/keys.js'
+import { encodeHex, encodeState } from '../../server/src/adapters/level/codecs.js'
+import { keyOf } from '../../server/src/adapters/level/keys.js'
 import { append, mergedFrom } from '../support/chat-copy.js'
-import { flipBit, type RawDatabase, rewrite, tamper } from '../support/damage.js'
+import { type RawDatabase, rewrite, tamper } from '../support/damage.js'
 import { noise } from '../support/events.js'
+import { flipBit } from '../support/flip-bit.js'
 import { alice, bob, GAP, SHARED, TRAINING_SEQ, verifiedData, verifyData } from '../support/verified-data.js'
 
 const data = verifiedData()
@@ -30,28 +32,41 @@ describe('a merged state', () => {
   append(other, 'nobody signed this')
 
   it.each<[string, () => Uint8Array]>([
-    ['lacks the newest event it says it has', () => encodeState({ throughSeq: 4, update: stateThrough(3) })],
+    [
+      'lacks the newest event it says it has',
+      () => encodeState({ throughSeq: 4, updates: [stateThrough(3)] }),
+    ],
     [
       'has what nobody signed',
       () =>
         encodeState({
           throughSeq: 3,
-          update: Y.mergeUpdates([stateThrough(3), Y.encodeStateAsUpdate(other)]),
+          updates: [stateThrough(3), Y.encodeStateAsUpdate(other)],
         }),
     ],
-    ['is of a position beyond the log', () => encodeState({ throughSeq: 99, update: stateThrough(3) })],
-    ['is cut off', () => encodeState({ throughSeq: 3, update: stateThrough(3).subarray(0, -3) })],
-    ['is empty', () => encodeState({ throughSeq: 3, update: NOTHING })],
+    ['is of a position beyond the log', () => encodeState({ throughSeq: 99, updates: [stateThrough(3)] })],
+    ['is cut off', () => encodeState({ throughSeq: 3, updates: [stateThrough(3).subarray(0, -3)] })],
+    [
+      'is in pieces and cut off',
+      () => encodeState({ throughSeq: 3, updates: [stateThrough(1), stateThrough(3)] }).subarray(0, -3),
+    ],
+    [
+      'is in pieces and lacks the last',
+      () => encodeState({ throughSeq: 3, updates: [stateThrough(1), stateThrough(2)] }),
+    ],
+    ['is in no piece', () => encodeState({ throughSeq: 3, updates: [] })],
+    ['is empty', () => encodeState({ throughSeq: 3, updates: [NOTHING] })],
     ['has not even a position', () => Uint8Array.of(1, 2)],
     [
       'has other contents',
       () =>
         encodeState({
           throughSeq: 3,
-          update: Uint8Array.from(
-            Buffer.from(stateThrough(3)).toString('latin1').replace('two', 'TWO'),
-            (char) => char.charCodeAt(0),
-          ),
+          updates: [
+            Uint8Array.from(Buffer.from(stateThrough(3)).toString('latin1').replace('two', 'TWO'), (char) =>
+              char.charCodeAt(0),
+            ),
+          ],
         }),
     ],
   ])('[VFY4][MRG1] that %s is reported by address, and built anew', async (_name, value) => {
@@ -68,10 +83,17 @@ describe('a merged state', () => {
     })
   })
 
+  it('[VFY4] that is in pieces is as good', async () => {
+    const copy = data.copy()
+    const updates = [stateThrough(1), stateThrough(3)]
+    await tamper(copy, (db) => db.put(keyOf.state(SHARED), encodeState({ throughSeq: 3, updates })))
+    expect(await verifyData(copy)).toMatchObject({ faultCount: 0, keptStates: 1 })
+  })
+
   it('[VFY4] of a document that hangs on something missing is dropped', async () => {
     const copy = data.copy()
     await tamper(copy, (db) =>
-      db.put(keyOf.state(GAP), encodeState({ throughSeq: 13, update: stateThrough(3) })),
+      db.put(keyOf.state(GAP), encodeState({ throughSeq: 13, updates: [stateThrough(3)] })),
     )
     expect((await verifyData(copy, { repair: true })).list).toMatchObject([{ kind: 'state', address: GAP }])
     await tamper(copy, async (db) => expect(await db.get(keyOf.state(GAP))).toBeUndefined())

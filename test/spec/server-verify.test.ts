@@ -7,10 +7,13 @@ import {
   verifyLog,
 } from '@onyx-sync/server'
 import { describe, expect, it, vi } from 'vitest'
-import { encodeHex, encodePlace, encodeState, keyOf } from '../../server/src/adapters/level/keys.js'
+import { encodeHex, encodePlace, encodeState } from '../../server/src/adapters/level/codecs.js'
+import { keyOf } from '../../server/src/adapters/level/keys.js'
+import { decodeRecord, encodeRecord } from '../../server/src/adapters/level/records.js'
 import { verifyToText } from '../../server/src/commands/verify-output.js'
 import { createProgressLine } from '../../server/src/commands/verify-progress.js'
 import { entriesUnder, type RawDatabase, rewrite, tamper } from '../support/damage.js'
+import { flipBit } from '../support/flip-bit.js'
 import {
   alice,
   bob,
@@ -37,11 +40,12 @@ const text = (value: string) => Buffer.from(value, 'utf8')
 const NOTHING = new Uint8Array(0)
 const FEED = Uint8Array.of(1)
 
-/** Changes what the log knows of a document. */
-const restate = (db: RawDatabase, address: string, change: object) =>
-  rewrite(db, keyOf.record(address), (value) =>
-    text(JSON.stringify({ ...JSON.parse(Buffer.from(value).toString('utf8')), ...change })),
-  )
+/** Changes what the log knows of a document, by writing it as this format does, or as format 4 did. */
+const restate = (db: RawDatabase, address: string, change: object, format: 4 | 5) =>
+  rewrite(db, keyOf.record(address), (value) => {
+    const record = { ...decodeRecord(address, value), ...change }
+    return format === 5 ? encodeRecord(record) : text(JSON.stringify(record))
+  })
 
 /** What no repair may touch: events, parts, epochs, and whom client ids belong to. */
 const untouchables = (directory: string) =>
@@ -258,6 +262,16 @@ const MENDABLE: readonly Damage[] = [
     (db) => rewrite(db, keyOf.record(SHARED), (value) => value.subarray(1)),
   ],
   [
+    'a bit of what is known of the members of a document is another',
+    { kind: 'record', address: SHARED },
+    (db) =>
+      rewrite(db, keyOf.record(SHARED), (value) => {
+        const at = Buffer.from(value).indexOf('entries')
+        expect(at).toBeGreaterThan(0)
+        return flipBit(value, at)
+      }),
+  ],
+  [
     'what is known of a document is something else',
     { kind: 'record', address: SHARED },
     (db) => db.put(keyOf.record(SHARED), text('null')),
@@ -275,7 +289,7 @@ const MENDABLE: readonly Damage[] = [
   [
     'a state is kept of no document',
     { index: 'state', address: UNKNOWN },
-    (db) => db.put(keyOf.state(UNKNOWN), encodeState({ throughSeq: 3, update: NOTHING })),
+    (db) => db.put(keyOf.state(UNKNOWN), encodeState({ throughSeq: 3, updates: [NOTHING] })),
   ],
   [
     'a key is of no form',
@@ -326,11 +340,17 @@ describe('derived data that is wrong', () => {
     await expectMended(copy, fault.kind === undefined ? { kind: 'index', ...fault } : fault)
   })
 
-  it.each(RECORD_DAMAGE)(
-    '[VFY3][VFY6] %s of a document is wrong, as %j: found, and mended',
-    async (field, change) => {
+  // What is a word, or what the key says, has no place in the newer form.
+  const inBothForms = RECORD_DAMAGE.flatMap(([field, change]) =>
+    ['owner', 'address'].includes(field) || Object.values(change).includes('x')
+      ? [[field, change, 4] as const]
+      : ([4, 5] as const).map((format) => [field, change, format] as const),
+  )
+  it.each(inBothForms)(
+    '[VFY3][VFY6] %s of a document is wrong, as %j, in format %i: found, and mended',
+    async (field, change, format) => {
       const copy = data.copy()
-      await tamper(copy, (db) => restate(db, SHARED, change))
+      await tamper(copy, (db) => restate(db, SHARED, change, format))
       await expectMended(copy, {
         kind: 'record',
         address: SHARED,

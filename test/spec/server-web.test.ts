@@ -4,14 +4,15 @@ import { join } from 'node:path'
 import { brotliCompressSync, brotliDecompressSync, gunzipSync, gzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { testKey } from '../support/events.js'
-import { connect, runServer, temporaryDataDirectory } from '../support/servers.js'
+import { connect, runServer } from '../support/servers.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 
 const SCRIPT = `export const words = '${'kept '.repeat(200)}'\n`
 const HASHED = '/assets/index-DvQvUcbR.js'
 
 /** A small build: a page, a second one, a script in three encodings, and what must never be served. */
 function buildDirectory(): string {
-  const directory = temporaryDataDirectory()
+  const directory = temporaryDirectory()
   const files: Record<string, string | Buffer> = {
     'index.html': '<!doctype html><title>chats</title>',
     'two.html': '<!doctype html><title>two</title>',
@@ -87,7 +88,7 @@ describe('the web client', () => {
     const server = await runServer()
     expect((await get(server, '/')).body.toString()).toContain(server.url)
     expect((await get(server, '/two')).status).toBe(404)
-    const empty = temporaryDataDirectory()
+    const empty = temporaryDirectory()
     await expect(runServer({ web: { directory: empty } })).rejects.toThrow(/has no index\.html.*build:web/)
     const missing = join(empty, 'nothing')
     await expect(runServer({ web: { directory: missing } })).rejects.toMatchObject({ code: 'CONFIG_INVALID' })

@@ -5,7 +5,8 @@ import * as Y from 'yjs'
 import { append, copyOf, mergedFrom } from '../support/chat-copy.js'
 import { chatEvent, membersOf, rosterOf, type TestKey, testKey } from '../support/events.js'
 import type { RelayClient } from '../support/relay-client.js'
-import { connect, runServer, temporaryDataDirectory } from '../support/servers.js'
+import { connect, runServer } from '../support/servers.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
 
 const alice = testKey(1)
 const bob = testKey(2)
@@ -52,7 +53,7 @@ describe('whom Yjs client ids belong to', () => {
   })
 
   it('[YID1] client ids are remembered over a restart, and told apart by document', async () => {
-    const data = temporaryDataDirectory()
+    const data = temporaryDirectory()
     const doc = new Y.Doc()
     const first = append(doc, 'one')
     const second = append(doc, 'two')

@@ -47,7 +47,7 @@ describe('events that carry states', () => {
     const whole = new Y.Doc()
     let taken = 0
     for await (const json of signerWith(merger, 10_000).sign({
-      documents: [{ address, update, stoodFor: [] }],
+      documents: [{ address, updates: [update], stoodFor: [] }],
       done: 1,
       total: 1,
     })) {
@@ -62,6 +62,35 @@ describe('events that carry states', () => {
     expect(Y.encodeStateAsUpdate(whole)).toEqual(update)
   })
 
+  it('[RPL4] a state that is in pieces goes as these, and none of them is looked through', async () => {
+    const local = createLocalMerger()
+    const done: string[] = []
+    const merger: Merger = {
+      ...local,
+      run: (name, ...args) => {
+        done.push(name)
+        return local.run(name, ...args)
+      },
+    }
+    const doc = new Y.Doc()
+    const updates = ['one', 'two', 'three'].map((text) => {
+      const before = Y.encodeStateVector(doc)
+      doc.getArray('messages').push([text])
+      return Y.encodeStateAsUpdate(doc, before)
+    })
+    const parts: unknown[] = []
+    const whole = new Y.Doc()
+    const batch = { documents: [{ address, updates, stoodFor: [] }], done: 1, total: 1 }
+    for await (const json of signerWith(merger, 100_000).sign(batch)) {
+      const { part, documents } = parseStateEvent(JSON.parse(json) as NostrEvent, DEFAULT_LIMITS)
+      parts.push([part?.index, part?.count])
+      Y.applyUpdate(whole, documents[0]?.update as Uint8Array)
+    }
+    expect(parts).toEqual([0, 1, 2].map((index) => [index, 3]))
+    expect(whole.getArray('messages').toJSON()).toEqual(['one', 'two', 'three'])
+    expect(new Set(done)).toEqual(new Set(['stateTemplate']))
+  })
+
   it('[RPL4][RPL7] what is lost on the way, or can not be cut, is told to whoever asked for it', async () => {
     const local = createLocalMerger()
     let left = 3
@@ -72,7 +101,7 @@ describe('events that carry states', () => {
         return local.run(name, ...args)
       },
     }
-    const batch = { documents: [{ address, update: longState(), stoodFor: [] }], done: 1, total: 1 }
+    const batch = { documents: [{ address, updates: [longState()], stoodFor: [] }], done: 1, total: 1 }
     const taken: string[] = []
     const take = async (signer: ReturnType<typeof signerWith>) => {
       for await (const json of signer.sign(batch)) taken.push(json)

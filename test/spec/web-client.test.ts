@@ -6,6 +6,12 @@ import { renderToStaticMarkup } from 'react-dom/server'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { markdownElements } from '../../client/web/src/chat/markdown-tokens.js'
 import { isPlainText, plainElements } from '../../client/web/src/chat/plain-text.js'
+import {
+  __asyncGenerator,
+  __asyncValues,
+  __await,
+  __awaiter,
+} from '../../client/web/src/device/async-helpers.js'
 import { chatHash, chatName, isNamed, parseRoute } from '../../client/web/src/parts/route.js'
 import { syncWords } from '../../client/web/src/sync/sync-words.js'
 import { buildWebClient, WEB_DIRECTORY } from '../support/web-client.js'
@@ -40,6 +46,44 @@ describe('the built web client', () => {
       for (const file of later) expect(scripts).not.toContain(`/assets/${file}`)
     },
   )
+
+  it('[WEB16] has async helpers of its own, which do what those of tslib do', async () => {
+    const reads = [1, 2]
+    // As RxJS reads streams and async iterables.
+    const read = () =>
+      __asyncGenerator(null, [], function* () {
+        for (;;) {
+          const value = yield __await(Promise.resolve(reads.shift()))
+          if (value === undefined) return yield __await(undefined)
+          yield yield __await(value)
+        }
+      })
+    const seen: unknown[] = []
+    await __awaiter(null, undefined, undefined, function* () {
+      const values = __asyncValues(read())
+      for (;;) {
+        const { value, done } = (yield values.next()) as IteratorResult<unknown>
+        if (done === true) return
+        seen.push(value)
+      }
+    })
+    expect(seen).toEqual([1, 2])
+    const failing = __asyncGenerator(null, [], function* () {
+      try {
+        yield __await(Promise.reject(new Error('cut')))
+      } catch (error) {
+        yield `caught ${(error as Error).message}`
+      }
+      throw new Error('gone')
+    })
+    expect(await failing.next()).toEqual({ done: false, value: 'caught cut' })
+    await expect(failing.next()).rejects.toThrow('gone')
+    await expect(
+      __awaiter(null, undefined, undefined, function* () {
+        yield Promise.reject(new Error('no'))
+      }),
+    ).rejects.toThrow('no')
+  })
 
   it('[WEB16] shows a text that has no Markdown in it the same without what reads that', () => {
     const markup = (elements: ReactNode[]) => renderToStaticMarkup(createElement(Fragment, null, ...elements))

@@ -1,5 +1,6 @@
 import { createMemoryStore, createSyncClient } from '@onyx-sync/client'
 import {
+  applyUpdate,
   checkUpdate,
   containsUpdate,
   DEFAULT_LIMITS,
@@ -151,6 +152,26 @@ describe('being in sync', () => {
     expect(hasPending(doc)).toBe(false)
     expect(doc.getArray('messages').toArray()).toEqual(['1', '2'])
     expect([one, two, three, remove].every((update) => containsUpdate(doc, update))).toBe(true)
+  })
+
+  it('[YJS12][Y2] shows what hangs on nothing missing, though something else of the same device never comes', () => {
+    const list = (doc: Y.Doc) => doc.getArray<string>('messages')
+    const ours = updatesOf(1, push('1'), push('2'), push('3'), push('never came'), push('waits'))
+    const [one, two, three, , five] = ours as Uint8Array[]
+    const theirs = new Y.Doc()
+    theirs.clientID = 9
+    for (const update of ours.slice(0, 2)) Y.applyUpdate(theirs, update)
+    const vector = Y.encodeStateVector(theirs)
+    list(theirs).push(['a reply to 2'])
+    const reply = Y.encodeStateAsUpdate(theirs, vector)
+
+    const doc = new Y.Doc()
+    for (const update of [five, reply, one, two] as Uint8Array[]) applyUpdate(doc, update)
+    expect(list(doc).toArray()).toEqual(['1', '2', 'a reply to 2'])
+    applyUpdate(doc, three as Uint8Array)
+    expect([list(doc).length, hasPending(doc)]).toEqual([4, true])
+    applyUpdate(doc, ours[3] as Uint8Array)
+    expect([list(doc).length, hasPending(doc)]).toEqual([6, false])
   })
 })
 

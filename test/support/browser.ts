@@ -2,7 +2,13 @@ import { existsSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { extname, join, normalize } from 'node:path'
-import { type Browser, chromium } from 'playwright-core'
+import {
+  type Browser,
+  type BrowserContext,
+  type BrowserContextOptions,
+  chromium,
+  type LaunchOptions,
+} from 'playwright-core'
 import { build } from 'vite'
 
 /** Debian's browser, or the one that `CHROMIUM` names: nothing is downloaded for the tests. */
@@ -15,9 +21,17 @@ const TYPES: Readonly<Record<string, string>> = {
   '.wasm': 'application/wasm',
 }
 
-/** A browser without a window. In a container its own sandbox has no rights to begin with. */
+/** In a container its own sandbox has no rights to begin with. */
+const LAUNCH: LaunchOptions = { executablePath: CHROMIUM, args: ['--no-sandbox'] }
+
+/** A browser without a window. */
 export function startChromium(): Promise<Browser> {
-  return chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] })
+  return chromium.launch(LAUNCH)
+}
+
+/** The same with a profile in a folder. */
+export function startChromiumIn(profile: string, options: BrowserContextOptions): Promise<BrowserContext> {
+  return chromium.launchPersistentContext(profile, { ...LAUNCH, ...options })
 }
 
 /**

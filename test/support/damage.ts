@@ -15,13 +15,6 @@ export async function tamper<T>(data: string, body: (db: RawDatabase) => Promise
   }
 }
 
-/** A copy of bytes with one bit flipped. */
-export function flipBit(bytes: Uint8Array, index: number, bit = 0): Uint8Array {
-  const copy = Uint8Array.from(bytes)
-  copy[index] = (copy[index] as number) ^ (1 << bit)
-  return copy
-}
-
 /** Everything whose key begins with a letter, as hex. */
 export async function entriesUnder(db: RawDatabase, letter: string): Promise<Map<string, string>> {
   const code = letter.charCodeAt(0)

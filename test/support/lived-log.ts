@@ -193,10 +193,10 @@ export async function liveIn(log: InspectableLog, steps: readonly LivedStep[]): 
 
   async function keep(): Promise<void> {
     const kept = await states.read(livedAddress, async (doc, throughSeq) => {
-      return { throughSeq, update: await doc.state() }
+      return { throughSeq, updates: await doc.state() }
     })
-    const { throughSeq, update } = kept
-    if (update !== undefined) await log.keepState(livedAddress, { throughSeq, update })
+    const { throughSeq, updates } = kept
+    if (updates !== undefined) await log.keepState(livedAddress, { throughSeq, updates })
   }
 
   const first = change(new Y.Doc(), (list) => list.push(['first']))

@@ -1,28 +1,19 @@
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { afterEach } from 'vitest'
+import { afterThisTest } from './after-test.js'
 
 const SERVER_BIN = fileURLToPath(new URL('../../server/bin/onyx-sync-server.js', import.meta.url))
 const DEVICE_BIN = fileURLToPath(new URL('../../client/bin/onyx-sync.js', import.meta.url))
 
-const directories: string[] = []
-const processes = new Set<ChildProcess>()
-
-afterEach(async () => {
-  for (const child of processes)
-    if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL')
-  processes.clear()
-  for (const directory of directories.splice(0)) rmSync(directory, { recursive: true, force: true })
-})
-
-/** A directory of its own for a test, removed after it. */
-export function temporaryDirectory(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'onyx-sync-'))
-  directories.push(directory)
-  return directory
+/** What still runs of a test is killed after it, before the directories that it was given are removed. */
+function endAfterThisTest(child: ChildProcess): void {
+  afterThisTest(async () => {
+    if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
+    const ended = once(child, 'exit')
+    child.kill('SIGKILL')
+    await ended
+  })
 }
 
 /** A real server process. */
@@ -38,20 +29,20 @@ export interface ServerProcess {
 
 /** Starts the built server and waits for its line; ended after the test. `port` 0 picks a free one. */
 export function startServer(data: string, port = 0, extra: readonly string[] = []): Promise<ServerProcess> {
-  return launchServer(data, port, extra, processes)
+  return launchServer(data, port, extra, endAfterThisTest)
 }
 
-/** As {@link startServer}; but ended by whoever started it, who may hand in a set that it leaves by itself. */
+/** As {@link startServer}; but ended by whoever started it, who may ask for its process at once. */
 export function launchServer(
   data: string,
   port = 0,
   extra: readonly string[] = [],
-  running: Set<ChildProcess> = new Set(),
+  onSpawned: (child: ChildProcess) => void = () => {},
 ): Promise<ServerProcess> {
   const child = spawn(process.execPath, [SERVER_BIN, '--data', data, '--port', String(port), ...extra], {
     stdio: ['ignore', 'pipe', 'pipe'],
   })
-  running.add(child)
+  onSpawned(child)
   let stdout = ''
   let stderr = ''
   child.stderr.on('data', (chunk) => {
@@ -59,7 +50,6 @@ export function launchServer(
   })
   const ended = new Promise<number | NodeJS.Signals>((resolve) => {
     child.once('exit', (code, signal) => {
-      running.delete(child)
       resolve(code ?? (signal as NodeJS.Signals))
     })
   })
@@ -95,16 +85,14 @@ export interface DeviceResult {
 /** Starts a command of the built terminal device. */
 export function spawnDevice(args: readonly string[]): ChildProcess {
   const child = spawn(process.execPath, [DEVICE_BIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
-  processes.add(child)
-  child.once('exit', () => processes.delete(child))
+  endAfterThisTest(child)
   return child
 }
 
 /** Starts a command of the built server. */
 export function spawnServerCommand(...args: readonly string[]): ChildProcess {
   const child = spawn(process.execPath, [SERVER_BIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
-  processes.add(child)
-  child.once('exit', () => processes.delete(child))
+  endAfterThisTest(child)
   return child
 }
 
@@ -138,10 +126,9 @@ export function runBoundCommand(...args: readonly string[]): Promise<ServerResul
 function run([command = '', ...args]: readonly string[]): Promise<ServerResult> {
   return new Promise((resolve) => {
     const child = execFile(command, args, (_error, stdout, stderr) => {
-      processes.delete(child)
       resolve({ code: child.exitCode, stdout, stderr })
     })
-    processes.add(child)
+    endAfterThisTest(child)
   })
 }
 

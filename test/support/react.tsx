@@ -5,8 +5,8 @@ import { cleanup, configure, render, renderHook } from '@testing-library/react'
 import { PlainKeySigner } from 'nostr-tools/signer'
 import { type ReactNode, StrictMode } from 'react'
 import { afterEach } from 'vitest'
+import { afterThisTest } from './after-test.js'
 import { testKey } from './events.js'
-import { afterThisTest } from './servers.js'
 import { openDevice } from './tab-client.js'
 
 // Waiting ends when what is waited for is there; how long that takes is up to the machine.

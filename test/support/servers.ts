@@ -1,33 +1,13 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { createSyncServer, type SyncServer, type SyncServerOptions } from '@onyx-sync/server'
-import { afterEach } from 'vitest'
+import { afterThisTest } from './after-test.js'
 import type { TestKey } from './events.js'
 import { connectClient, type RelayClient } from './relay-client.js'
-
-const cleanups: (() => unknown)[] = []
-
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
-})
-
-/** Does something after the test, last registered first. */
-export function afterThisTest(cleanup: () => unknown): void {
-  cleanups.push(cleanup)
-}
-
-/** A directory that is removed after the test. */
-export function temporaryDataDirectory(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'onyx-sync-server-'))
-  afterThisTest(() => rmSync(directory, { recursive: true, force: true }))
-  return directory
-}
+import { temporaryDirectory } from './temporary-directory.js'
 
 /** A server in this process on 127.0.0.1, on a real LevelDB unless a log is given; closed after the test. */
 export async function runServer(options: Partial<SyncServerOptions> = {}): Promise<SyncServer> {
   const storage =
-    options.log === undefined && options.data === undefined ? { data: temporaryDataDirectory() } : {}
+    options.log === undefined && options.data === undefined ? { data: temporaryDirectory() } : {}
   const server = createSyncServer({ host: '127.0.0.1', port: 0, ...storage, ...options })
   afterThisTest(() => server.close())
   await server.listen()

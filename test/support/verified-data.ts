@@ -24,7 +24,7 @@ import {
   trainingEvent,
 } from './events.js'
 import { ingestOf } from './ingest.js'
-import { temporaryDataDirectory } from './servers.js'
+import { temporaryDirectory } from './temporary-directory.js'
 
 export const alice = testKey(1)
 export const bob = testKey(2)
@@ -73,7 +73,7 @@ async function fill(data: string): Promise<Pick<VerifiedData, 'events' | 'partId
   await edit(bob, 'shared', append(bobs, 'two'))
   await edit(alice, 'shared', append(shared, 'three'), { members })
   const state = mergedFrom([...events.values()])
-  await log.keepState(SHARED, { throughSeq: 3, update: Y.encodeStateAsUpdate(state) })
+  await log.keepState(SHARED, { throughSeq: 3, updates: [Y.encodeStateAsUpdate(state)] })
   await edit(bob, 'shared', append(bobs, 'four'))
 
   const packed = new Y.Doc()
@@ -116,7 +116,7 @@ export function verifiedData(): VerifiedData {
       return filled.partId
     },
     copy() {
-      const copy = temporaryDataDirectory()
+      const copy = temporaryDirectory()
       cpSync(directory, copy, { recursive: true })
       return copy
     },

@@ -1,12 +1,20 @@
 import { readFileSync } from 'node:fs'
-import { createNativeSchnorr } from '../../server/src/adapters/verifiers/native-schnorr.js'
-import { createPureSchnorr } from '../../server/src/adapters/verifiers/pure-schnorr.js'
-import type { Schnorr } from '../../server/src/adapters/verifiers/schnorr.js'
-import { createWasmSchnorr } from '../../server/src/adapters/verifiers/wasm-schnorr.js'
+import {
+  createNativeSchnorr,
+  createNativeSigning,
+  createPureSchnorr,
+  createPureSigning,
+  createWasmSchnorr,
+  createWasmSigning,
+  type Schnorr,
+  type SchnorrSigning,
+} from '@onyx-sync/shared/node'
 
 /** One line of BIP-340's test vectors. */
 export interface SchnorrVector {
   readonly name: string
+  /** What the signature was made with, where that is told: 32 bytes each. */
+  readonly signedWith?: { readonly secretKey: Buffer; readonly randomness: Buffer }
   readonly publicKey: Buffer
   readonly message: Buffer
   readonly signature: Buffer
@@ -22,10 +30,15 @@ export const BIP340_VECTORS: readonly SchnorrVector[] = readFileSync(
   .split(/\r?\n/)
   .slice(1)
   .map((line) => {
-    const [index, , publicKey, , message, signature, result, comment] = line.split(',') as string[]
+    const [index, secretKey, publicKey, randomness, message, signature, result, comment] = line.split(
+      ',',
+    ) as string[]
     const bytes = (hex: string | undefined) => Buffer.from(hex as string, 'hex')
     return {
       name: `${index} ${comment ?? ''}`.trim(),
+      ...(secretKey === ''
+        ? {}
+        : { signedWith: { secretKey: bytes(secretKey), randomness: bytes(randomness) } }),
       publicKey: bytes(publicKey),
       message: bytes(message),
       signature: bytes(signature),
@@ -38,6 +51,13 @@ export let nativeMissing: string | undefined
 
 /** Every implementation that this system can run. */
 export const SCHNORRS: Readonly<Record<string, Schnorr>> = await loadAll()
+
+/** And as it signs, by the same names. */
+export const SIGNINGS: Readonly<Record<string, SchnorrSigning>> = {
+  pure: createPureSigning(),
+  wasm: await createWasmSigning(),
+  ...(nativeMissing === undefined ? { native: await createNativeSigning() } : {}),
+}
 
 async function loadAll(): Promise<Record<string, Schnorr>> {
   const found: Record<string, Schnorr> = { pure: createPureSchnorr(), wasm: await createWasmSchnorr() }

@@ -5,8 +5,10 @@ import { fileURLToPath } from 'node:url'
 import type { SyncServer, SyncServerOptions } from '@onyx-sync/server'
 import type { Browser, BrowserContext, BrowserContextOptions, FrameLocator, Page } from 'playwright-core'
 import { afterAll, beforeAll } from 'vitest'
-import { hasChromium, startChromium } from './browser.js'
-import { afterThisTest, runServer } from './servers.js'
+import { afterThisTest } from './after-test.js'
+import { hasChromium, startChromium, startChromiumIn } from './browser.js'
+import { runServer } from './servers.js'
+import { temporaryDirectory } from './temporary-directory.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -61,14 +63,26 @@ export interface WebDevice {
 /** Of WatermelonDB's LokiJS, whenever it sets up a new database. */
 const EXPECTED = /Deleting database failed because it's blocked/
 
-/** A browser profile of its own, which is a device of its own; closed after the test. */
+const LOOK: BrowserContextOptions = {
+  viewport: { width: 1180, height: 760 },
+  // What fades in has other colours for a moment.
+  reducedMotion: 'reduce',
+}
+
+/** A browser profile of its own, which is a device of its own; closed after the test. As a private window it leaves nothing. */
 export async function openWebDevice(url: string, options: BrowserContextOptions = {}): Promise<WebDevice> {
-  const context = await browser.newContext({
-    viewport: { width: 1180, height: 760 },
-    // What fades in has other colours for a moment.
-    reducedMotion: 'reduce',
-    ...options,
-  })
+  return openPage(await browser.newContext({ ...LOOK, ...options }), url)
+}
+
+/**
+ * The same with a profile on the disk, for much data: what a private window has in OPFS is another process's, which is asked
+ * for each block, so that 10,000 messages take five times as long.
+ */
+export async function openWebDeviceOnDisk(url: string): Promise<WebDevice> {
+  return openPage(await startChromiumIn(temporaryDirectory(), LOOK), url)
+}
+
+async function openPage(context: BrowserContext, url: string): Promise<WebDevice> {
   afterThisTest(() => context.close())
   const page = await context.newPage()
   const faults: string[] = []

@@ -85,3 +85,11 @@ export function textsOf(doc: Y.Doc): string[] {
     .toArray()
     .map((message) => String(message.get('content')))
 }
+
+/** Settings of devices whose logs are soon too large, and that send each edit at once. */
+export const SMALL_LOGS = {
+  checkpoints: { minLogBytes: 4_000, ratio: 2, waitMs: 100 },
+  compaction: { minBytes: 16_384, ratio: 1 },
+  batching: { intervalMs: 0 },
+  maxSignMs: () => 0,
+}

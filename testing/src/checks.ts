@@ -1,6 +1,7 @@
 import type { SyncStatus } from '@onyx-sync/client'
 import { type EventLog, verifyLog } from '@onyx-sync/server'
 import {
+  applyUpdate,
   DEFAULT_LIMITS,
   decodeContent,
   isDocumentKind,
@@ -228,7 +229,7 @@ async function checkDevice(
     }
     const serverDoc = server.documents.get(address) ?? new Y.Doc()
     const doc = new Y.Doc()
-    for (const { update } of await device.disk.contents.loadUpdates(address)) Y.applyUpdate(doc, update)
+    for (const { update } of await device.disk.contents.loadUpdates(address)) applyUpdate(doc, update)
     if (doc.store.pendingStructs !== null)
       problems.push(`${device.name} waits for missing updates of ${address}`)
     // What was refused is on this device only.

@@ -1,4 +1,5 @@
 import {
+  applyUpdate,
   DEFAULT_LIMITS,
   decodeUpdateEvent,
   getOrCreate,
@@ -46,7 +47,7 @@ export async function checkCursorOnDisk(
   }
   for (const [address, list] of updates) {
     const doc = new Y.Doc()
-    for (const { update } of await disk.contents.loadUpdates(address)) Y.applyUpdate(doc, update)
+    for (const { update } of await disk.contents.loadUpdates(address)) applyUpdate(doc, update)
     if (!list.every((update) => hasReceived(doc, update)))
       problems.push(`the cursor of ${name} covers something of ${address} that is not on its disk`)
   }

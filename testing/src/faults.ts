@@ -1,6 +1,6 @@
 import type { Connection, ConnectionHandlers, SyncStore, Transport } from '@onyx-sync/client'
 import type { EventLog } from '@onyx-sync/server'
-import { KIND, type NostrEvent } from '@onyx-sync/shared'
+import { applyUpdate, KIND, type NostrEvent } from '@onyx-sync/shared'
 import * as Y from 'yjs'
 import { createQuickKey } from './quick-keys.js'
 import type { WorldFault } from './world.js'
@@ -211,7 +211,7 @@ function persistEmitted(store: SyncStore): SyncStore {
     let doc = docs.get(address)
     if (doc === undefined) {
       doc = new Y.Doc()
-      for (const { update } of await store.loadUpdates(address)) Y.applyUpdate(doc, update)
+      for (const { update } of await store.loadUpdates(address)) applyUpdate(doc, update)
       docs.set(address, doc)
     }
     return doc
@@ -227,7 +227,7 @@ function persistEmitted(store: SyncStore): SyncStore {
           update = bytes
         }
         doc.on('update', note)
-        Y.applyUpdate(doc, stored.update)
+        applyUpdate(doc, stored.update)
         doc.off('update', note)
         const isLocal = batch.outboxPut?.some((entry) => entry.seq === stored.seq) === true
         if (isLocal) emitted.push(stored)

@@ -1,3 +1,4 @@
+import { applyUpdate } from '@onyx-sync/shared'
 import * as Y from 'yjs'
 import { drawDeviceSettings } from './device-settings.js'
 import { comeToRest } from './run-history.js'
@@ -87,7 +88,7 @@ async function checkCopies(world: World, options: FuzzSchemaOptions): Promise<st
   for (const device of world.devices) {
     const doc = new Y.Doc()
     for (const { update } of await device.disk.contents.loadUpdates(`30001:${device.pubkey}:${CHAT}`)) {
-      Y.applyUpdate(doc, update)
+      applyUpdate(doc, update)
     }
     const content = JSON.stringify([
       doc.getArray('messages').toJSON(),

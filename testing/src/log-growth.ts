@@ -1,4 +1,5 @@
 import {
+  applyUpdate,
   createUpdateTemplate,
   DEFAULT_LIMITS,
   type DocumentAddress,
@@ -42,7 +43,7 @@ export async function checkLogGrowth(world: World, settings: DeviceSettings): Pr
     for await (const { seq } of log.documentLog(address, 0, log.head)) {
       const [json = ''] = await log.load([seq])
       bytes += json.length
-      Y.applyUpdate(doc, decodeUpdateEvent(JSON.parse(json) as NostrEvent, DEFAULT_LIMITS).framed.update)
+      applyUpdate(doc, decodeUpdateEvent(JSON.parse(json) as NostrEvent, DEFAULT_LIMITS).framed.update)
     }
     const bound = Math.max(minLogBytes, ratio * checkpointBytes(parsed, doc, record.roster))
     if (bytes > SLACK * bound + LATE_EVENTS_BYTES)
@@ -67,7 +68,7 @@ async function checkRows({ name, disk }: WorldDevice, { compaction }: DeviceSett
   for (const { address } of await disk.contents.loadDocuments()) {
     const rows = await disk.contents.loadUpdates(address)
     const doc = new Y.Doc()
-    for (const { update } of rows) Y.applyUpdate(doc, update)
+    for (const { update } of rows) applyUpdate(doc, update)
     const state = Y.encodeStateAsUpdate(doc).byteLength + ROW_BYTES
     const weight = rows.reduce((sum, { update }) => sum + update.byteLength + ROW_BYTES, 0)
     const bound = state + Math.max(compaction.minBytes, compaction.ratio * state)

@@ -1,5 +1,6 @@
 import type { Commit } from '@onyx-sync/server'
 import {
+  applyUpdate,
   DEFAULT_LIMITS,
   decodeUpdateEvent,
   formatAddress,
@@ -48,7 +49,7 @@ export async function readServer(world: World, isOnce: boolean): Promise<ServerC
       complete: new Y.Doc(),
       updates: new Map(),
     }))
-    Y.applyUpdate(complete, framed.update)
+    applyUpdate(complete, framed.update)
     updates.set(seq, framed.update)
     inLog.add(seq)
     // The parts of an edit may hang on one another in any order. They enter the log together.
@@ -108,6 +109,6 @@ export async function readServer(world: World, isOnce: boolean): Promise<ServerC
 
 function mergedFrom({ updates }: Growing): Y.Doc {
   const doc = new Y.Doc()
-  for (const update of updates.values()) Y.applyUpdate(doc, update)
+  for (const update of updates.values()) applyUpdate(doc, update)
   return doc
 }

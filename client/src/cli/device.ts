@@ -6,7 +6,7 @@ import type { SyncClient } from '../client-api.js'
 import type { HoldChoice } from '../core/hold-choice.js'
 import type { SyncMode } from '../core/server-info.js'
 import { type Derivation, secretKeyFromMnemonic } from '../identity/mnemonic.js'
-import { createNodeTransport, openNodeStore } from '../node.js'
+import { createNodeTransport, createNodeVerifier, openNodeStore } from '../node.js'
 import type { SyncStore } from '../ports/store.js'
 import {
   createKeyFileSigner,
@@ -144,16 +144,19 @@ export async function openDevice(options: {
         'name the server with --url, for example --url ws://127.0.0.1:7447/sync',
       )
     }
+    const { logger = silentLogger } = options
     const client = await createSyncClient({
       store,
       signer: createKeyFileSigner(keyFile, pubkey),
-      logger: options.logger ?? silentLogger,
+      logger,
       ...(options.hold === undefined ? {} : { hold: options.hold }),
       ...(options.isOnline
         ? {
             url: url as string,
             allowInsecure: options.allowInsecure === true,
             transport: createNodeTransport(),
+            // What has no connection gets nothing to check: it needs not wait for one.
+            verifier: await createNodeVerifier({ logger }),
           }
         : {}),
     })

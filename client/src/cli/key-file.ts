@@ -3,7 +3,7 @@ import { dirname } from 'node:path'
 import { isHex64, type Signer, SyncError } from '@onyx-sync/shared'
 import { decode, nsecEncode } from 'nostr-tools/nip19'
 import { generateSecretKey, getPublicKey } from 'nostr-tools/pure'
-import { PlainKeySigner } from 'nostr-tools/signer'
+import { createNodeSigner } from '../adapters/node/signatures.js'
 
 /** A new random private key, 32 bytes. */
 export const createSecretKey: () => Uint8Array = generateSecretKey
@@ -70,12 +70,12 @@ export const publicKeyOf: (secretKey: Uint8Array) => string = getPublicKey
 
 /** A signer that reads the key file only when there is something to sign. */
 export function createKeyFileSigner(file: string, pubkey: string): Signer {
-  let signer: PlainKeySigner | undefined
+  let signer: Promise<Signer> | undefined
   return {
     getPublicKey: async () => pubkey,
     signEvent: async (template) => {
-      signer ??= new PlainKeySigner(readKeyFile(file))
-      return signer.signEvent(template)
+      signer ??= createNodeSigner(readKeyFile(file))
+      return (await signer).signEvent(template)
     },
   }
 }

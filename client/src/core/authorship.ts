@@ -11,7 +11,7 @@ import {
 import type { Journal } from './journal.js'
 import { createOneAnswer } from './one-answer.js'
 import type { ServerTrust } from './server-trust.js'
-import type { Session } from './session.js'
+import type { Session } from './session-api.js'
 
 /** Before the address in the store's meta: JSON of the client ids of a shared chat by public key. */
 export const META_WRITERS = 'writers '

@@ -16,10 +16,10 @@ import {
 } from '@onyx-sync/shared'
 import type { QueryRow } from '../ports/store.js'
 import { createAssembly } from './assembly.js'
-import { isState, joinParts, stateToUpdate, toRemoteUpdate } from './inbox.js'
+import { isState, joinParts, stateToUpdate, toRemoteUpdate } from './received-updates.js'
 import type { RemoteUpdate } from './remote-updates.js'
 import type { ServerTrust } from './server-trust.js'
-import type { Session } from './session.js'
+import type { Session } from './session-api.js'
 
 const BODIES_ID = 'bodies'
 /** Chats brought at a time, and the size of their bodies together: they are in memory until all are there. */

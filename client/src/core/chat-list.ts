@@ -11,10 +11,10 @@ import {
 } from '@onyx-sync/shared'
 import type { QueryRow, SyncStore } from '../ports/store.js'
 import { isDeleted } from './deletions.js'
-import type { Documents } from './documents.js'
+import type { Documents } from './documents-api.js'
 import { isHere } from './hold-filters.js'
 import type { ServerTrust } from './server-trust.js'
-import type { Session } from './session.js'
+import type { Session } from './session-api.js'
 
 /** Key of the list's own cursor in the store's meta. */
 export const META_LIST_CURSOR = 'listCursor'

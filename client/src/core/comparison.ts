@@ -1,4 +1,5 @@
 import {
+  applyUpdate,
   containsUpdate,
   decodeUpdateEvent,
   EMPTY_ROSTER,
@@ -12,7 +13,7 @@ import {
   type Roster,
 } from '@onyx-sync/shared'
 import * as Y from 'yjs'
-import type { Documents } from './documents.js'
+import type { Documents } from './documents-api.js'
 import { isHere } from './hold-filters.js'
 import type { Outbox } from './outbox.js'
 import { eventsOf } from './outbox-events.js'
@@ -70,7 +71,7 @@ export function createComparison({ pubkey, documents, outbox, limits }: Comparis
     },
     noteUpdate({ address, updates, statement }) {
       const doc = getOrCreate(serverDocs, address, () => new Y.Doc())
-      for (const update of updates) Y.applyUpdate(doc, update)
+      for (const update of updates) applyUpdate(doc, update)
       if (statement !== undefined)
         rosters.set(address, joinRoster(rosters.get(address) ?? EMPTY_ROSTER, statement))
     },

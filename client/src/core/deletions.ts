@@ -8,7 +8,7 @@ import {
   SyncError,
 } from '@onyx-sync/shared'
 import type { BodyState, OutboxEntry } from '../ports/store.js'
-import type { Documents } from './documents.js'
+import type { Documents } from './documents-api.js'
 import type { JournalChange } from './journal.js'
 import type { Outbox } from './outbox.js'
 import { confirmedEntry, entryIdOf } from './outbox-events.js'

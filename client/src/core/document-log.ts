@@ -14,7 +14,7 @@ import {
 } from '@onyx-sync/shared'
 import { createAssembly } from './assembly.js'
 import { createOneAnswer } from './one-answer.js'
-import type { Session } from './session.js'
+import type { Session } from './session-api.js'
 
 /** One edit of a document, as its author signed it. */
 export interface LoggedEdit {

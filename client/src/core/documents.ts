@@ -4,16 +4,12 @@ import {
   DEFAULT_LIMITS,
   decideRoster,
   EMPTY_ROSTER,
-  getOrCreate,
   hasPending,
   isSameRoster,
   type Logger,
-  type Member,
   membersOf,
   missingFrom,
   type Random,
-  type Role,
-  type Roster,
 } from '@onyx-sync/shared'
 import * as Y from 'yjs'
 import {
@@ -26,121 +22,14 @@ import {
 import type { Turns } from '../ports/turns.js'
 import { type CompactionOptions, createCompaction } from './compaction.js'
 import { createDocumentRecords, readRoster } from './document-records.js'
+import type { DocumentInfo, Documents } from './documents-api.js'
 import { createHiddenRows } from './hidden-rows.js'
-import {
-  type CommittedRows,
-  createJournal,
-  type Journal,
-  type JournalChange,
-  type RowChange,
-} from './journal.js'
+import { type CommittedRows, createJournal, type RowChange } from './journal.js'
 import { type CreateProjection, createLoadedDocuments, type Loaded } from './loaded-documents.js'
-import { applySteps } from './remote-steps.js'
-import { createRemoteUpdates, hasOthersBeyond, type RemoteUpdate } from './remote-updates.js'
+import { createReceiving } from './receiving.js'
+import { createRecentEdits } from './recent-edits.js'
+import { createRemoteUpdates, hasOthersBeyond } from './remote-updates.js'
 import type { Unchecked } from './unchecked.js'
-
-export { createClientId } from './client-id.js'
-
-/** What is known of a document without loading it. */
-export interface DocumentInfo {
-  readonly address: string
-  readonly members: readonly Member[]
-  /** What the owner decided about members, removals included, as far as it is known here. */
-  readonly roster: Roster
-  /** See {@link StoredDocument.logBytes}. */
-  readonly logBytes: number
-  /** See {@link StoredDocument.checkpointBytes}. */
-  readonly checkpointBytes: number
-  readonly body: BodyState
-}
-
-/** What the owner decides about one key. */
-export interface MemberDecision {
-  readonly pubkey: string
-  /** `none` removes it. */
-  readonly role: Role | 'none'
-}
-
-/** The device's documents: loads, caches, edits and persists them. */
-export interface Documents {
-  readonly journal: Journal
-  /** Resolves when every edit begun so far, also on a `Y.Doc` itself, is durable. Rejects with `STORE_FAILED`. */
-  flush(): Promise<void>
-  list(): readonly DocumentInfo[]
-  info(address: string): DocumentInfo | undefined
-  /** Looks at a document, loaded for as long as `look` runs. It must not keep the document. */
-  read<T>(address: string, look: (doc: Y.Doc) => T): Promise<T>
-  /** The document, kept loaded until released: every edit and every remote update changes this very object. */
-  open(address: string): Promise<OpenDocument>
-  /**
-   * Changes a document in one transaction. Resolves with what `change` returned once the edit is durable on
-   * this device; rejects with `STORE_FAILED` when it isn't (it is then kept in memory, and retried with the
-   * next write). If `change` throws before it changed something, nothing happened. `origin` is the transaction's,
-   * for whoever tells edits apart, as undo does.
-   */
-  edit<T>(address: string, change: (doc: Y.Doc) => T, origin?: unknown): Promise<T>
-  /**
-   * Applies updates and records them as received. Resolves when durable, together with what `settle` adds in
-   * the last batch; the number of updates set aside because they were not what their author signed is
-   * returned. What is much goes in several batches, in order and with turns between them: should the device end in
-   * between, the rest of it comes again. Documents whose body this device doesn't hold are left alone, unless `accepts`
-   * says otherwise.
-   */
-  applyRemote(
-    updates: readonly RemoteUpdate[],
-    settle: () => JournalChange,
-    accepts?: (address: string) => boolean,
-  ): Promise<number>
-  /** Writes the document's query rows anew, all of them, and deletes those it has no more. Resolves when durable. */
-  rebuildRows(address: string): Promise<void>
-  /** Bytes of a document's state as a Yjs update. */
-  sizeOf(address: string): Promise<number>
-  /** Takes note of what of a document's body is here, with the next batch; makes the document known. */
-  setBody(address: string, body: BodyState): void
-  /** Marks a document as deleted for good: with the next batch its rows say so, and its messages have none. */
-  markDeleted(address: string, deletedAtMs: number): void
-  /**
-   * Lets a document's body leave the device with the next batch: its log and its rows. @returns false, and does
-   * nothing, while the document is open, or changing. Whether all of it is saved is for the caller to know.
-   */
-  dropBody(address: string, body: 'listed' | 'evicted' | 'deleted'): boolean
-  /** Documents of which something is missing: an update that others wait for, or a row that can't be read. */
-  incomplete(): readonly string[]
-  /** The whole log of a document came from the server, and all of it is applied. */
-  refetched(address: string): void
-  /** The server sends everything again: what it has is counted anew. */
-  forgetLogBytes(): void
-  /** Takes note of how large a checkpoint of a document is, or of how large to take it for. */
-  noteCheckpointBytes(address: string, bytes: number): void
-  /**
-   * What this account has to send of a document to a server that was set back, given what the server has;
-   * undefined if nothing. Of its own documents an account sends everything, of others' what it has written
-   * itself: anything else the server would refuse as forged (trap Y6).
-   */
-  missingOn(server: Y.Doc, address: string): Promise<Uint8Array | undefined>
-  /** Queues an update that is in the document already, so that the server gets it (after a reset). */
-  sendAgain(address: string, update: Uint8Array): void
-  /**
-   * Decides about members of a document that this account owns; the next event says so. Resolves once that is
-   * durable here, together with `alongside`. Rejects with `TOO_LARGE` where that would be too many.
-   */
-  decideMembers(
-    address: string,
-    decisions: readonly MemberDecision[],
-    alongside?: JournalChange,
-  ): Promise<void>
-  /** Begins no upkeep of its own any more: the store is about to be closed. */
-  stop(): void
-}
-
-/** A document that stays loaded. */
-export interface OpenDocument {
-  readonly doc: Y.Doc
-  /** As {@link Documents.edit}, but the change is made before this returns; what `change` throws is thrown. */
-  edit<T>(change: (doc: Y.Doc) => T, origin?: unknown): Promise<T>
-  /** Lets the document be unloaded again. Idempotent. */
-  release(): void
-}
 
 export interface DocumentsOptions {
   /** The account: 64 lower-case hex characters. */
@@ -164,6 +53,8 @@ export interface DocumentsOptions {
   firstUnsigned(address: string): number | undefined
   /** See `RemoteUpdatesParts.unchecked`. */
   unchecked?(): Unchecked | undefined
+  /** See `JournalHooks.sign`. */
+  signAhead?(edits: readonly OutboxEntry[]): Promise<void> | undefined
   onCommitted(outboxPut: readonly OutboxEntry[], rows: CommittedRows): void
   onFailed(error: unknown): void
   /** An event of the document came from the server and is not set aside. */
@@ -180,18 +71,18 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
   const underWay = new Set<Promise<unknown>>()
   /** Documents whose bodies have gone, perhaps not from the disk yet. */
   const leaving = new Set<string>()
-  /** What received updates are being applied to. */
-  const receiving = new Set<readonly Loaded[]>()
   /** Of documents that are arriving: how they are to be in the list once they are here. */
   const awaitedRows = new Map<string, RowChange>()
 
   const hiddenRows = createHiddenRows(store)
+  const recentEdits = createRecentEdits()
 
   async function resetAll(stale: readonly Loaded[]): Promise<void> {
     for (const { projection } of stale) await projection.reset(store.loadRows.bind(store))
   }
 
   const journal = createJournal(store, await store.lastSeq(), {
+    sign: (edits) => options.signAhead?.(edits),
     prepare() {
       const stale = [...loaded.values()].filter((entry) => entry.dirty && entry.projection.isStale)
       return stale.length > 0 ? resetAll(stale) : hiddenRows.prepare()
@@ -245,7 +136,7 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
       journal.flush().catch(() => {})
     },
     onLoaded(address, doc, rows, badSeqs) {
-      noteWaiting(address, doc)
+      noteWaiting({ address, doc })
       compaction.loaded(address, rows, badSeqs)
     },
     onUnloaded: (address) => compaction.unloaded(address),
@@ -256,8 +147,7 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
     journal,
     clock: options.clock,
     find: (address) => loaded.get(address)?.doc,
-    isReceiving: (address) =>
-      [...receiving].some((entries) => entries.some((entry) => entry.address === address)),
+    isReceiving: (address) => receiving.has(address),
     // What is not written yet is newer than all that is.
     firstUnsigned: (address) => options.firstUnsigned(address) ?? journal.firstUnwritten(address),
     isUnchecked: (address) => options.unchecked?.()?.has(address) === true,
@@ -308,9 +198,20 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
     return true
   }
 
-  const remotes = createRemoteUpdates({ ...options, records, journal, compaction })
+  const remotes = createRemoteUpdates({
+    ...options,
+    records,
+    journal,
+    compaction,
+    gatherRows: (entry) => journal.add({ rows: takeRows(entry) }),
+  })
 
-  function noteWaiting(address: string, doc: Y.Doc): void {
+  const receiving = createReceiving({
+    ...{ loaded, records, remotes, journal, turns, isGone, noteWaiting, dropArriving },
+    accepts: options.accepts ?? (() => true),
+  })
+
+  function noteWaiting({ address, doc }: Pick<Loaded, 'address' | 'doc'>): void {
     if (hasPending(doc)) waiting.add(address)
     else waiting.delete(address)
   }
@@ -321,6 +222,7 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
       update: { seq, address, update },
       outboxPut: [{ ...pendingEntry(address, seq), event }],
     })
+    recentEdits.note(seq, update)
     compaction.added(address, seq, update.byteLength)
   }
 
@@ -392,37 +294,8 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
 
     edit: (address, change, origin) => noteUnderWay(editNow(address, change, origin)),
 
-    async applyRemote(updates, settle, accepts = options.accepts ?? (() => true)) {
-      const byAddress = new Map<string, RemoteUpdate[]>()
-      for (const update of updates) {
-        if (accepts(update.address) && !isGone(update.address))
-          getOrCreate(byAddress, update.address, () => []).push(update)
-      }
-      const entries: Loaded[] = []
-      receiving.add(entries)
-      try {
-        const received: [Loaded, RemoteUpdate][] = []
-        for (const [address, list] of byAddress) {
-          const entry = await loaded.load(address)
-          entry.pins++
-          entries.push(entry)
-          for (const remote of list) received.push([entry, remote])
-        }
-        // A body may leave while others are loaded, and would come back in pieces.
-        const isMeant = ({ address }: Loaded) => accepts(address) && !isGone(address)
-        const setAside = await applySteps(received, { remotes, journal, turns, isMeant })
-        for (const { address, doc } of entries) noteWaiting(address, doc)
-        receiving.delete(entries)
-        // The cursor comes last, after all it covers, and no later than its last batch (trap C3).
-        journal.add(settle())
-        await journal.flush()
-        return setAside
-      } finally {
-        receiving.delete(entries)
-        for (const entry of entries) entry.pins--
-        dropArriving()
-      }
-    },
+    applyRemote: receiving.applyRemote,
+    applyAsItComes: receiving.applyAsItComes,
 
     async rebuildRows(address) {
       const entry = await loaded.load(address)
@@ -456,6 +329,8 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
         if (hasOthersBeyond(records, address, doc, server)) records.change(address, { logBytes: -1 })
         return missingFrom(doc, server, records.isOwn(address) ? undefined : records.ownWriters(address))
       }),
+
+    recentEdit: recentEdits.get,
 
     sendAgain(address, update) {
       // Also with who is a member no more: what they wrote is in it, and they may be let in again.

@@ -1,6 +1,6 @@
 import type { SyncStore } from '../ports/store.js'
 import type { ChatList } from './chat-list.js'
-import type { Documents } from './documents.js'
+import type { Documents } from './documents-api.js'
 import type { Outbox } from './outbox.js'
 
 /** Lets bodies leave the device, and never what isn't anywhere else. Source: SPEC HLD7. */

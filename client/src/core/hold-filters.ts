@@ -1,6 +1,6 @@
 import { addressToDTag, KIND, type Limits, parseAddress } from '@onyx-sync/shared'
 import type { BodyState } from '../ports/store.js'
-import type { Documents } from './documents.js'
+import type { Documents } from './documents-api.js'
 
 /** What the one subscription asks for. `some`: settings and training data, and the chats that are here. */
 export type Scope = 'all' | 'some'

@@ -1,15 +1,11 @@
 import {
   cursorOfHints,
-  type DecodedStateEvent,
-  type DecodedUpdateEvent,
   type DocumentAddress,
   decodeUpdateEvent,
   EOSE_RESET,
   type EventVerifier,
-  formatAddress,
   type Inflate,
   isDocumentKind,
-  joinUpdates,
   KIND,
   type Limits,
   type Logger,
@@ -17,35 +13,26 @@ import {
   parseAddress,
   parseEvent,
   parseStateEvent,
-  stringifyEvent,
+  SyncError,
 } from '@onyx-sync/shared'
 import type { Turns } from '../ports/turns.js'
+import { createArrivals } from './arrivals.js'
 import { createAssembly } from './assembly.js'
 import { type Comparison, createComparison } from './comparison.js'
 import type { Contributions } from './contributions.js'
 import type { Deletions } from './deletions.js'
-import type { Documents } from './documents.js'
+import type { Documents } from './documents-api.js'
+import { eventsInState } from './events-in-state.js'
 import type { JournalChange } from './journal.js'
 import type { Outbox } from './outbox.js'
+import { isState, joinParts, stateToUpdate, toRemoteUpdate } from './received-updates.js'
 import type { RemoteUpdate } from './remote-updates.js'
 import type { ServerTrust } from './server-trust.js'
-import { createPace, SLICE_BYTES } from './slices.js'
+import type { Incoming } from './session-api.js'
+import { createPace } from './slices.js'
 
 /** Key of the cursor in the store's meta. */
 export const META_CURSOR = 'cursor'
-
-/** What a subscription brings, in the order of its arrival. */
-export type Incoming =
-  | {
-      readonly type: 'event'
-      readonly event: unknown
-      readonly cursor: string | undefined
-      /** It came with the log of one document that was asked for. */
-      readonly isRefetched?: true
-    }
-  | { readonly type: 'eose'; readonly hints: readonly string[] }
-  /** The whole log of a document that was asked for has come. */
-  | { readonly type: 'log-end'; readonly address: string }
 
 type IncomingEvent = Extract<Incoming, { type: 'event' }>
 
@@ -117,6 +104,7 @@ export function createInbox(options: InboxOptions): Inbox {
   /** Parts of edits, and of merged states: nothing is applied before its whole is there. */
   const edits = createAssembly<RemoteUpdate>()
   const states = createAssembly<RemoteUpdate>()
+  const arrivals = createArrivals(documents)
   /** The newest cursor that came while parts were missing. */
   let heldCursor: string | undefined
   /**
@@ -174,15 +162,23 @@ export function createInbox(options: InboxOptions): Inbox {
   }
 
   async function applyEvents(events: readonly IncomingEvent[], newCursor: string | undefined): Promise<void> {
+    try {
+      await applyBatch(events, newCursor)
+    } finally {
+      arrivals.release()
+    }
+  }
+
+  async function applyBatch(events: readonly IncomingEvent[], newCursor: string | undefined): Promise<void> {
     const updates: RemoteUpdate[] = []
     const others: Apply[] = []
     const startedIn = epoch
-    for (const incoming of events) {
+    for (const { event, isRefetched = false } of events) {
       // What is wrong with a state ends the connection: the events in its place have to come first.
-      if (isState(incoming.event)) updates.push(...(await openState(incoming.event)))
-      else if (isOfNoDocument(incoming.event)) others.push(...openOther(incoming.event))
-      else updates.push(...openEvent(incoming))
-      await pace.did(lengthOf(incoming.event))
+      if (isState(event)) updates.push(...(await openState(event)))
+      else if (isOfNoDocument(event)) others.push(...open(event, readOther))
+      else updates.push(...(await noteOwnInWhole(open(event, (read) => readUpdate(read, isRefetched)))))
+      await pace.did(lengthOf(event))
       // The connection may have gone meanwhile, and with it what was put together of its parts.
       if (startedIn !== epoch) return
     }
@@ -198,25 +194,13 @@ export function createInbox(options: InboxOptions): Inbox {
     await store(updates, cursorNow, others)
   }
 
-  /** An author's event; nothing for one that can't be read, is no update, or waits for other parts. */
-  function openEvent(incoming: IncomingEvent): RemoteUpdate[] {
+  /** What an author's event brings; nothing for one that can't be read, or that its author didn't sign where that is looked at. */
+  function open<T>(value: unknown, read: (event: NostrEvent) => T[]): T[] {
     try {
-      const event = parseEvent(incoming.event, limits)
+      const event = parseEvent(value, limits)
       comparison?.noteEvent(event)
       arrived.push(event.id)
-      if (!isDocumentKind(event.kind)) return []
-      const decoded = decodeUpdateEvent(event, limits)
-      const read = toRemoteUpdate(event, decoded, () => verifier.verify(event))
-      // What comes a second time is counted already.
-      const mayWait = comparison === undefined && decoded.part === undefined && incoming.isRefetched !== true
-      const update = {
-        ...read,
-        ...(incoming.isRefetched === true ? { logged: undefined } : {}),
-        ...(mayWait ? { signed: event } : {}),
-      }
-      if (decoded.part === undefined) return [update]
-      const parts = edits.add(`${update.address} ${event.pubkey}`, decoded.part, update)
-      return parts === undefined ? [] : [joinParts(parts)]
+      return read(event)
     } catch (error) {
       setAside++
       logger.error('a received event was set aside', { error: String(error) })
@@ -224,43 +208,80 @@ export function createInbox(options: InboxOptions): Inbox {
     }
   }
 
-  /** A deletion request, or training data; nothing for one that can't be read, or that its author didn't sign. */
-  function openOther(value: unknown): Apply[] {
-    try {
-      const event = parseEvent(value, limits)
-      comparison?.noteEvent(event)
-      arrived.push(event.id)
-      if (event.kind === KIND.deletion) {
-        const deletion = deletions.open(event)
-        return [() => deletions.apply(deletion), () => contributions.deleted(event)]
-      }
-      const contributed = contributions.open(event)
-      return contributed === undefined ? [] : [() => contributions.apply(contributed)]
-    } catch (error) {
-      setAside++
-      logger.error('a received event was set aside', { error: String(error) })
-      return []
+  /** Nothing for one that is no update, or waits for other parts. */
+  function readUpdate(event: NostrEvent, isRefetched: boolean): RemoteUpdate[] {
+    if (!isDocumentKind(event.kind)) return []
+    const decoded = decodeUpdateEvent(event, limits)
+    const { part } = decoded
+    const read = toRemoteUpdate(event, decoded, () => verifier.verify(event))
+    // What comes a second time is counted already.
+    const mayWait = comparison === undefined && part === undefined && !isRefetched
+    const update = {
+      ...read,
+      ...(isRefetched ? { logged: undefined } : {}),
+      ...(mayWait ? { signed: event } : {}),
     }
+    if (part === undefined) return [update]
+    const parts = edits.add(`${update.address} ${event.pubkey}`, part, update)
+    return parts === undefined ? [] : [joinParts(parts)]
   }
 
-  async function openState(value: unknown): Promise<RemoteUpdate[]> {
-    const startedIn = epoch
+  /** Of a deletion request, or training data. */
+  function readOther(event: NostrEvent): Apply[] {
+    if (event.kind === KIND.deletion) {
+      const deletion = deletions.open(event)
+      return [() => deletions.apply(deletion), () => contributions.deleted(event)]
+    }
+    const contributed = contributions.open(event)
+    return contributed === undefined ? [] : [() => contributions.apply(contributed)]
+  }
+
+  async function openState(value: unknown): Promise<readonly RemoteUpdate[]> {
     try {
-      const event = parseEvent(value, limits)
-      trust.check(event)
-      verifier.verify(event)
-      await pace.did(event.content.length)
-      if (startedIn !== epoch) return []
-      const state = parseStateEvent(event, limits, options.inflate)
-      progress = state.progress
-      const updates = state.documents.map(stateToUpdate)
-      if (state.part === undefined) return updates
-      const parts = states.add(updates[0]?.address ?? '', state.part, updates[0] as RemoteUpdate)
-      return parts === undefined ? [] : [joinParts(parts)]
+      return await readState(value)
     } catch (error) {
-      trust.distrust()
+      // That this device can't read its own disk says nothing of the server.
+      if (!isOwnFault(error)) trust.distrust()
       throw error
     }
+  }
+
+  async function readState(value: unknown): Promise<readonly RemoteUpdate[]> {
+    const startedIn = epoch
+    const event = parseEvent(value, limits)
+    trust.check(event)
+    verifier.verify(event)
+    await pace.did(event.content.length)
+    if (startedIn !== epoch) return []
+    const state = parseStateEvent(event, limits, options.inflate)
+    progress = state.progress
+    const updates = state.documents.map(stateToUpdate)
+    if (state.part === undefined) return noteOwnIn(updates)
+    const update = updates[0] as RemoteUpdate
+    // What is here is compared, and changed, as a whole.
+    const mayArrive = comparison === undefined && options.accepts?.(update.address) !== false
+    const arriving = mayArrive ? arrivals.take(update, state.part) : undefined
+    if (arriving !== undefined) return arriving
+    const parts = states.add(update.address, state.part, update)
+    return parts === undefined ? [] : noteOwnIn([joinParts(parts)])
+  }
+
+  /** As {@link noteOwnIn}, of checkpoints: the server has taken what they stand for off its log. */
+  function noteOwnInWhole(
+    received: readonly RemoteUpdate[],
+  ): Promise<readonly RemoteUpdate[]> | readonly RemoteUpdate[] {
+    return received.some(({ logged }) => logged?.as === 'checkpoint') ? noteOwnIn(received) : received
+  }
+
+  /** Takes note of this device's events that states hold, as if they had come by themselves. */
+  async function noteOwnIn(received: readonly RemoteUpdate[]): Promise<readonly RemoteUpdate[]> {
+    const startedIn = epoch
+    for (const state of received) {
+      const ids = await eventsInState(state, outbox.savedEntries(state.address), limits, pace)
+      if (startedIn !== epoch) return []
+      arrived.push(...ids)
+    }
+    return received
   }
 
   /** Once per connection and document, or a gap that nobody can fill would be asked for without end (trap Y2). */
@@ -281,6 +302,8 @@ export function createInbox(options: InboxOptions): Inbox {
   ): Promise<void> {
     const isNews = newCursor !== undefined && (newCursor !== cursor || arrived.length > 0)
     if (updates.length === 0 && others.length === 0 && !isNews) return
+    // Before anything waits: a connection that goes meanwhile takes along what came on it, and the cursor covers this.
+    const covered = newCursor === undefined ? [] : arrived.splice(0)
     setAside += await documents.applyRemote(updates, () => {
       for (const apply of others) documents.journal.add(apply())
       // In memory at once: should this batch fail, it stays in the journal and goes with the next one, and
@@ -288,8 +311,6 @@ export function createInbox(options: InboxOptions): Inbox {
       // could hand out a cursor that hides what it lost.
       if (newCursor === undefined) return {}
       cursor = newCursor
-      const covered = arrived
-      arrived = []
       return { ...outbox.confirm(covered), meta: { [META_CURSOR]: newCursor } }
     })
     if (others.length > 0) deletions.tidy()
@@ -326,7 +347,8 @@ export function createInbox(options: InboxOptions): Inbox {
     if (comparison !== undefined) documents.journal.add(options.onCompared?.() ?? {})
     comparison = undefined
     heldCursor = undefined
-    dropPartial()
+    await dropPartial()
+    if (startedIn !== epoch) return
     await store([], newCursor)
     // What an earlier batch could not write.
     await documents.journal.flush()
@@ -336,8 +358,8 @@ export function createInbox(options: InboxOptions): Inbox {
   }
 
   /** A server sends an edit whole. Where it doesn't, the document is asked for once more. */
-  function dropPartial(): void {
-    for (const name of [...edits.incomplete, ...states.incomplete]) {
+  async function dropPartial(): Promise<void> {
+    for (const name of [...edits.incomplete, ...states.incomplete, ...(await arrivals.end())]) {
       const address = parseAddress(name.split(' ')[0] ?? '')
       logger.error('an edit came without some of its parts', { name })
       setAside++
@@ -368,6 +390,7 @@ export function createInbox(options: InboxOptions): Inbox {
     restart() {
       edits.clear()
       states.clear()
+      void arrivals.end()
       heldCursor = undefined
       arrived = []
     },
@@ -381,6 +404,7 @@ export function createInbox(options: InboxOptions): Inbox {
       arrived = []
       edits.clear()
       states.clear()
+      void arrivals.end()
       askedFor.clear()
     },
   }
@@ -394,65 +418,13 @@ function isOfNoDocument(event: unknown): boolean {
   return kind === KIND.deletion || kind === KIND.training
 }
 
+/** Whether something failed because of this device's own disk. */
+function isOwnFault(error: unknown): boolean {
+  return error instanceof SyncError && (error.code === 'STORE_FAILED' || error.code === 'DATABASE_UNREADABLE')
+}
+
 /** What there is to look through in an event, about as many bytes of an update. */
 function lengthOf(event: unknown): number {
   const { content } = (event ?? {}) as { readonly content?: unknown }
   return typeof content === 'string' ? content.length : 0
-}
-
-/** Whether something received is a state event. */
-export function isState(event: unknown): boolean {
-  return (event as { readonly kind?: unknown } | null)?.kind === KIND.state
-}
-
-/** An author's event as an update. `verify` is called if it changes something. */
-export function toRemoteUpdate(
-  event: NostrEvent,
-  decoded: DecodedUpdateEvent,
-  verify: () => void,
-): RemoteUpdate {
-  const { roster, clientIds } = decoded
-  return {
-    address: formatAddress(decoded.address),
-    updates: [decoded.framed.update],
-    author: event.pubkey,
-    clientIds,
-    statement: roster,
-    logged: { as: decoded.framed.checkpoint ? 'checkpoint' : 'event', bytes: stringifyEvent(event).length },
-    checks: [verify],
-  }
-}
-
-/** A document of a state event as an update; the event's signature was checked. */
-export function stateToUpdate({
-  address,
-  update,
-  log,
-}: DecodedStateEvent['documents'][number]): RemoteUpdate {
-  return {
-    address: formatAddress(address),
-    updates: [update],
-    author: undefined,
-    clientIds: [],
-    statement: undefined,
-    logged: log === undefined ? undefined : { as: 'log', bytes: log.bytes },
-    // The one signature of the state event is checked already.
-    checks: [],
-  }
-}
-
-/** The parts of one edit or state, as one update. */
-export function joinParts(parts: readonly RemoteUpdate[]): RemoteUpdate {
-  const last = parts[parts.length - 1] as RemoteUpdate
-  const loggedBytes = parts.reduce((sum, { logged }) => sum + (logged?.bytes ?? 0), 0)
-  const { logged } = last
-  const updates = parts.flatMap((part) => part.updates)
-  const bytes = updates.reduce((sum, { byteLength }) => sum + byteLength, 0)
-  return {
-    ...last,
-    logged: logged === undefined || logged.as === 'log' ? logged : { ...logged, bytes: loggedBytes },
-    updates: bytes > SLICE_BYTES ? updates : [joinUpdates(updates)],
-    clientIds: [...new Set(parts.flatMap(({ clientIds }) => clientIds))],
-    checks: parts.flatMap(({ checks }) => checks),
-  }
 }

@@ -17,6 +17,8 @@ interface Changes {
   /** Documents whose bodies go before anything else of this. */
   evict: Set<string>
   outbox: Map<string, OutboxEntry | null>
+  /** Ids of entries in `outbox` that hold edits of this batch, signed already. */
+  signedAhead: Set<string>
   documents: Map<string, StoredDocument>
   rows: Map<QueryTable, Map<string, QueryRow | null>>
   meta: Record<string, string>
@@ -44,6 +46,11 @@ export interface CommittedRows {
 
 /** What the journal asks of the documents when it is about to write. */
 export interface JournalHooks {
+  /**
+   * Called first, with the edits that the batch holds. What it resolves for is waited for, and may have put a signed entry in
+   * their place ({@link Journal.replaceUnwritten}). Never rejects.
+   */
+  sign?(edits: readonly OutboxEntry[]): Promise<void> | undefined
   /**
    * Anything asynchronous that {@link collectRows} needs. Edits may still come in meanwhile, so it is called again
    * until it has nothing to wait for.
@@ -89,6 +96,11 @@ export interface Journal {
   /** The newest position that was given out. */
   lastSeq(): number
   add(change: JournalChange): void
+  /**
+   * Puts a signed entry in the place of edits that aren't written yet. They count as edits that aren't until it is written.
+   * @returns false, and does nothing, where one of them isn't waiting for the next batch
+   */
+  replaceUnwritten(ids: readonly string[], entry: OutboxEntry): boolean
   /** Edits that were made and are not on this device's disk yet. */
   unwrittenEdits(): number
   /** Lanes of the outbox, such as a document's address, that those edits belong to. */
@@ -117,6 +129,8 @@ export function createJournal(store: SyncStore, lastSeq: number, hooks: JournalH
 
   async function commit(): Promise<void> {
     throwIfEnded()
+    const signing = hooks.sign?.(editsOf(pending).filter(({ state }) => state === 'pending'))
+    if (signing !== undefined) await signing
     try {
       for (let reading = hooks.prepare(); reading !== undefined; reading = hooks.prepare()) await reading
     } catch (error) {
@@ -165,6 +179,14 @@ export function createJournal(store: SyncStore, lastSeq: number, hooks: JournalH
       Object.assign(pending.meta, meta)
     },
 
+    replaceUnwritten(ids, entry) {
+      if (ids.some((id) => pending.outbox.get(id)?.state !== 'pending')) return false
+      for (const id of ids) pending.outbox.delete(id)
+      pending.outbox.set(entry.id, entry)
+      pending.signedAhead.add(entry.id)
+      return true
+    },
+
     unwrittenLanes: () => unwritten().map(({ lane }) => lane),
 
     unwrittenEdits: () => unwritten().reduce((sum, { edits }) => sum + edits, 0),
@@ -200,6 +222,7 @@ function emptyChanges(): Changes {
     compactions: new Map(),
     evict: new Set(),
     outbox: new Map(),
+    signedAhead: new Set(),
     documents: new Map(),
     rows: new Map(),
     meta: {},
@@ -218,9 +241,11 @@ function isEmpty(changes: Changes): boolean {
   )
 }
 
-/** Entries of edits that were made and not signed. */
-function editsOf({ outbox }: Changes): OutboxEntry[] {
-  return [...outbox.values()].filter((entry): entry is OutboxEntry => entry?.state === 'pending')
+/** Entries of edits that this would write for the first time. */
+function editsOf({ outbox, signedAhead }: Changes): OutboxEntry[] {
+  return [...outbox.values()].filter(
+    (entry): entry is OutboxEntry => entry?.state === 'pending' || signedAhead.has(entry?.id ?? ''),
+  )
 }
 
 function mergeRows(changes: Changes, rowChanges: readonly RowChange[]): void {
@@ -251,6 +276,7 @@ function mergeChanges(older: Changes, newer: Changes): Changes {
     compactions: new Map([...older.compactions, ...newer.compactions]),
     evict: new Set([...older.evict, ...newer.evict]),
     outbox: new Map([...older.outbox, ...newer.outbox]),
+    signedAhead: new Set([...older.signedAhead, ...newer.signedAhead]),
     documents: new Map([...older.documents, ...newer.documents]),
     rows,
     meta: { ...older.meta, ...newer.meta },

@@ -1,5 +1,5 @@
-import type { SliceableUpdates } from '@onyx-sync/shared'
-import * as Y from 'yjs'
+import { applyUpdate, type SliceableUpdates } from '@onyx-sync/shared'
+import type * as Y from 'yjs'
 import type { StoredUpdate } from '../ports/store.js'
 import type { Turns } from '../ports/turns.js'
 import { readInSteps, SLICE_BYTES, takeInSlices } from './slices.js'
@@ -21,7 +21,7 @@ export async function applyRows(
     doc.transact(() => {
       for (const { seq, update } of some) {
         try {
-          Y.applyUpdate(doc, update, origin)
+          applyUpdate(doc, update, origin)
         } catch (error) {
           onBad(seq, error)
         }
@@ -42,7 +42,7 @@ export async function applyRows(
     if (first !== undefined && first.update.byteLength > SLICE_BYTES) {
       const updates = sliceable.get(first) as SliceableUpdates
       await takeInSlices(doc, updates, turns, (slice) => {
-        for (const update of slice) Y.applyUpdate(doc, update, origin)
+        for (const update of slice) applyUpdate(doc, update, origin)
       }).catch((error) => onBad(first.seq, error))
     } else applyAll(group)
     await turns.next()

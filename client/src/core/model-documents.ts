@@ -1,4 +1,4 @@
-import type { DocumentInfo, Documents } from './documents.js'
+import type { DocumentInfo, Documents } from './documents-api.js'
 import type { Journal } from './journal.js'
 
 /** What the model has to know of a document without loading it. */

@@ -1,5 +1,5 @@
 import { type Clock, SyncError } from '@onyx-sync/shared'
-import type { Session } from './session.js'
+import type { Session } from './session-api.js'
 
 export interface OneAnswerParts {
   readonly clock: Clock

@@ -34,6 +34,8 @@ export interface Lanes {
   all(): IterableIterator<Lane>
   /** A lane, made if there is none of that name. */
   get(name: string): Lane
+  /** What is in a lane; of a document that never had an edit here nothing, and no lane is made for asking. */
+  entriesOf(name: string): readonly OutboxEntry[]
   /** Adds an entry at its place, or replaces the one of the same id. */
   put(entry: OutboxEntry): void
   remove(name: string, ids: readonly string[]): void
@@ -78,6 +80,7 @@ export function createLanes(entries: readonly OutboxEntry[]): Lanes {
   return {
     all: () => lanes.values(),
     get,
+    entriesOf: (name) => lanes.get(name)?.entries ?? [],
     put,
     remove(name, ids) {
       const removed = new Set(ids)

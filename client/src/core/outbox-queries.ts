@@ -65,8 +65,8 @@ export interface OutboxQueries {
   lastEdit(lane: string): number
   exportRefused(): RefusedExport[]
   refused(): RefusedEntry[]
-  /** Entries that were on the server when it last spoke of them. */
-  savedEntries(): readonly OutboxEntry[]
+  /** Entries that were on the server when it last spoke of them, of one lane or of all. */
+  savedEntries(lane?: string): readonly OutboxEntry[]
 }
 
 export function createOutboxQueries(lanes: Lanes): OutboxQueries {
@@ -115,7 +115,7 @@ export function createOutboxQueries(lanes: Lanes): OutboxQueries {
       return positions
     },
 
-    firstUnsigned: (name) => lanes.get(name).entries.find(({ state }) => state === 'pending')?.seq,
+    firstUnsigned: (name) => lanes.entriesOf(name).find(({ state }) => state === 'pending')?.seq,
 
     lastEdit: (name) => lanes.lastSeq(name),
 
@@ -129,7 +129,8 @@ export function createOutboxQueries(lanes: Lanes): OutboxQueries {
         .filter(({ state }) => state === 'refused')
         .map(({ id, lane, edits, reason }) => ({ id, lane, edits, reason })),
 
-    savedEntries: () => allEntries().filter(({ state }) => isOnServer(state)),
+    savedEntries: (name) =>
+      (name === undefined ? allEntries() : lanes.entriesOf(name)).filter(({ state }) => isOnServer(state)),
   }
 }
 

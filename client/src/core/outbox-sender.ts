@@ -23,8 +23,12 @@ export type PublishDocument = (address: string, isUrgent: boolean) => void
 export interface OutboxSender {
   /** Goes on with a lane if it can: signs what waits, sends what is signed. */
   pump(lane: string): void
+  /** Whether an edit of a lane would be signed and sent as soon as it is written. */
+  isFree(lane: string): boolean
   /** Tries a lane again later, without another edit having to come along (trap C5). */
   retryLater(lane: string): void
+  /** As that, after something went wrong that the app is to know. */
+  failed(lane: string, problem: SyncError): void
   /**
    * Events may be sent from now on. Lanes are not moved by that. With `publish` the relay is a plain one: the
    * lanes of documents are handed to it, and nothing of them is sent from here.
@@ -34,6 +38,8 @@ export interface OutboxSender {
   stop(): void
   /** As `Outbox.hurry`. */
   hurry(upTo?: ReadonlyMap<string, number>): () => void
+  /** Puts an entry that was just signed into its lane, in the place of others, by id. In memory only. */
+  place(entry: OutboxEntry, replaced: readonly string[]): void
   /** Puts an entry into another state, in memory at once and with the journal's next batch. */
   settle(entry: OutboxEntry): void
 }
@@ -169,12 +175,16 @@ export function createOutboxSender(options: OutboxSenderOptions): OutboxSender {
     lanes.get(name).hasMore = staged.taken.length < waiting.length
     const outboxDelete = staged.taken.map((entry) => entry.id)
     journal.add({ outboxPut: [staged.entry], outboxDelete })
-    // The same content signed in the same second is the same event, which may have been sent already.
-    progress.forget(staged.entry.id)
-    lanes.remove(name, [...outboxDelete, staged.entry.id])
-    lanes.put(staged.entry)
+    place(staged.entry, outboxDelete)
     await journal.flush()
     return true
+  }
+
+  function place(entry: OutboxEntry, replaced: readonly string[]): void {
+    // The same content signed in the same second is the same event, which may have been sent already.
+    progress.forget(entry.id)
+    lanes.remove(entry.lane, [...replaced, entry.id])
+    lanes.put(entry)
   }
 
   function working<T>(name: string, work: Promise<T>, next: (result: T) => void): void {
@@ -187,17 +197,14 @@ export function createOutboxSender(options: OutboxSenderOptions): OutboxSender {
         next(result)
         options.onChange()
       },
-      (error: unknown) => {
-        const problem = toSyncError(error, 'STORE_FAILED')
-        logger.warn('an edit could not be staged', {
-          lane: name,
-          code: problem.code,
-          reason: problem.message,
-        })
-        options.onProblem(problem)
-        retryLater(name)
-      },
+      (error: unknown) => failed(name, toSyncError(error, 'STORE_FAILED')),
     )
+  }
+
+  function failed(name: string, problem: SyncError): void {
+    logger.warn('an edit could not be staged', { lane: name, code: problem.code, reason: problem.message })
+    options.onProblem(problem)
+    retryLater(name)
   }
 
   /** Sends the events of an entry one after another, without waiting for the answers in between. */
@@ -244,7 +251,16 @@ export function createOutboxSender(options: OutboxSenderOptions): OutboxSender {
 
   return {
     pump,
+    isFree(name) {
+      const lane = lanes.get(name)
+      const isAlone = lane.entries.every(({ state }) => state === 'saved') && lane.inFlight.size === 0
+      if (!isAlone || lane.state !== 'idle' || isEventLane(name) || options.isHeld?.(name) === true)
+        return false
+      return send !== undefined && publish === undefined && pacing.delayMs(name) === 0
+    },
     retryLater,
+    failed,
+    place,
     settle,
 
     start(sendText, publishDocument) {

@@ -6,6 +6,7 @@ import { createOutboxProgress, type EntryProgress } from './outbox-progress.js'
 import { createOutboxQueries, type OutboxQueries } from './outbox-queries.js'
 import { createOutboxSender, type OutboxSenderOptions, type PublishDocument } from './outbox-sender.js'
 import { createWholeLanes, type WholeLanes } from './outbox-whole.js'
+import { createSigningAhead } from './signing-ahead.js'
 
 /**
  * What is still to be sent. Per document first in, first out, with one event under way: a second one could
@@ -19,6 +20,8 @@ export interface Outbox extends OutboxQueries {
    * cursor that covers them.
    */
   confirm(eventIds: readonly string[]): Pick<JournalChange, 'outboxPut' | 'outboxDelete'>
+  /** See `JournalHooks.sign`. */
+  signAhead(edits: readonly OutboxEntry[]): Promise<void> | undefined
   /** Takes note of entries that are now durable on this device, and sends them if it can. */
   added(entries: readonly OutboxEntry[]): void
   /**
@@ -78,6 +81,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
   const progress = createOutboxProgress()
   const sender = createOutboxSender({ ...options, lanes, progress })
   const { pump, settle } = sender
+  const ahead = createSigningAhead({ ...options, lanes, sender })
   const whole = createWholeLanes(lanes, journal, progress)
   for (const entry of options.entries) if (entry.state === 'saved') progress.follow(entry)
 
@@ -144,10 +148,12 @@ export function createOutbox(options: OutboxOptions): Outbox {
       return { outboxPut, outboxDelete }
     },
 
+    signAhead: ahead.sign,
+
     added(entries) {
       for (const entry of entries) {
-        // Staged entries are put where they are staged; a commit that was put off must not bring them back.
-        if (entry.state === 'pending') lanes.put(entry)
+        // Others that are signed are put where they are; a commit that was put off must not bring them back.
+        if (!ahead.written(entry) && entry.state === 'pending') lanes.put(entry)
       }
       for (const name of new Set(entries.map((entry) => entry.lane))) pump(name)
       options.onChange()
@@ -238,8 +244,8 @@ export function createOutbox(options: OutboxOptions): Outbox {
       return unsaved
     },
     firstUnsent: (name) =>
-      lanes.get(name).entries.find(({ state }) => state === 'pending' || state === 'staged')?.seq,
-    hasEntry: (name, id) => lanes.get(name).entries.some((entry) => entry.id === id),
+      lanes.entriesOf(name).find(({ state }) => state === 'pending' || state === 'staged')?.seq,
+    hasEntry: (name, id) => lanes.entriesOf(name).some((entry) => entry.id === id),
     asksToDelete: (eventId) =>
       lanes.get(DELETION_LANE).entries.some(({ event }) => event.includes(`"${eventId}"`)),
     keep(entries) {

@@ -24,12 +24,16 @@ export interface Pacing {
   spend(lane: string): void
   /** What a signature took, milliseconds. */
   noteSignature(durationMs: number): void
+  /** Whether signatures took so little lately that writing to the disk may wait for one. */
+  isSignerQuick(): boolean
 }
 
 /** Time between events, in durations of a signature. */
 const SIGNATURES_PER_INTERVAL = 20
 /** What the cost of signatures may make of the interval. */
 const MAX_COST_INTERVAL_MS = 5_000
+/** What takes no longer is quick: about a write to the disk. Milliseconds. */
+const QUICK_SIGNATURE_MS = 5
 /** Share of the newest signature in the smoothed duration. */
 const SMOOTHING = 0.25
 /** Waiting exactly as long as told must be enough, whatever the rounding. */
@@ -70,5 +74,6 @@ export function createPacing({ clock, burst = 3, intervalMs = 500 }: PacingOptio
       const sampleMs = Math.min(Math.max(0, durationMs), MAX_COST_INTERVAL_MS / SIGNATURES_PER_INTERVAL)
       signatureMs = signatureMs === undefined ? sampleMs : signatureMs + SMOOTHING * (sampleMs - signatureMs)
     },
+    isSignerQuick: () => signatureMs !== undefined && signatureMs <= QUICK_SIGNATURE_MS,
   }
 }

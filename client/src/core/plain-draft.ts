@@ -11,7 +11,7 @@ import {
 } from '@onyx-sync/shared'
 import * as Y from 'yjs'
 import type { SyncStore } from '../ports/store.js'
-import type { Documents } from './documents.js'
+import type { Documents } from './documents-api.js'
 import type { WholeLanes } from './outbox-whole.js'
 
 /** The whole state of a document, ready to be signed, and what it stands for. */

@@ -13,12 +13,13 @@ import {
   type Logger,
   membersOf,
   type NostrEvent,
+  ownerOfAddress,
   type PlainState,
   parseEvent,
   parsePlainState,
   type Roster,
 } from '@onyx-sync/shared'
-import type { Documents } from './documents.js'
+import type { Documents } from './documents-api.js'
 import { isHere } from './hold-filters.js'
 import type { PlainNote } from './plain-note.js'
 import type { RemoteUpdate } from './remote-updates.js'
@@ -158,7 +159,7 @@ export function createPlainInbox(options: PlainInboxOptions): PlainInbox {
   function lacksDecisions(name: string): boolean {
     const known = documents.info(name)?.roster ?? EMPTY_ROSTER
     const onRelay = rosters.get(name) ?? EMPTY_ROSTER
-    const isOwn = name.split(':')[1] === pubkey
+    const isOwn = ownerOfAddress(name) === pubkey
     return isOwn && !isSameRoster(onRelay, joinRoster(onRelay, { ...known, isDated: true }))
   }
 

@@ -16,7 +16,7 @@ import {
 import type { SyncStore } from '../ports/store.js'
 import { createBackoff } from './backoff.js'
 import { signChecked } from './checked-signing.js'
-import type { Documents } from './documents.js'
+import type { Documents } from './documents-api.js'
 import type { WholeLanes } from './outbox-whole.js'
 import type { Pacing } from './pacing.js'
 import { createPlainDraft, type PlainDraft } from './plain-draft.js'

@@ -12,7 +12,7 @@ import {
   tagValues,
 } from '@onyx-sync/shared'
 import type { SyncStore } from '../ports/store.js'
-import type { Documents } from './documents.js'
+import type { Documents } from './documents-api.js'
 import type { Outbox } from './outbox.js'
 import { createPacing } from './pacing.js'
 import { createPlainInbox, type ReceivedState } from './plain-inbox.js'

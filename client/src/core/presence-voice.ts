@@ -13,7 +13,7 @@ import {
   SyncError,
   type TimerHandle,
 } from '@onyx-sync/shared'
-import { createClientId } from './documents.js'
+import { createClientId } from './client-id.js'
 
 /** What a device says of itself in a document: anything that JSON can hold, as one object. */
 export type LocalState = Readonly<Record<string, unknown>>

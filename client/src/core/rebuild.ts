@@ -1,5 +1,5 @@
 import type { QueryTable, SyncStore } from '../ports/store.js'
-import type { Documents } from './documents.js'
+import type { Documents } from './documents-api.js'
 import { isHere } from './hold-filters.js'
 import type { RowChange } from './journal.js'
 

@@ -1,5 +1,7 @@
 import {
+  applyUpdate,
   createCoverage,
+  createSliceStream,
   EMPTY_ROSTER,
   hasReceived,
   hasRightId,
@@ -20,9 +22,10 @@ import type { Compaction } from './compaction.js'
 import { type DocumentRecords, isMostly, type Logged } from './document-records.js'
 import type { Journal } from './journal.js'
 import { type Loaded, NOT_LOCAL } from './loaded-documents.js'
-import { createPace, readInSteps, SLICE_BYTES, takeInSlices } from './slices.js'
+import type { ComingParts } from './part-stream.js'
+import { CUT_BYTES, createPace, readInSteps, SLICE_BYTES, takeInSlices } from './slices.js'
 import type { Unchecked } from './unchecked.js'
-import { createWriteBrake } from './write-brake.js'
+import { createWriteBrake, type WriteBrake } from './write-brake.js'
 
 /** An update as it came from the server. */
 export interface RemoteUpdate {
@@ -55,6 +58,12 @@ export interface RemoteUpdates {
    * @returns as `check`
    */
   applyInSlices(entry: Loaded, remote: RemoteUpdate, isMeant: (entry: Loaded) => boolean): Promise<boolean>
+  /**
+   * Applies the parts of a state as they come, in the same way, each of which was checked. For a document that is not here.
+   * Rejects where one can't be applied.
+   * @returns whether all that came was applied
+   */
+  applyAsItComes(entry: Loaded, parts: ComingParts, isMeant: (entry: Loaded) => boolean): Promise<boolean>
   /** All that was received of a document is applied: one that was only listed is here now, if anything of it was new. */
   noteArrival(entry: Loaded): void
 }
@@ -71,6 +80,11 @@ export interface RemoteUpdatesParts {
   unchecked?(): Pick<Unchecked, 'hasRoom' | 'add'> | undefined
   /** A key wrote to a document under client ids that were not in it before. */
   onWriters?(address: string, author: string, clientIds: readonly number[]): void
+  /**
+   * Hands the rows of what changed in a document to the journal, in the tick in which its log got it. Otherwise a commit does
+   * so, of all that it writes in one go.
+   */
+  gatherRows(entry: Loaded): void
 }
 
 /** What checking a signature costs, as bytes of an update that cost as much to apply. */
@@ -98,7 +112,7 @@ export function createRemoteUpdates(parts: RemoteUpdatesParts): RemoteUpdates {
     const logged = told.as === 'checkpoint' ? { ...told, share: share ?? shareOf(doc, updates) } : told
     if (logged.as !== 'event' && records.logBytes(address) < 0) {
       const onServer = new Y.Doc()
-      for (const update of updates) Y.applyUpdate(onServer, update)
+      for (const update of updates) applyUpdate(onServer, update)
       if (!hasOthersBeyond(records, address, doc, onServer)) records.change(address, { logBytes: 0 })
     }
     records.noteLogged(address, logged)
@@ -136,6 +150,11 @@ export function createRemoteUpdates(parts: RemoteUpdatesParts): RemoteUpdates {
     return hasRightId(signed)
   }
 
+  /** What was known already came with something that was given up: it is here now. */
+  function noteHere(address: string): void {
+    if (records.get(address)?.body === 'arriving') arrived.add(address)
+  }
+
   async function checkAll(remote: RemoteUpdate): Promise<boolean> {
     try {
       for (const check of remote.checks) {
@@ -162,6 +181,14 @@ export function createRemoteUpdates(parts: RemoteUpdatesParts): RemoteUpdates {
       compaction.added(address, seq, update.byteLength)
       return seq
     })
+  }
+
+  /** Applies and keeps a slice of something large. Resolves at once, or when the disk has caught up. */
+  function takeSlice(entry: Loaded, slice: Uint8Array, brake: WriteBrake): Promise<void> {
+    entry.receive(() => applyUpdate(entry.doc, slice, NOT_LOCAL))
+    keep(entry, [slice])
+    parts.gatherRows(entry)
+    return brake.handedOver(slice.byteLength)
   }
 
   function noteUnchecked({ address, signed }: RemoteUpdate, seqs: readonly number[]): void {
@@ -207,6 +234,7 @@ export function createRemoteUpdates(parts: RemoteUpdatesParts): RemoteUpdates {
       const { address, updates } = remote
       const { doc } = entry
       if (isKnown(entry, remote)) {
+        noteHere(address)
         noteLogged(doc, remote)
         return true
       }
@@ -215,7 +243,7 @@ export function createRemoteUpdates(parts: RemoteUpdatesParts): RemoteUpdates {
       const isContained = !isBlank(doc) && updates.every((update) => hasReceived(doc, update))
       const fresh = freshIds(doc, remote)
       try {
-        if (!isContained) for (const update of updates) Y.applyUpdate(doc, update, NOT_LOCAL)
+        if (!isContained) for (const update of updates) applyUpdate(doc, update, NOT_LOCAL)
       } catch (error) {
         return setAside(remote, error)
       }
@@ -236,6 +264,33 @@ export function createRemoteUpdates(parts: RemoteUpdatesParts): RemoteUpdates {
       entry.dirty = true
     },
 
+    async applyAsItComes(entry, coming, isMeant) {
+      const { doc, address } = entry
+      const slices = createSliceStream(CUT_BYTES, SLICE_BYTES, (client) => Y.getState(doc.store, client))
+      const brake = createWriteBrake(journal)
+
+      async function applyAll(ready: Iterable<readonly Uint8Array[] | undefined>): Promise<boolean> {
+        for (const slice of ready) {
+          await turns.next()
+          if (!isMeant(entry)) return false
+          const update = slice === undefined ? undefined : mergeUpdates(slice)
+          // What came of it on an earlier connection.
+          if (update === undefined || hasReceived(doc, update)) continue
+          await takeSlice(entry, update, brake)
+        }
+        return true
+      }
+
+      for (;;) {
+        const part = await coming.next()
+        if (part === undefined) break
+        if (!(await applyAll(slices.add(part)))) return false
+      }
+      if (!coming.isWhole || !(await applyAll(slices.end()))) return false
+      arrived.add(address)
+      return true
+    },
+
     async applyInSlices(entry, remote, isMeant) {
       const { doc, address } = entry
       const fresh = freshIds(doc, remote)
@@ -253,9 +308,7 @@ export function createRemoteUpdates(parts: RemoteUpdatesParts): RemoteUpdates {
           if (!isMeant(entry)) return true
           coverage?.add(slice)
           if (!isNews || hasReceived(doc, slice)) return false
-          entry.receive(() => Y.applyUpdate(doc, slice, NOT_LOCAL))
-          keep(entry, [slice])
-          return brake.handedOver(slice.byteLength)
+          return takeSlice(entry, slice, brake)
         })
       } catch (error) {
         return setAside(remote, error)
@@ -264,7 +317,7 @@ export function createRemoteUpdates(parts: RemoteUpdatesParts): RemoteUpdates {
       if (isNews) {
         arrived.add(address)
         noteApplied(remote, fresh)
-      }
+      } else noteHere(address)
       noteLogged(doc, remote, coverage?.share(doc))
       return true
     },

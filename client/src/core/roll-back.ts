@@ -1,4 +1,4 @@
-import { getOrCreate, mergeUpdates, type Random } from '@onyx-sync/shared'
+import { applyUpdate, getOrCreate, mergeUpdates, type Random } from '@onyx-sync/shared'
 import * as Y from 'yjs'
 import {
   type LogCompaction,
@@ -99,7 +99,7 @@ function clean(
     // One that the disk has lost: its row stays away, and its entry would be in the way.
     if (update.byteLength === 0) continue
     if (event === RESTORE || isBasedOn(after, update)) {
-      Y.applyUpdate(after, update)
+      applyUpdate(after, update)
       keep(update, edits, event)
     } else {
       hanging.push(update)
@@ -123,7 +123,7 @@ function merged(rows: Rows, { gc = true } = {}): Y.Doc {
   doc.transact(() => {
     for (const { update } of rows) {
       try {
-        Y.applyUpdate(doc, update)
+        applyUpdate(doc, update)
       } catch {
         // A row that can't be read: what it held comes again, as everything does.
       }

@@ -1,155 +1,34 @@
 import {
-  addressToDTag,
-  type Clock,
   createAuthTemplate,
-  type DocumentAddress,
-  EOSE_MORE,
   EOSE_RESET,
   encodeClient,
-  formatAddress,
   KIND,
-  type Logger,
   parseRelayMessage,
-  type Random,
   type RelayMessage,
-  type Signer,
   SyncError,
-  type SyncErrorCode,
   type TimerHandle,
   toSyncError,
 } from '@onyx-sync/shared'
-import type { Connection, Transport } from '../ports/transport.js'
+import type { Connection } from '../ports/transport.js'
 import { createBackoff } from './backoff.js'
-import type { Incoming } from './inbox.js'
-import { readServerInfo, type ServerInfo, type SyncMode } from './server-info.js'
-
-/**
- * Where a device stands with its server. `offline`: not asked to connect. `waiting`: between attempts.
- * `stopped`: the server said not to come back, or can't serve this client.
- */
-export type ConnectionState =
-  | 'offline'
-  | 'connecting'
-  | 'authenticating'
-  | 'catching-up'
-  | 'live'
-  | 'waiting'
-  | 'stopped'
-
-/** What the session tells of itself. */
-export interface SessionStatus {
-  readonly state: ConnectionState
-  /** Why there is no connection, or why the last attempt failed; undefined once live. */
-  readonly problem: { readonly code: SyncErrorCode; readonly message: string } | undefined
-  /** When the next attempt is due, milliseconds since the epoch; only while `waiting`. */
-  readonly retryAtMs: number | undefined
-  /** What the server turned out to be; undefined as long as it hasn't said. */
-  readonly mode: SyncMode | undefined
-}
-
-/** What the session needs of the part that syncs with a plain relay. */
-export interface PlainLink {
-  open(send: (text: string) => void, maxQueryEvents: number): void
-  take(message: RelayMessage): void
-  loggedIn(): void
-  down(code: number | undefined): void
-}
-
-/** Keeps one authenticated connection with one subscription for everything, and brings it back when it breaks. */
-export interface Session {
-  readonly status: SessionStatus
-  start(): void
-  stop(): void
-  /** Tries at once where it was waiting; checks at once whether a live connection still answers. */
-  wake(): void
-  /** Subscribes again from the inbox's cursor, on the same connection. */
-  resubscribe(): void
-  /**
-   * Asks for the whole log of a document, without a cursor, because something of it is missing here. Does
-   * nothing without a connection.
-   */
-  fetchLog(address: DocumentAddress): void
-  /** Ends the one subscription for everything for a while; what still comes of it is ignored. Only while live. */
-  pause(): void
-  /** Asks for everything again, from the inbox's cursor, and stays live meanwhile. Events come as authors' own. */
-  resume(): void
-  /** Subscribes to something else on the connection at hand, and with it ends; a no-op without one. */
-  open(id: string, filters: readonly Record<string, unknown>[], handlers: SubscriptionHandlers): void
-  shut(id: string): void
-  /** Everything up to the EOSE is applied: the session is live. */
-  caughtUp(): void
-  /** Gives the connection up and tries again later, because something here went wrong. */
-  fail(error: unknown): void
-  /** A plain relay doesn't go on before a login. The session waits for it, and for a challenge if need be. */
-  needLogin(): void
-}
-
-/** Takes what a subscription beside the one for everything brings. Nothing is called once its connection is gone. */
-export interface SubscriptionHandlers {
-  onEvent(event: unknown, cursor: string | undefined): void
-  onEose(hints: readonly string[]): void
-  /** The server refused or ended it. */
-  onClosed(reason: string): void
-}
-
-export interface SessionOptions {
-  readonly url: string
-  /** The account: a signer that signs as another is not let near the server. */
-  readonly pubkey: string
-  readonly signer: Signer
-  readonly transport: Transport
-  readonly clock: Clock
-  readonly random: Random
-  readonly logger: Logger
-  /** Longest silence while something is awaited from the server. Milliseconds. @default 20_000 */
-  readonly responseTimeoutMs?: number
-  /** Silence on a live connection after which it is asked for a sign of life. Milliseconds. @default 25_000 */
-  readonly pingAfterMs?: number
-  /** How long that sign may take. Milliseconds. @default 10_000 */
-  readonly pingTimeoutMs?: number
-  /** How long a connection must live to count as stable. Milliseconds. @default 10_000 */
-  readonly stableAfterMs?: number
-  /** Syncs with a plain relay, by whole states; undefined: such a relay is not used. */
-  readonly plain: PlainLink | undefined
-  /** A sync server is known as such and will be asked for everything after {@link SessionOptions.getCursor}. */
-  onSyncServer(): void
-  getCursor(): string
-  /** What to ask for, without a cursor. */
-  getFilters(): readonly Record<string, unknown>[]
-  /** Called when the server is ready and known, before everything is asked for; that waits for it. */
-  prepare(): Promise<void>
-  /** Whether the server tells of documents without their bodies; called before anything is sent. */
-  onSummaries(isOffered: boolean): void
-  /** It is a plain relay, which is about to be asked for everything. */
-  onPlainRelay(): void
-  /** Whether documents must not come as merged states. */
-  refusesStates(): boolean
-  /** What the server says it takes; called before anything is sent. */
-  onServerLimits(limits: { readonly maxEventBytes: number }): void
-  /** The server's own public key, if it names one. */
-  onServerKey(pubkey: string | undefined): void
-  onIncoming(incoming: Incoming): void
-  /** An event of presence, as it came. It belongs to no order and has no cursor. */
-  onPresence(event: unknown): void
-  onAnswer(eventId: string, accepted: boolean, reason: string): void
-  /** The connection is authenticated and caught up: events may be sent. */
-  onLive(send: (text: string) => void, mode: SyncMode): void
-  /** The connection that was there is gone. */
-  onDown(): void
-  onChange(): void
-}
+import { createLogRequests } from './log-requests.js'
+import { readServerInfo, type ServerInfo } from './server-info.js'
+import type {
+  ConnectionState,
+  Session,
+  SessionOptions,
+  SessionStatus,
+  SubscriptionHandlers,
+} from './session-api.js'
+import { createSilenceWatch } from './silence-watch.js'
 
 const SUBSCRIPTION_ID = 'sync'
 const PING_ID = 'ping'
-const LOG_ID = 'log'
 /** Close codes by which a server says: don't come back as you are. */
 const STOP_CODES = { from: 4400, to: 4499 }
 
 export function createSession(options: SessionOptions): Session {
   const { url, signer, transport, clock, logger } = options
-  const responseTimeoutMs = options.responseTimeoutMs ?? 20_000
-  const pingAfterMs = options.pingAfterMs ?? 25_000
-  const pingTimeoutMs = options.pingTimeoutMs ?? 10_000
   const stableAfterMs = options.stableAfterMs ?? 10_000
   const backoff = createBackoff(options.random)
   let status: SessionStatus = { state: 'offline', problem: undefined, retryAtMs: undefined, mode: undefined }
@@ -157,7 +36,6 @@ export function createSession(options: SessionOptions): Session {
   /** Counts attempts, so that what belongs to an earlier one is told apart. */
   let attempt = 0
   let retryTimer: TimerHandle
-  let responseTimer: TimerHandle
   let stableTimer: TimerHandle
   let authEventId: string | undefined
   /** The server, once it is known to keep every update; asked before anything is sent to it. */
@@ -169,11 +47,20 @@ export function createSession(options: SessionOptions): Session {
   let login: { isNeeded: boolean; refusal: string | undefined } = { isNeeded: false, refusal: undefined }
   /** Ends that asking with its attempt. Node's fetch can wait long for a server that was killed. */
   let asking = new AbortController()
-  /** Documents whose whole log is asked for, one after another; the first is under way. */
-  let wanted: DocumentAddress[] = []
   let isPaused = false
   /** Subscriptions beside the one for everything, by id. */
   const others = new Map<string, SubscriptionHandlers>()
+  const logs = createLogRequests({ open, shut, onIncoming: options.onIncoming })
+  const watch = createSilenceWatch({
+    ...options,
+    ask() {
+      connection?.send(encodeClient.req(PING_ID, { kinds: [KIND.settings], limit: 0 }))
+      connection?.send(encodeClient.close(PING_ID))
+    },
+    onSilent(timeoutMs) {
+      retry(new SyncError('CONNECTION_FAILED', `${url} did not answer within ${timeoutMs / 1000} s`))
+    },
+  })
 
   function setStatus(state: ConnectionState, change: Partial<SessionStatus> = {}): void {
     status = { ...status, state, retryAtMs: undefined, ...change }
@@ -263,30 +150,7 @@ export function createSession(options: SessionOptions): Session {
 
   /** Starts the deadline for the server's next word anew. Once live, silence is fine, but not for ever. */
   function expectResponse(): void {
-    if (status.state === 'live') awaitWord(pingAfterMs, ping)
-    else awaitWord(responseTimeoutMs, () => silent(responseTimeoutMs))
-  }
-
-  function awaitWord(timeoutMs: number, late: () => void): void {
-    clock.clearTimeout(responseTimer)
-    const current = attempt
-    responseTimer = clock.setTimeout(() => {
-      if (current === attempt) late()
-    }, timeoutMs)
-  }
-
-  function silent(timeoutMs: number): void {
-    retry(new SyncError('CONNECTION_FAILED', `${url} did not answer within ${timeoutMs / 1000} s`))
-  }
-
-  /**
-   * Asks for a sign of life: a socket can look open and be dead, on a phone back from sleep for instance (trap
-   * C9). Browsers have no ping, so it is a query that any relay answers at once with an EOSE.
-   */
-  function ping(): void {
-    connection?.send(encodeClient.req(PING_ID, { kinds: [KIND.settings], limit: 0 }))
-    connection?.send(encodeClient.close(PING_ID))
-    awaitWord(pingTimeoutMs, () => silent(pingTimeoutMs))
+    watch.expect(status.state === 'live' ? 'nothing' : 'answer')
   }
 
   function handleText(text: string, current: number): void {
@@ -303,7 +167,7 @@ export function createSession(options: SessionOptions): Session {
   function handleMessage(message: RelayMessage, current: number): void {
     if (status.mode === 'plain') {
       // Now it is this side that works.
-      if (message.type === 'EOSE' && status.state === 'catching-up') clock.clearTimeout(responseTimer)
+      if (message.type === 'EOSE' && status.state === 'catching-up') watch.stop()
       options.plain?.take(message)
     }
     switch (message.type) {
@@ -318,27 +182,19 @@ export function createSession(options: SessionOptions): Session {
         else options.onAnswer(message.eventId, message.accepted, message.reason)
         return
       case 'EVENT':
-        if (message.subscriptionId === LOG_ID) options.onIncoming(withoutCursor(message.event))
         others.get(message.subscriptionId)?.onEvent(message.event, message.cursor)
         if (message.subscriptionId !== SUBSCRIPTION_ID || isPaused) return
         if (isPresence(message.event)) options.onPresence(message.event)
         else options.onIncoming({ type: 'event', event: message.event, cursor: message.cursor })
         return
       case 'EOSE':
-        if (message.subscriptionId === LOG_ID) {
-          const [address] = wanted
-          if (address !== undefined && !message.hints.includes(EOSE_MORE))
-            options.onIncoming({ type: 'log-end', address: formatAddress(address) })
-          logEnded()
-        }
         others.get(message.subscriptionId)?.onEose(message.hints)
         if (message.subscriptionId !== SUBSCRIPTION_ID || isPaused) return
         // Now it is this side that works; applying what came may take long.
-        if (status.state !== 'live') clock.clearTimeout(responseTimer)
+        if (status.state !== 'live') watch.stop()
         options.onIncoming({ type: 'eose', hints: message.hints })
         return
       case 'CLOSED':
-        if (message.subscriptionId === LOG_ID) logEnded()
         closedBesides(message)
         if (message.subscriptionId === SUBSCRIPTION_ID) subscriptionEnded(message.reason)
         return
@@ -350,7 +206,7 @@ export function createSession(options: SessionOptions): Session {
 
   async function authenticate(challenge: string, current: number): Promise<void> {
     // A person may have to confirm in a remote signer: no deadline here, the server has its own.
-    clock.clearTimeout(responseTimer)
+    watch.stop()
     const event = await signer.signEvent(createAuthTemplate(url, challenge, clock.now()))
     if (current !== attempt) return
     if (event.pubkey !== options.pubkey) {
@@ -426,19 +282,18 @@ export function createSession(options: SessionOptions): Session {
     retry(new SyncError('CONNECTION_FAILED', `the server ended the subscription: ${reason}`))
   }
 
-  function askForLog(): void {
-    const [address] = wanted
-    if (address === undefined) return
-    // A member's event names the document in an `a` tag; the owner's is found by its author.
-    const ownEvents = { kinds: [address.kind], authors: [address.owner], '#d': [addressToDTag(address)] }
-    const membersEvents = { kinds: [address.kind], '#a': [formatAddress(address)] }
-    connection?.send(encodeClient.req(LOG_ID, ownEvents, membersEvents))
+  function open(
+    id: string,
+    filters: readonly Record<string, unknown>[],
+    handlers: SubscriptionHandlers,
+  ): void {
+    if (connection === undefined) return
+    others.set(id, handlers)
+    connection.send(encodeClient.req(id, ...filters))
   }
 
-  function logEnded(): void {
-    wanted.shift()
-    connection?.send(encodeClient.close(LOG_ID))
-    askForLog()
+  function shut(id: string): void {
+    if (others.delete(id)) connection?.send(encodeClient.close(id))
   }
 
   function closed(code: number, reason: string): void {
@@ -455,13 +310,13 @@ export function createSession(options: SessionOptions): Session {
   function hangUp(): void {
     attempt++
     clock.clearTimeout(retryTimer)
-    clock.clearTimeout(responseTimer)
+    watch.stop()
     clock.clearTimeout(stableTimer)
     const old = connection
     connection = undefined
-    wanted = []
     isPaused = false
     others.clear()
+    logs.forget()
     old?.close(1000, '')
     asking.abort()
     options.plain?.down(undefined)
@@ -502,7 +357,7 @@ export function createSession(options: SessionOptions): Session {
       setStatus('offline', { problem: undefined })
     },
     wake() {
-      if (status.state === 'live') ping()
+      if (status.state === 'live') watch.ping()
       if (status.state !== 'waiting') return
       clock.clearTimeout(retryTimer)
       backoff.reset()
@@ -515,18 +370,10 @@ export function createSession(options: SessionOptions): Session {
     },
     // What this device sent is told by its id, so that it knows what came back (trap C2).
     resume: () => askForAll(true),
-    open(id, filters, handlers) {
-      if (connection === undefined) return
-      others.set(id, handlers)
-      connection.send(encodeClient.req(id, ...filters))
-    },
-    shut(id) {
-      if (others.delete(id)) connection?.send(encodeClient.close(id))
-    },
+    open,
+    shut,
     fetchLog(address) {
-      if (connection === undefined) return
-      wanted.push(address)
-      if (wanted.length === 1) askForLog()
+      if (connection !== undefined) logs.ask(address)
     },
     caughtUp() {
       const current = connection
@@ -550,9 +397,4 @@ export function createSession(options: SessionOptions): Session {
 
 function isPresence(event: unknown): boolean {
   return (event as { readonly kind?: unknown } | null)?.kind === KIND.presence
-}
-
-/** Part of one document's log says nothing of how far the others are. */
-function withoutCursor(event: unknown): Incoming {
-  return { type: 'event', event, cursor: undefined, isRefetched: true }
 }

@@ -7,7 +7,7 @@ import type { Turns } from '../ports/turns.js'
  */
 export const SLICE_BYTES = 32 * 1024
 /** What is cut is cut smaller: a script that has just begun is many times slower than later on. */
-const CUT_BYTES = SLICE_BYTES / 2
+export const CUT_BYTES = SLICE_BYTES / 2
 
 /** Gives others a turn whenever about so much was done as applying a slice costs. */
 export interface Pace {

@@ -17,7 +17,7 @@ import {
 } from '@onyx-sync/shared'
 import { type OutboxEntry, RESTORE, type SyncStore } from '../ports/store.js'
 import { cutEdit } from './cut-edit.js'
-import type { Documents } from './documents.js'
+import type { Documents } from './documents-api.js'
 import { entryIdOf, eventsOf, eventsToJson, whyTooLarge } from './outbox-events.js'
 import { isEventLane } from './outbox-lanes.js'
 
@@ -73,11 +73,28 @@ export function createStaging(options: StagingOptions): Stage {
    */
   const hopeless = new Map<string, number>()
 
+  /** Edits by position, ascending: from memory where all of them are there. */
+  async function readUpdates(
+    lane: string,
+    seqs: readonly number[],
+  ): Promise<ReadonlyMap<number, Uint8Array>> {
+    const recent = new Map<number, Uint8Array>()
+    for (const seq of seqs) {
+      const update = documents.recentEdit(seq)
+      if (update === undefined) break
+      recent.set(seq, update)
+    }
+    const [first, last] = [seqs[0], seqs[seqs.length - 1]]
+    if (recent.size === seqs.length || first === undefined || last === undefined) return recent
+    const stored = await store.loadUpdateRange(lane, first, last)
+    return new Map(stored.map(({ seq, update }) => [seq, update]))
+  }
+
   async function collectUpdates(lane: string, candidates: readonly OutboxEntry[]): Promise<Collected> {
-    const first = candidates[0] as OutboxEntry
-    const last = candidates[candidates.length - 1] as OutboxEntry
-    const stored = await store.loadUpdateRange(lane, first.seq, last.throughSeq)
-    const bySeq = new Map(stored.map(({ seq, update }) => [seq, update]))
+    const bySeq = await readUpdates(
+      lane,
+      candidates.flatMap(({ state, seq }) => (state === 'pending' ? [seq] : [])),
+    )
     const taken: OutboxEntry[] = []
     const updates: Uint8Array[] = []
     let isCheckpoint = false

@@ -1,4 +1,4 @@
-import type { Documents } from './documents.js'
+import type { Documents } from './documents-api.js'
 import type { Holding } from './holding.js'
 
 /** The documents as an app uses them: what isn't here is brought first. */

@@ -1,8 +1,8 @@
 import type { Journal } from './journal.js'
 import { SLICE_BYTES } from './slices.js'
 
-/** What may wait for the disk: it is written in one go, with its rows. */
-const MAX_UNWRITTEN_BYTES = 2 * SLICE_BYTES
+/** What may wait for the disk: it is written in one go, with its rows. The more that is, the fewer times a disk has to sync. */
+const MAX_UNWRITTEN_BYTES = 8 * SLICE_BYTES
 
 /** Has what was received written while more is applied, and waits for the disk before that becomes much. */
 export interface WriteBrake {

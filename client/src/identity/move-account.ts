@@ -1,4 +1,4 @@
-import { chatAddress, formatAddress, SyncError, settingsAddress } from '@onyx-sync/shared'
+import { applyUpdate, chatAddress, formatAddress, SyncError, settingsAddress } from '@onyx-sync/shared'
 import * as Y from 'yjs'
 import type { SyncClient } from '../client-api.js'
 
@@ -48,7 +48,7 @@ async function copy(from: SyncClient, source: string, to: SyncClient, target: st
   const old = await from.openDocument(source)
   const own = await to.openDocument(target)
   try {
-    Y.applyUpdate(own.doc, Y.encodeStateAsUpdate(old.doc))
+    applyUpdate(own.doc, Y.encodeStateAsUpdate(old.doc))
     await to.flush()
   } finally {
     old.release()

@@ -1,6 +1,6 @@
 import { type Clock, type Random, SyncError } from '@onyx-sync/shared'
 import type * as Y from 'yjs'
-import type { OpenDocument } from '../core/documents.js'
+import type { OpenDocument } from '../core/documents-api.js'
 import {
   appendMessage,
   clearMessages,

@@ -28,7 +28,7 @@ import {
 import { createChatListView } from './chat-list-view.js'
 import { type ChatSummary, emptySummary, rowToSummary } from './chat-summary.js'
 import type { Chats } from './chats-api.js'
-import { createHistory } from './history.js'
+import type { ChatHistory, HistoryParts } from './history.js'
 import { createId } from './ids.js'
 import type { LocalState } from './local-state.js'
 import { clientIdsOf, messageToJson, readMessages } from './message.js'
@@ -53,6 +53,7 @@ export interface ChatsOptions {
   evict(address: string): Promise<void>
   /** The signed log of a document, from the server. */
   loadLog(address: DocumentAddress): Promise<readonly LoggedEdit[]>
+  createHistory(parts: HistoryParts): Promise<ChatHistory>
   deleteForever(address: string): Promise<void>
   /** The keys that wrote under Yjs client ids, see `Authorship.find`. */
   authorsOf(
@@ -233,7 +234,7 @@ export function createChats(options: ChatsOptions): Chats {
         ? // What the log says is worth showing without.
           await options.authorsOf(formatAddress(address), clientIds).catch(() => new Map<number, string>())
         : new Map<number, string>()
-      return createHistory({ edits, state, pubkey, now: clock.now(), authors })
+      return options.createHistory({ edits, state, pubkey, now: clock.now(), authors })
     },
     restoreMessage: (chat, message, previousId) =>
       edit(chat, (doc) => restoreMessage(doc, message, previousId)),

@@ -1,3 +1,4 @@
+import { applyUpdate } from '@onyx-sync/shared'
 import * as Y from 'yjs'
 import type { LoggedEdit } from '../core/document-log.js'
 import { isSameJson, type JsonValue } from './json.js'
@@ -68,7 +69,7 @@ export function createHistory({ edits, state, pubkey, now, authors }: HistoryPar
   let shown = look(doc)
 
   function apply(edit: Omit<LoggedEdit, 'createdAt'> & { readonly at: number }): void {
-    Y.applyUpdate(doc, edit.update)
+    applyUpdate(doc, edit.update)
     const after = look(doc)
     // A checkpoint repeats what others wrote.
     const authorOf = (messageId: string) =>

@@ -41,9 +41,10 @@ export function createSharing({ pubkey, documents, resolve }: SharingOptions) {
     const address = resolve(chat)
     if (address.owner !== pubkey)
       throw new SyncError('VALUE_INVALID', 'only the owner of a chat says who its members are')
-    const wrong = keys.find((key) => !isHex64(key))
-    if (wrong !== undefined)
-      throw new SyncError('VALUE_INVALID', `${JSON.stringify(wrong)} is not 64 lower-case hex characters`)
+    for (const key of keys) {
+      if (!isHex64(key))
+        throw new SyncError('VALUE_INVALID', `${JSON.stringify(key)} is not 64 lower-case hex characters`)
+    }
     return address
   }
 

@@ -1,6 +1,6 @@
 import { type Clock, type Random, SyncError } from '@onyx-sync/shared'
 import * as Y from 'yjs'
-import type { OpenDocument } from '../core/documents.js'
+import type { OpenDocument } from '../core/documents-api.js'
 import type { ModelDocuments } from '../core/model-documents.js'
 import type { RowReader } from '../ports/store.js'
 import { createMessageMap } from './chat-edits.js'

@@ -1,5 +1,5 @@
 import { type Clock, type EventTemplate, KIND, SyncError } from '@onyx-sync/shared'
-import type { Documents } from '../core/documents.js'
+import type { Documents } from '../core/documents-api.js'
 import type { JournalChange } from '../core/journal.js'
 import type { Outbox } from '../core/outbox.js'
 import { eventsOf } from '../core/outbox-events.js'

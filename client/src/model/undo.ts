@@ -42,7 +42,36 @@ export function createUndoManager(doc: Y.Doc, bounds: UndoBounds): Y.UndoManager
   // Each call of the model is one step, and so is what an app types within half a second.
   const manager = new Y.UndoManager(roots, { captureTimeout: 500, trackedOrigins: new Set([null]) })
   keepWithin(manager, bounds)
+  passOverFailures(manager)
   return manager
+}
+
+/**
+ * Passes over steps that Yjs fails at: it looks for what was brought back before, which somebody else has deleted since, and
+ * finds that it was let go of (yjs 13.6.33, `redoItem`). Nothing of such a step is left to take back.
+ */
+function passOverFailures(manager: Y.UndoManager): void {
+  // Yjs puts another list in the place of one that it clears.
+  const steady = (list: 'undoStack' | 'redoStack', move: () => Step | null) => () => {
+    for (;;) {
+      const count = manager[list].length
+      let isChanged = false
+      const note = () => {
+        isChanged = true
+      }
+      manager.doc.on('update', note)
+      try {
+        return move()
+      } catch (error) {
+        // Once something has changed, the error may be that of an app that heard of it.
+        if (isChanged || manager[list].length === count) throw error
+      } finally {
+        manager.doc.off('update', note)
+      }
+    }
+  }
+  manager.undo = steady('undoStack', manager.undo.bind(manager))
+  manager.redo = steady('redoStack', manager.redo.bind(manager))
 }
 
 /**

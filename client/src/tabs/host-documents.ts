@@ -1,7 +1,7 @@
-import { SyncError, type TimerHandle } from '@onyx-sync/shared'
+import { applyUpdate, SyncError, type TimerHandle } from '@onyx-sync/shared'
 import * as Y from 'yjs'
-import type { OpenDocument } from '../core/documents.js'
-import type { Device } from '../device.js'
+import type { OpenDocument } from '../core/documents-api.js'
+import type { Device } from '../device-api.js'
 import type { Push } from './protocol.js'
 
 /** The documents that tabs have open, where the database is. */
@@ -45,7 +45,7 @@ interface Entry {
 function apply(doc: Y.Doc, tab: string, update: Uint8Array): void {
   try {
     Y.decodeUpdate(update)
-    Y.applyUpdate(doc, update, new FromTab(tab))
+    applyUpdate(doc, update, new FromTab(tab))
   } catch (cause) {
     throw new SyncError('UPDATE_INVALID', 'what another tab edited is no update of a document', { cause })
   }

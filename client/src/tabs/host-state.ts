@@ -1,6 +1,6 @@
 import type { CommittedRows } from '../core/journal.js'
 import type { KnownDocument } from '../core/model-documents.js'
-import type { Device } from '../device.js'
+import type { Device } from '../device-api.js'
 import type { LaneState, Push, PushedRows, SeenCalls } from './protocol.js'
 
 /** How the device stands, as tabs are told of it: everything once, then what changes. */

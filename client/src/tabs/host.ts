@@ -1,6 +1,6 @@
 import { SyncError } from '@onyx-sync/shared'
 import type { SyncClient } from '../client-api.js'
-import type { Device } from '../device.js'
+import type { Device } from '../device-api.js'
 import type { TabPorts } from '../ports/tabs.js'
 import type { TabBus } from './bus.js'
 import { createHostCalls } from './host-calls.js'

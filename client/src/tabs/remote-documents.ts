@@ -1,7 +1,7 @@
-import { type Clock, type Random, SyncError, type TimerHandle } from '@onyx-sync/shared'
+import { applyUpdate, type Clock, type Random, SyncError, type TimerHandle } from '@onyx-sync/shared'
 import * as Y from 'yjs'
 import { createClientId } from '../core/client-id.js'
-import type { Documents, OpenDocument } from '../core/documents.js'
+import type { Documents, OpenDocument } from '../core/documents-api.js'
 import { NOT_LOCAL } from '../core/loaded-documents.js'
 import type { ModelDocuments } from '../core/model-documents.js'
 import type { TabLink } from './link.js'
@@ -89,7 +89,7 @@ export function createRemoteDocuments(parts: RemoteDocumentsParts): RemoteDocume
   async function fill({ address, doc }: Replica): Promise<void> {
     const update = await link.call('open', [address, Y.encodeStateVector(doc)])
     if (!isBytes(update)) throw new SyncError('INTERNAL', 'the tab that leads gave no document')
-    Y.applyUpdate(doc, update, NOT_LOCAL)
+    applyUpdate(doc, update, NOT_LOCAL)
   }
 
   async function openHere(replica: Replica, documents: Documents): Promise<void> {
@@ -224,7 +224,7 @@ export function createRemoteDocuments(parts: RemoteDocumentsParts): RemoteDocume
       const replica = replicas.get(address)
       if (replica === undefined || replica.opened !== undefined) return
       replica.doc.transact(() => {
-        for (const [by, update] of list) if (by !== me) Y.applyUpdate(replica.doc, update, NOT_LOCAL)
+        for (const [by, update] of list) if (by !== me) applyUpdate(replica.doc, update, NOT_LOCAL)
       }, NOT_LOCAL)
     },
     reopen() {

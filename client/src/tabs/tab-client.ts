@@ -12,11 +12,11 @@ import { describeUnsaved, onDeviceProblem, settled } from '../client-status.js'
 import type { LoggedEdit } from '../core/document-log.js'
 import { checkHoldChoice } from '../core/hold-choice.js'
 import { createChats } from '../model/chats.js'
-import { createImporter } from '../model/import/import-chats.js'
 import type { LiveStreams } from '../model/live-streams.js'
 import type { RowFeed } from '../model/row-feed.js'
 import { createSettings } from '../model/settings.js'
 import { createStreams } from '../model/stream.js'
+import { laterRareCode } from '../rare-code-later.js'
 import type { SharedClientOptions } from '../shared-client-api.js'
 import type { TabLink } from './link.js'
 import type { RemoteDocuments } from './remote-documents.js'
@@ -63,6 +63,7 @@ export function createTabClient(parts: TabClientParts): SyncClient {
         throw new SyncError('INTERNAL', 'the tab that leads gave no history')
       return edits
     },
+    createHistory: laterRareCode.createHistory,
     async authorsOf(address, clientIds, mayAsk = true) {
       const pairs = await link.call('authors', [address, clientIds, mayAsk])
       return new Map(isListOf(isTuple<[number, string]>(isCount, isText))(pairs) ? pairs : [])
@@ -118,7 +119,7 @@ export function createTabClient(parts: TabClientParts): SyncClient {
         throw new SyncError('VALUE_INVALID', `${JSON.stringify(address)} is no address of a document`)
       return documents.open(address)
     },
-    import: createImporter({ pubkey, documents, local }),
+    import: laterRareCode.createImporter({ pubkey, documents, local }),
     rebuild: async () => Number(await link.call('rebuild', [])),
     presence(address) {
       if (parts.isClosed()) throw new SyncError('CLIENT_CLOSED', 'this client is closed')

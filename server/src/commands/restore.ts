@@ -1,5 +1,5 @@
 import { silentLogger } from '@onyx-sync/shared'
-import { chooseVerifier } from '../adapters/verifiers/choose-verifier.js'
+import { chooseVerifier } from '@onyx-sync/shared/node'
 import type { Manifest } from '../core/backup-manifest.js'
 import type { RestoreProgress } from '../ports/operable-log.js'
 import { required, runCommand } from './command.js'

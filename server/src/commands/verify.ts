@@ -1,6 +1,6 @@
 import { SyncError, silentLogger } from '@onyx-sync/shared'
+import { chooseVerifier } from '@onyx-sync/shared/node'
 import { openLevelLog } from '../adapters/level/level-log.js'
-import { chooseVerifier } from '../adapters/verifiers/choose-verifier.js'
 import { verifyLog } from '../core/verify.js'
 import type { Fault } from '../core/verify-findings.js'
 import type { InspectableLog } from '../ports/inspectable-log.js'

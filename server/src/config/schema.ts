@@ -1,8 +1,8 @@
 import { whyNotExtraKind } from '@onyx-sync/shared'
+import { SCHNORR_CHOICES } from '@onyx-sync/shared/node'
 import { z } from 'zod'
 import { isNetwork } from '../adapters/client-address.js'
 import { LOG_FORMATS, LOG_LEVELS } from '../adapters/line-logger.js'
-import { VERIFIER_CHOICES } from '../adapters/verifiers/choose-verifier.js'
 import { limitsSchema } from './limits-schema.js'
 
 /** Each kind that a filter doesn't name is read from a list of its own. */
@@ -40,9 +40,9 @@ export const configSchema = z.strictObject({
     .default('large')
     .meta({ description: 'which messages are compressed: those of 16 KiB and more, or none' }),
   verifier: z
-    .enum(VERIFIER_CHOICES)
+    .enum(SCHNORR_CHOICES)
     .default('auto')
-    .meta({ description: 'what checks signatures; auto is the fastest that works here' }),
+    .meta({ description: 'what checks and makes signatures; auto is the fastest that works here' }),
   logFormat: z
     .enum(LOG_FORMATS)
     .default('text')

@@ -75,7 +75,7 @@ export function createCheckpoints({ log, states, merger, logger }: CheckpointsOp
     { address, framed }: DocumentContent,
     keptSeqs: ReadonlySet<number>,
   ): Promise<Gone> {
-    const { isPending } = await merger.run('load', doc, framed.update)
+    const { isPending } = await merger.run('load', doc, [framed.update])
     if (isPending) return NOTHING
     const state = await states.read(address, (merged) => merged.state())
     const isAll = state !== undefined && (await merger.run('contains', doc, state))

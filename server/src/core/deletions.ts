@@ -6,6 +6,7 @@ import {
   KIND,
   type Logger,
   type NostrEvent,
+  ownerOfAddress,
   SyncError,
 } from '@onyx-sync/shared'
 import type {
@@ -18,7 +19,7 @@ import type {
 } from '../ports/event-log.js'
 import type { CheckedEvent } from './check-event.js'
 import { plainPlaceOf } from './plain-events.js'
-import { loadEvents, ownerOfAddress, placeFields, withdrawnOf } from './stored-events.js'
+import { loadEvents, placeFields, withdrawnOf } from './stored-events.js'
 
 /** A document that is gone, and who could read it. */
 export interface GoneDocument {

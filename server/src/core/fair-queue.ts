@@ -1,6 +1,8 @@
 /** What waits, by account: accounts take turns, and of one account it is first come, first served. */
 export interface FairQueue<T> {
   readonly isEmpty: boolean
+  /** Of which something waits. */
+  accounts(): Iterable<string>
   push(account: string, item: T): void
   /**
    * The next one, which stays where it is; undefined where there is none. An account whose first item is passed over
@@ -19,6 +21,7 @@ export function createFairQueue<T>(): FairQueue<T> {
     get isEmpty() {
       return lines.size === 0
     },
+    accounts: () => lines.keys(),
     push(account, item) {
       const line = lines.get(account)
       if (line === undefined) lines.set(account, { items: [item], from: 0 })

@@ -1,6 +1,7 @@
 import { getOrCreate, type Limits, type Logger, type NostrEvent, SyncError } from '@onyx-sync/shared'
 import type { Commit, EventLog, LoggedEvent } from '../ports/event-log.js'
 import type { Merger } from '../ports/merger.js'
+import { createBatchShares, MAX_BATCH_EVENTS } from './batch-shares.js'
 import type { CheckedEvent } from './check-event.js'
 import type { Checkpoints } from './checkpoints.js'
 import type { Counters } from './counters.js'
@@ -62,15 +63,6 @@ interface Submission {
   settle(outcome: IngestOutcome): void
 }
 
-/** Events of one commit: enough for one fsync to serve a crowd, few enough to keep the wait short. */
-const MAX_BATCH_EVENTS = 512
-/**
- * Of one account, while others publish too: what comes from them meanwhile waits for the whole commit. With so few an
- * event is a tenth dearer, so an account that is alone has more.
- */
-const MAX_SHARE_EVENTS = 32
-/** Events of one account in a row after which it counts as alone. */
-const ALONE_AFTER_EVENTS = 2_048
 /** Characters of JSON in one commit, so that large events don't add up to a huge write. */
 const MAX_BATCH_LENGTH = 4 * 1024 * 1024
 
@@ -87,10 +79,9 @@ export function createIngest({
   publish,
 }: IngestOptions): Ingest {
   const queue = createFairQueue<Submission>()
+  const shares = createBatchShares()
   /** Work that waits for its turn between two batches. */
   const errands: (() => Promise<void>)[] = []
-  /** Events of one account that came in a row, up to now. */
-  let streak: { readonly account: string; events: number } | undefined
   let isStopped = false
   let running: Promise<void> | undefined
 
@@ -126,7 +117,7 @@ export function createIngest({
     const batch: Submission[] = []
     const names = new Set<string>()
     const taken = new Map<string, number>()
-    const share = (streak?.events ?? 0) >= ALONE_AFTER_EVENTS ? MAX_BATCH_EVENTS : MAX_SHARE_EVENTS
+    const share = shares.share(queue.accounts())
     // Of two events of one name the second may take the place of the first, which has to be there for that.
     const isPassed = ({ account, checked: { plain } }: Submission) =>
       (taken.get(account) ?? 0) >= share || (plain?.coordinate !== undefined && names.has(plain.coordinate))
@@ -248,8 +239,7 @@ export function createIngest({
         settleSubmission(new SyncError('SHUTTING_DOWN', 'the server is going down; send it again later'))
         return
       }
-      if (streak?.account === account) streak.events++
-      else streak = { account, events: 1 }
+      shares.published(account)
       queue.push(account, { checked, account, settle: settleSubmission })
       running ??= run()
     },

@@ -1,6 +1,7 @@
 import { getOrCreate, KIND, type NostrEvent, SyncError, utf8Length } from '@onyx-sync/shared'
 import type { DocumentRecord } from '../ports/event-log.js'
 import type { OperableLog } from '../ports/operable-log.js'
+import { byteLengthOf } from './state-pieces.js'
 import { loadInPages } from './stored-events.js'
 import { decodeStored } from './verify-events.js'
 
@@ -141,7 +142,8 @@ export async function* documentLines(log: OperableLog, address: string): AsyncGe
   if (record === undefined) throw new SyncError('DOCUMENT_NOT_FOUND', `there is no document ${address}`)
   const members = record.members.map(({ pubkey }) => pubkey)
   const kept = await log.keptState(address)
-  const state = kept === undefined ? undefined : { bytes: kept.update.byteLength, through: kept.throughSeq }
+  const state =
+    kept === undefined ? undefined : { bytes: byteLengthOf(kept.updates), through: kept.throughSeq }
   yield JSON.stringify({ document: { ...useOf(record), owner: record.owner, members, state } })
   const places = log.documentLog(address, 0, log.head)
   for await (const page of loadInPages(log, places)) {

@@ -1,8 +1,8 @@
 import {
+  applyUpdate,
   containsUpdate,
   createStateTemplate,
   type Deflate,
-  deflateIfSmaller,
   hasPending,
   hasSameBytes,
   type Inflate,
@@ -17,8 +17,10 @@ import type { DocumentContent } from '../ports/document-content.js'
 import type { HeldSize, MergeWork } from '../ports/merger.js'
 import { decodeContentOf } from './check-event.js'
 import { mergeInto, mergeTogether } from './merging.js'
+import { piecesOf } from './state-pieces.js'
 import { UNBOUNDED, updateOfStored } from './stored-events.js'
 import { summarize } from './summarize.js'
+import { costsAtMost } from './wire-cost.js'
 
 export interface MergeWorkOptions {
   /** Whether a document holds all of an update. For simulations that break it. @default vector and deletions */
@@ -28,13 +30,6 @@ export interface MergeWorkOptions {
   /** Undoes the DEFLATE of what has been stored. @default JavaScript's */
   readonly inflate?: Inflate | undefined
 }
-
-/** Size of a state on the wire, by its own: with base64, and with DEFLATE before it, for ordinary text. */
-const BASE64_RATIO = 1.34
-const DEFLATED_RATIO = 0.55
-const PLAIN_BELOW_BYTES = 512
-/** A state that much above what it may cost is not deflated to see: text hardly ever shrinks as far. */
-const MAX_DEFLATION = 32
 
 /** Holds documents and works on them, here and now: each call takes as long as it takes. */
 export function createMergeWork(options: MergeWorkOptions = {}): MergeWork {
@@ -56,7 +51,7 @@ export function createMergeWork(options: MergeWorkOptions = {}): MergeWork {
   return {
     load(id, state) {
       const doc = new Y.Doc()
-      if (state !== undefined) refusing(() => mergeInto(doc, [state]))
+      if (state !== undefined) refusing(() => mergeInto(doc, state))
       docs.set(id, doc)
       return sizeOf(doc)
     },
@@ -71,7 +66,7 @@ export function createMergeWork(options: MergeWorkOptions = {}): MergeWork {
             const update = updateOf(json)
             // Counted as it is unfolded: what was sent may have been a thousandth of it.
             bytes += update.byteLength
-            Y.applyUpdate(doc, update)
+            applyUpdate(doc, update)
           } catch (error) {
             failed.push({ index, error: String(error) })
           }
@@ -84,21 +79,21 @@ export function createMergeWork(options: MergeWorkOptions = {}): MergeWork {
       const doc = find(id)
       // Who gets what waits for something missing would wait, too; the log may say more one day.
       if (hasPending(doc)) return undefined
-      const vector = from === undefined ? undefined : vectorFor(doc, new Map(from))
-      const update = Y.encodeStateAsUpdate(doc, vector)
-      return maxWireBytes === undefined || costsAtMost(update, maxWireBytes, deflate) ? update : undefined
+      const updates =
+        from === undefined ? piecesOf(doc) : [Y.encodeStateAsUpdate(doc, vectorFor(doc, new Map(from)))]
+      return maxWireBytes === undefined || costsAtMost(updates, maxWireBytes, deflate) ? updates : undefined
     },
 
     union(events, maxWireBytes) {
       try {
         const update = joinUpdates(events.map(updateOf))
-        return costsAtMost(update, maxWireBytes, deflate) ? update : undefined
+        return costsAtMost([update], maxWireBytes, deflate) ? update : undefined
       } catch {
         return undefined
       }
     },
 
-    fits: (update, maxWireBytes) => costsAtMost(update, maxWireBytes, deflate),
+    fits: (updates, maxWireBytes) => costsAtMost(updates, maxWireBytes, deflate),
 
     summary: (id, address) => summarize(address, find(id)),
 
@@ -122,7 +117,7 @@ export function createMergeWork(options: MergeWorkOptions = {}): MergeWork {
       })
     },
 
-    contains: (id, update) => contains(find(id), update),
+    contains: (id, updates) => updates.every((update) => contains(find(id), update)),
 
     containsEach(id, events) {
       const doc = find(id)
@@ -210,15 +205,6 @@ function joinContents(contents: readonly DocumentContent[]): DocumentContent {
     clientIds: [...new Set(contents.flatMap(({ clientIds }) => clientIds))],
     part: undefined,
   }
-}
-
-/** Whether a state takes no more than so many bytes on the wire. Tried only where an estimate doesn't tell. */
-function costsAtMost(update: Uint8Array, maxBytes: number, deflate: Deflate | undefined): boolean {
-  const { byteLength } = update
-  if (byteLength < PLAIN_BELOW_BYTES) return byteLength * BASE64_RATIO <= maxBytes
-  if (byteLength * DEFLATED_RATIO <= maxBytes) return true
-  if (byteLength > maxBytes * MAX_DEFLATION) return false
-  return (deflateIfSmaller(update, deflate)?.byteLength ?? byteLength) * BASE64_RATIO <= maxBytes
 }
 
 /** A state vector that leaves out of an encoding what a reader has. */

@@ -1,4 +1,5 @@
-import * as Y from 'yjs'
+import { applyUpdate } from '@onyx-sync/shared'
+import type * as Y from 'yjs'
 
 /**
  * Applies updates to a document in one transaction, and does nothing else. After remote changes to formatted
@@ -7,7 +8,7 @@ import * as Y from 'yjs'
  */
 export function mergeInto(doc: Y.Doc, updates: Iterable<Uint8Array>): void {
   mergeTogether(doc, () => {
-    for (const update of updates) Y.applyUpdate(doc, update)
+    for (const update of updates) applyUpdate(doc, update)
   })
 }
 

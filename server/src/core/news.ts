@@ -1,6 +1,12 @@
-import { type Filter, isDocumentKind, KIND, mayMatchDocument, parseAddress } from '@onyx-sync/shared'
+import {
+  type Filter,
+  isDocumentKind,
+  KIND,
+  mayMatchDocument,
+  ownerOfAddress,
+  parseAddress,
+} from '@onyx-sync/shared'
 import type { EventLog } from '../ports/event-log.js'
-import { ownerOfAddress } from './stored-events.js'
 
 /** An event that changed what some keys can see. */
 export interface NewsItem {

@@ -1,12 +1,12 @@
 import {
   getOrCreate,
   type Limits,
+  ownerOfAddress,
   PRESENCE_TIMEOUT_MS,
   type PresenceEntry,
   SyncError,
 } from '@onyx-sync/shared'
 import type { PresenceEvent } from './presence-watchers.js'
-import { ownerOfAddress } from './stored-events.js'
 
 /** A presence event that was taken. */
 export interface Said extends PresenceEvent {

@@ -8,6 +8,7 @@ import {
   type Limits,
   type Logger,
   type NostrEvent,
+  ownerOfAddress,
   type PresenceEntry,
   parseAddress,
   parsePresence,
@@ -20,7 +21,6 @@ import type { Counters } from './counters.js'
 import type { PublishedCommit } from './ingest.js'
 import { type Claim, createRooms, type Holder } from './presence-rooms.js'
 import { createWatchers, type Watch, type Watcher, type WatchOptions } from './presence-watchers.js'
-import { ownerOfAddress } from './stored-events.js'
 import { createTokenBucket } from './token-bucket.js'
 
 /** Who is there now, in which document. In memory only. Source: SPEC "Presence". */

@@ -3,6 +3,7 @@ import {
   isDocumentKind,
   isGiftWrapKind,
   type Limits,
+  ownerOfAddress,
   SyncError,
   setNewest,
   utf8Length,
@@ -10,7 +11,7 @@ import {
 import type { EventLog } from '../ports/event-log.js'
 import type { CheckedEvent } from './check-event.js'
 import { STORED_KINDS } from './query.js'
-import { loadInPages, ownerOfAddress } from './stored-events.js'
+import { loadInPages } from './stored-events.js'
 
 /** What is kept for a key. */
 export interface Usage {

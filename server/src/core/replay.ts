@@ -9,6 +9,7 @@ import {
 import type { DocumentRecord, EventLog } from '../ports/event-log.js'
 import { type Clocks, type Merger, MergerLost } from '../ports/merger.js'
 import type { MergedStates } from './merged-state.js'
+import { byteLengthOf } from './state-pieces.js'
 import { loadInPages, readableAmong } from './stored-events.js'
 
 /** What a reader that catches up is to be brought. */
@@ -30,7 +31,11 @@ export interface ReplayScope {
 }
 
 /** A document's state, and the events that it makes superfluous. */
-export type ReplayedState = StateDocument & { readonly stoodFor: readonly number[] }
+export type ReplayedState = Omit<StateDocument, 'update'> & {
+  /** Together they are the state, or what the reader lacks of it. */
+  readonly updates: readonly Uint8Array[]
+  readonly stoodFor: readonly number[]
+}
 
 /** Documents for one state event. */
 export interface StateBatch {
@@ -71,7 +76,7 @@ export async function* replayStates(scope: ReplayScope, skipped: Set<number>): A
     const state = await stateFor(scope, record, minEvents, skipped)
     if (state === undefined) continue
     documents.push(state)
-    bytes += state.update.byteLength
+    bytes += byteLengthOf(state.updates)
     if (bytes < BATCH_BYTES && documents.length < BATCH_DOCUMENTS) continue
     yield { documents, done: index + 1, total: changed.length }
     documents = []
@@ -137,12 +142,12 @@ async function stateFor(
   const isLarge = seqs.length > 1 && seqs.length * averageBytes > LARGE_BYTES
   if (seqs.length < minEvents && !isLarge) return undefined
   const maxWireBytes = seqs.length * (averageBytes + SIGNATURE_COST_BYTES)
-  const update = await stateWithin(scope, address, from === 0 ? undefined : seqs, maxWireBytes)
-  if (update === undefined) return undefined
+  const updates = await stateWithin(scope, address, from === 0 ? undefined : seqs, maxWireBytes)
+  if (updates === undefined) return undefined
   // Who the members are is what the owner signed, not what a server says.
   const stoodFor = seqs.filter((seq) => !record.rosterSeqs.includes(seq) || record.rosterSeq <= from)
   for (const seq of stoodFor) skipped.add(seq)
-  return { address, update, stoodFor, log: { bytes: record.byteCount, statedAt: decidedAt(record.roster) } }
+  return { address, updates, stoodFor, log: { bytes: record.byteCount, statedAt: decidedAt(record.roster) } }
 }
 
 /**
@@ -154,11 +159,14 @@ async function stateWithin(
   address: string,
   since: readonly number[] | undefined,
   maxWireBytes: number,
-): Promise<Uint8Array | undefined> {
+): Promise<readonly Uint8Array[] | undefined> {
   try {
     if (since === undefined) return await scope.states.whole(address, maxWireBytes)
     const few = await loadFew(scope, since)
-    if (few !== undefined) return await scope.merger.run('union', few, maxWireBytes)
+    if (few !== undefined) {
+      const union = await scope.merger.run('union', few, maxWireBytes)
+      return union === undefined ? undefined : [union]
+    }
     const from = await clocksBefore(scope, since)
     return await scope.states.read(address, (doc) => doc.state({ from, maxWireBytes }))
   } catch (error) {

@@ -12,7 +12,8 @@ import {
   utf8Length,
 } from '@onyx-sync/shared'
 import type { Merger } from '../ports/merger.js'
-import type { StateBatch } from './replay.js'
+import type { ReplayedState, StateBatch } from './replay.js'
+import { byteLengthOf } from './state-pieces.js'
 
 /** Makes state events: kind 20002, signed with the server's own key. */
 export interface StateSigner {
@@ -44,6 +45,8 @@ const UNFOLDED_FRACTION = 0.9
 const WHOLE_BYTES = 512 * 1024
 const GROUP_BYTES = 16
 
+type Progress = Pick<StateBatch, 'done' | 'total'>
+
 export function createStateSigner({
   signEvent,
   merger,
@@ -58,7 +61,7 @@ export function createStateSigner({
 
   async function jsonOf(
     documents: readonly StateDocument[],
-    { done, total }: Pick<StateBatch, 'done' | 'total'>,
+    { done, total }: Progress,
     part?: Part,
   ): Promise<string> {
     const createdAt = Math.floor(clock.now() / 1000)
@@ -67,10 +70,14 @@ export function createStateSigner({
   }
 
   async function* inParts(
-    { address, log, update }: StateDocument,
-    rest: Pick<StateBatch, 'done' | 'total'>,
+    { address, log, updates }: ReplayedState,
+    rest: Progress,
   ): AsyncGenerator<string, void> {
-    const pieces = await merger.run('split', update, maxPieceBytes)
+    const pieces: Uint8Array[] = []
+    for (const update of updates) {
+      if (update.byteLength <= maxPieceBytes) pieces.push(update)
+      else pieces.push(...(await merger.run('split', update, maxPieceBytes)))
+    }
     if (pieces.length > limits.maxParts) {
       throw new SyncError(
         'TOO_LARGE',
@@ -95,17 +102,20 @@ export function createStateSigner({
   }
 
   async function* sign({ documents, ...rest }: StateBatch): AsyncGenerator<string, void> {
-    const bytes = documents.reduce((sum, { update }) => sum + update.byteLength, 0)
+    const bytes = documents.reduce((sum, { updates }) => sum + byteLengthOf(updates), 0)
+    const whole = documents.flatMap(({ updates: [update, ...others], ...document }) =>
+      update === undefined || others.length > 0 ? [] : { ...document, update },
+    )
     // A reader bounds what it unfolds, however small it was folded.
-    if (bytes <= maxUnfoldedBytes) {
-      const json = await jsonOf(documents, rest)
+    if (bytes <= maxUnfoldedBytes && whole.length === documents.length) {
+      const json = await jsonOf(whole, rest)
       if (utf8Length(json) <= limits.maxEventBytes) {
         yield json
         return
       }
     }
     if (documents.length === 1) {
-      yield* inParts(documents[0] as StateDocument, rest)
+      yield* inParts(documents[0] as ReplayedState, rest)
       return
     }
     const middle = documents.length >> 1

@@ -9,6 +9,7 @@ import {
   type Limits,
   type Logger,
   type NostrEvent,
+  ownerOfAddress,
   tagValues,
 } from '@onyx-sync/shared'
 import type { EventLog, LoggedEvent, WithdrawnEvent } from '../ports/event-log.js'
@@ -23,11 +24,6 @@ export interface StoredEvent {
   readonly address: string | undefined
   /** Documents whose readers may read it: its own, or those that it deletes. */
   readonly about: readonly string[]
-}
-
-/** The owner named in an address: 64 lower-case hex characters. */
-export function ownerOfAddress(address: string): string {
-  return address.slice(address.indexOf(':') + 1, address.lastIndexOf(':', address.indexOf(':') + 65))
 }
 
 /**

@@ -9,7 +9,6 @@ import {
   isExpired,
   type Logger,
   matchFilter,
-  type StateDocument,
   SyncError,
 } from '@onyx-sync/shared'
 import type { EventLog } from '../ports/event-log.js'
@@ -22,7 +21,7 @@ import type { MergedStates } from './merged-state.js'
 import { grantedDocuments, type NewsItem, readNews, relevantNews } from './news.js'
 import type { ServedKinds } from './plain-events.js'
 import { queryEvents } from './query.js'
-import { type ReplayScope, replayStates, type StateBatch } from './replay.js'
+import { type ReplayedState, type ReplayScope, replayStates, type StateBatch } from './replay.js'
 import type { StateSigner } from './state-signer.js'
 import {
   isReadable,
@@ -284,7 +283,7 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
     while (isOpen) {
       const readable = await whenReadable(batch.documents.map(({ address }) => address))
       const checkedAt = revocations
-      const isTold = ({ address }: StateDocument) => readable.has(address) && !goneDocuments.has(address)
+      const isTold = ({ address }: ReplayedState) => readable.has(address) && !goneDocuments.has(address)
       const documents = batch.documents.filter(isTold)
       if (!isOpen || documents.length === 0) return true
       try {

@@ -1,9 +1,16 @@
-import { coordinatesOfDeletion, KIND, type Logger, type NostrEvent, tagValues } from '@onyx-sync/shared'
+import {
+  coordinatesOfDeletion,
+  KIND,
+  type Logger,
+  type NostrEvent,
+  ownerOfAddress,
+  tagValues,
+} from '@onyx-sync/shared'
 import type { DocumentRecord, EventLog, Move, WithdrawnEvent } from '../ports/event-log.js'
 import type { CheckedEvent } from './check-event.js'
 import { type DeletionCommit, type GoneDocument, readersOf, tombstoneOf } from './deletions.js'
 import { plainPlaceOf } from './plain-events.js'
-import { documentsOfEvent, loadInPages, ownerOfAddress, parseEvents, withdrawnOf } from './stored-events.js'
+import { documentsOfEvent, loadInPages, parseEvents, withdrawnOf } from './stored-events.js'
 
 /**
  * Decides a request to vanish: every document of the key, everything else that it signed up to that time, and what of

@@ -5,13 +5,13 @@ import {
   isDocumentKind,
   KIND,
   type NostrEvent,
+  ownerOfAddress,
   parseAddress,
   tagValues,
 } from '@onyx-sync/shared'
 import type { IndexEntry, Vanished } from '../ports/event-log.js'
 import type { PlaceEntry } from '../ports/inspectable-log.js'
 import { tombstoneOf } from './deletions.js'
-import { ownerOfAddress } from './stored-events.js'
 import { type Findings, readable, readRecord } from './verify-findings.js'
 
 /** Takes note of the documents that a deletion request names. Call in the order of the log: the first counts. */

@@ -4,13 +4,14 @@ import {
   isDocumentKind,
   membersOf,
   type NostrEvent,
+  ownerOfAddress,
   parseAddress,
   utf8Length,
 } from '@onyx-sync/shared'
 import type { DocumentRecord, IndexEntry } from '../ports/event-log.js'
 import type { PlaceEntry } from '../ports/inspectable-log.js'
 import { type StatedRoster, stateRoster } from './roster.js'
-import { type Loaded, loadInPages, ownerOfAddress } from './stored-events.js'
+import { type Loaded, loadInPages } from './stored-events.js'
 import { decodeStored, placeOf } from './verify-events.js'
 import { END, type Findings, readRecord } from './verify-findings.js'
 import { createStateCheck, type StateCheck } from './verify-states.js'

@@ -7,6 +7,7 @@ import {
   isDocumentKind,
   KIND,
   type NostrEvent,
+  ownerOfAddress,
   parseEvent,
   SyncError,
   stringifyEvent,
@@ -14,7 +15,7 @@ import {
 import type { IndexEntry } from '../ports/event-log.js'
 import type { EntryOf, PlaceEntry } from '../ports/inspectable-log.js'
 import { type PlainPlace, plainPlaceOf } from './plain-events.js'
-import { addressOfEvent, inPages, ownerOfAddress, UNBOUNDED } from './stored-events.js'
+import { addressOfEvent, inPages, UNBOUNDED } from './stored-events.js'
 import { entriesOfDeletion, noteDeletion } from './verify-deletions.js'
 import { type Findings, readable } from './verify-findings.js'
 

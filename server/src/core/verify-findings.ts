@@ -270,9 +270,9 @@ export async function readRecord(check: Findings, address: string): Promise<Docu
   if (corrected !== undefined) return corrected
   try {
     const [record] = await check.log.documents([address])
-    return Array.isArray(record?.members) ? record : undefined
+    return record
   } catch (error) {
-    // A database that can't be read is another matter than a value that is no JSON.
+    // A database that can't be read is another matter than a record that is damaged.
     if (error instanceof SyntaxError) return undefined
     throw error
   }

@@ -1,7 +1,8 @@
-import { hasPending, hasSameBytes, hasSameState } from '@onyx-sync/shared'
+import { applyUpdate, hasPending, hasSameBytes, hasSameState } from '@onyx-sync/shared'
 import * as Y from 'yjs'
 import type { KeptState } from '../ports/event-log.js'
 import { mergeInto, mergeTogether } from './merging.js'
+import { piecesOf } from './state-pieces.js'
 import type { Findings } from './verify-findings.js'
 
 /** Rebuilds one document from its events, beside what was kept of it. */
@@ -35,8 +36,8 @@ export async function createStateCheck(check: Findings, address: string): Promis
       if (throughSeq > log.head) problem = `it is of position ${throughSeq}, beyond the log`
       else {
         // To its end, before anything of it is applied.
-        Y.decodeUpdate(found.update)
-        mergeInto(kept, [found.update])
+        for (const update of found.updates) Y.decodeUpdate(update)
+        mergeInto(kept, found.updates)
       }
       return found
     } catch (error) {
@@ -44,7 +45,7 @@ export async function createStateCheck(check: Findings, address: string): Promis
       if (typeof (error as { code?: unknown }).code === 'string' && !(error instanceof RangeError))
         throw error
       problem = "it can't be read"
-      return { throughSeq: 0, update: new Uint8Array(0) }
+      return { throughSeq: 0, updates: [] }
     }
   }
 
@@ -55,14 +56,14 @@ export async function createStateCheck(check: Findings, address: string): Promis
     },
     apply(seq, update) {
       try {
-        Y.applyUpdate(rebuilt, update)
+        applyUpdate(rebuilt, update)
       } catch (error) {
         refused.push({ seq, message: `its update can't be applied: ${String(error)}` })
         return
       }
       if (state === undefined || problem !== undefined || seq <= throughSeq) return
       try {
-        Y.applyUpdate(kept, update)
+        applyUpdate(kept, update)
       } catch {
         problem = 'the events after it do not go with it'
       }
@@ -83,8 +84,8 @@ export async function createStateCheck(check: Findings, address: string): Promis
       // One that hangs on something missing is never kept.
       if (hasPending(rebuilt)) await check.note(fault, { drop: [{ index: 'state', address }] })
       else {
-        const update = Y.encodeStateAsUpdate(rebuilt)
-        await check.note(fault, { state: { address, kept: { throughSeq: log.head, update } } })
+        const updates = piecesOf(rebuilt)
+        await check.note(fault, { state: { address, kept: { throughSeq: log.head, updates } } })
       }
     },
   }

@@ -214,8 +214,8 @@ export interface Commit {
 export interface KeptState {
   /** Every event up to this position is in it. */
   readonly throughSeq: number
-  /** The whole state as a Yjs update, format V1. */
-  readonly update: Uint8Array
+  /** Yjs updates, format V1, that together are the whole state: one, or pieces of it as they are sent (SPEC RPL4). */
+  readonly updates: readonly Uint8Array[]
 }
 
 /** Summary of a document as it was kept: derived from its log, and as good as made anew. */
@@ -254,6 +254,7 @@ export interface EventLog {
 
   /** For each id, whether the log holds that event, held it until it was superseded, or holds it as a part. */
   has(ids: readonly string[]): Promise<boolean[]>
+  /** Undefined for a document that was never there. Rejects with `SyntaxError` where what is known of one is damaged. */
   documents(addresses: readonly string[]): Promise<(DocumentRecord | undefined)[]>
   /** For each event, whether its author deleted it. */
   areDeleted(events: readonly { readonly pubkey: string; readonly id: string }[]): Promise<boolean[]>

@@ -47,30 +47,30 @@ export type Clocks = readonly (readonly [clientId: number, clock: number])[]
  * What is wrong with an input is thrown as a `SyncError`.
  */
 export interface MergeWork {
-  /** Begins a document with a state. Throws where it can't be read; there is no document then. */
-  load(doc: number, state: Uint8Array | undefined): HeldSize
+  /** Begins a document with the updates of a state. Throws where one can't be read; there is no document then. */
+  load(doc: number, state: readonly Uint8Array[] | undefined): HeldSize
   /** Merges stored events, given as JSON, in order. What can't be read is left out. */
   apply(doc: number, events: readonly string[]): Applied
   /**
-   * The document as an update, without what is below `from`, if given; of client ids that are missing there,
-   * nothing. Undefined where something is pending, or where it takes more than `maxWireBytes` on the wire.
+   * The document as updates that together are its state, without what is below `from`, if given; of client ids that are
+   * missing there, nothing. Undefined where something is pending, or where it takes more than `maxWireBytes` on the wire.
    */
   state(
     doc: number,
     options: { readonly from?: Clocks; readonly maxWireBytes?: number },
-  ): Uint8Array | undefined
+  ): readonly Uint8Array[] | undefined
   /**
    * What some stored events bring, as one update; undefined where it takes more than `maxWireBytes` on the wire, or one
    * of them can't be read. Takes time for what they are, and not for the document that they belong to.
    */
   union(events: readonly string[], maxWireBytes: number): Uint8Array | undefined
-  /** Whether an update takes no more than so many bytes on the wire. */
-  fits(update: Uint8Array, maxWireBytes: number): boolean
+  /** Whether updates take no more than so many bytes on the wire. */
+  fits(updates: readonly Uint8Array[], maxWireBytes: number): boolean
   summary(doc: number, address: string): DocumentSummary
   /** Compares an update with the document and what `earlier` ones add. Throws `UPDATE_INVALID` (SPEC CHK2). */
   compare(doc: number, address: string, update: Uint8Array, earlier: readonly Uint8Array[]): Comparison
-  /** Whether the document holds all of an update, deletions too. */
-  contains(doc: number, update: Uint8Array): boolean
+  /** Whether the document holds all of some updates, deletions too. */
+  contains(doc: number, updates: readonly Uint8Array[]): boolean
   /** The same for each of some stored events, or why one can't be read. */
   containsEach(doc: number, events: readonly string[]): readonly (boolean | string)[]
   /** Lets go of a document; also where there is none. */

@@ -5,9 +5,9 @@ import type { Filter } from 'nostr-tools/filter'
 import { type EventTemplate, finalizeEvent } from 'nostr-tools/pure'
 import { firstValueFrom, lastValueFrom, toArray } from 'rxjs'
 import { describe, expect, it, vi } from 'vitest'
+import { afterThisTest } from '../../support/after-test.js'
 import { expectDeletion } from '../../support/deletion-by-client.js'
 import { sign, type TestKey, trainingEvent } from '../../support/events.js'
-import { afterThisTest } from '../../support/servers.js'
 import { freshKey, sharedServer } from '../../support/shared-server.js'
 
 const server = sharedServer()

@@ -2,9 +2,9 @@ import '../../support/global-web-socket.js'
 import NDK, { NDKEvent, NDKPrivateKeySigner, type NDKRelay } from '@nostr-dev-kit/ndk'
 import { bytesToHex } from '@onyx-sync/shared'
 import { describe, expect, it, vi } from 'vitest'
+import { afterThisTest } from '../../support/after-test.js'
 import { expectDeletion } from '../../support/deletion-by-client.js'
 import type { TestKey } from '../../support/events.js'
-import { afterThisTest } from '../../support/servers.js'
 import { freshKey, sharedServer } from '../../support/shared-server.js'
 
 const server = sharedServer()

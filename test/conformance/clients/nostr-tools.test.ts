@@ -13,9 +13,10 @@ import { Relay, useWebSocketImplementation as useRelayWebSocket } from 'nostr-to
 import { describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 import * as Y from 'yjs'
+import { afterThisTest } from '../../support/after-test.js'
 import { expectDeletion } from '../../support/deletion-by-client.js'
 import { chatEvent, settingsEvent, sign, testKey, trainingEvent } from '../../support/events.js'
-import { afterThisTest, runServer } from '../../support/servers.js'
+import { runServer } from '../../support/servers.js'
 
 // Node 20 has no WebSocket of its own.
 usePoolWebSocket(WebSocket)

@@ -10,9 +10,9 @@ import {
 import { firstValueFrom, lastValueFrom, toArray } from 'rxjs'
 import { describe, expect, it, vi } from 'vitest'
 import { WebSocket } from 'ws'
+import { afterThisTest } from '../../support/after-test.js'
 import { expectDeletion } from '../../support/deletion-by-client.js'
 import type { TestKey } from '../../support/events.js'
-import { afterThisTest } from '../../support/servers.js'
 import { freshKey, sharedServer } from '../../support/shared-server.js'
 
 const server = sharedServer()

@@ -18,9 +18,21 @@ export function createPrivateFile(file: string): void {
     // Only if it isn't there: closing another handle on a file drops all locks this process has on it (POSIX).
     closeSync(openSync(file, 'wx', 0o600))
   } catch (cause) {
-    if ((cause as { code?: string }).code === 'EEXIST') return
-    const message = `can't create ${file}: ${(cause as Error).message}`
+    const isThere = (cause as { code?: string }).code === 'EEXIST'
+    if (isThere && !isDirectory(file)) return
+    const message = isThere
+      ? `${file} is a directory: name a file in it`
+      : `can't create ${file}: ${(cause as Error).message}`
     throw new SyncError('DATABASE_UNREADABLE', message, { cause })
+  }
+}
+
+/** A link to a file that is gone is none, and neither is what lies below a file. */
+function isDirectory(path: string): boolean {
+  try {
+    return statSync(path).isDirectory()
+  } catch {
+    return false
   }
 }
 

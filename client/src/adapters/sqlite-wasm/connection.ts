@@ -1,4 +1,5 @@
-import type { BindableValue, Database, PreparedStatement, Sqlite3Static } from '@sqlite.org/sqlite-wasm'
+import type { Database, PreparedStatement, Sqlite3Static } from '@sqlite.org/sqlite-wasm'
+import { createBinder } from './binder.js'
 import type { FileState, WireRows } from './protocol.js'
 
 /** Statements kept prepared. Queries carry their values in the SQL, so there is no end of different ones. */
@@ -26,6 +27,7 @@ export interface Connection {
 /** A connection on an open database, the only one on its file. */
 export function createConnection(sqlite3: Sqlite3Static, database: Database): Connection {
   const { capi, wasm } = sqlite3
+  const binder = createBinder(sqlite3, database)
   const prepared = new Map<string, PreparedStatement>()
   // A mark at the beginning of a text belongs to it.
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
@@ -57,7 +59,7 @@ export function createConnection(sqlite3: Sqlite3Static, database: Database): Co
   ): T {
     const statement = prepare(sql)
     try {
-      if (values.length > 0) statement.bind(values.map(toSqlite))
+      binder.bind(statement, values)
       return use(statement)
     } finally {
       statement.reset(true)
@@ -128,13 +130,8 @@ export function createConnection(sqlite3: Sqlite3Static, database: Database): Co
       forget()
       // As the last connection it also moves the log into the file.
       database.close()
+      binder.close()
     },
   }
   return connection
-}
-
-/** SQLite has no booleans, and `undefined` isn't bound at all. */
-function toSqlite(value: unknown): BindableValue {
-  if (typeof value === 'boolean') return value ? 1 : 0
-  return (value ?? null) as BindableValue
 }

@@ -48,14 +48,25 @@ const DAMAGED = new Uint8Array(0)
  */
 export async function rowsToUpdates(rows: readonly RawRow[], turns: Turns): Promise<StoredUpdate[]> {
   const updates: StoredUpdate[] = []
+  let decoded = 0
+  /** Lets others have their turn now and then, be it one long row or many short ones. */
+  async function pace(length: number): Promise<void> {
+    decoded += length
+    if (decoded <= CHUNK_LENGTH) return
+    decoded = length
+    await turns.next()
+  }
   for (const group of groupParts(rows, 'seq')) {
     const { seq, address } = group[0] as RawRow
-    updates.push({ seq: Number(seq), address: String(address), update: await groupToUpdate(group, turns) })
+    updates.push({ seq: Number(seq), address: String(address), update: await groupToUpdate(group, pace) })
   }
   return updates.sort((a, b) => a.seq - b.seq)
 }
 
-async function groupToUpdate(group: readonly RawRow[], turns: Turns): Promise<Uint8Array> {
+async function groupToUpdate(
+  group: readonly RawRow[],
+  pace: (length: number) => Promise<void>,
+): Promise<Uint8Array> {
   try {
     assertWhole(group)
     const parts: Uint8Array[] = []
@@ -64,7 +75,7 @@ async function groupToUpdate(group: readonly RawRow[], turns: Turns): Promise<Ui
       let found = 0
       // Texts are cut where four characters of base64 end, so that each part can be read alone.
       for (const chunk of splitText(text, CHUNK_LENGTH)) {
-        if (text.length > CHUNK_LENGTH) await turns.next()
+        await pace(chunk.length)
         found = crc32(chunk, found)
         parts.push(decodeBase64(chunk))
       }

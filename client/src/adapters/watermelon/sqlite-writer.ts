@@ -4,11 +4,20 @@ import type { RawChange } from './rows.js'
 import { type CacheBehavior, isCached, isObserved, publish, runSql, type SqlOperation } from './unsafe.js'
 import { Q } from './watermelon.js'
 
+const REMOVE_ENTRY = 'delete from "sync_outbox" where "entry_id" == ?'
+
 /** SQLite on old Androids takes no more than 999 parameters in one statement. */
 export const MAX_SQL_PARAMETERS = 500
 
-/** Writes all changes in one transaction. The order of the changes doesn't matter: an id occurs once. */
-export async function writeToSqlite(database: Database, changes: readonly RawChange[]): Promise<void> {
+/**
+ * Writes all changes in one transaction, after it has removed all rows of the given entries of the outbox. The order of the
+ * changes doesn't matter: an id occurs once.
+ */
+export async function writeToSqlite(
+  database: Database,
+  changes: readonly RawChange[],
+  removedEntries: readonly string[],
+): Promise<void> {
   const queryChanges = changes.filter(({ table }) => isQueryTable(table))
   await cacheExisting(database, queryChanges)
   const created = new Set<RawChange>()
@@ -16,7 +25,9 @@ export async function writeToSqlite(database: Database, changes: readonly RawCha
     if (change.kind === 'delete' || !isObserved(database, change.table)) continue
     if (!isCached(database, change.table, change.row.id)) created.add(change)
   }
-  await runSql(database, encodeChanges(database, changes, created), () =>
+  const removal: SqlOperation[] =
+    removedEntries.length === 0 ? [] : [[0, null, REMOVE_ENTRY, removedEntries.map((id) => [id])]]
+  await runSql(database, [...removal, ...encodeChanges(database, changes, created)], () =>
     publish(database, queryChanges, (change) => created.has(change)),
   )
 }

@@ -51,9 +51,10 @@ export function watermelonStore(database: Database): SyncStore {
   assertFits(database)
   const isSqlite = adapterType(database) === 'sqlite'
   const turns = platformTurns(systemClock)
-  const write = isSqlite ? writeToSqlite : writeToLoki
   let tail: Promise<unknown> = Promise.resolve()
   let isClosed = false
+  /** The highest position that is on the disk; undefined until somebody has to know. */
+  let lastSeq: number | undefined
 
   /** One at a time, in the order of the calls: a read sees every commit that was called before it. */
   function inOrder<T>(purpose: string, work: () => Promise<T>): Promise<T> {
@@ -146,13 +147,19 @@ export function watermelonStore(database: Database): SyncStore {
   }
 
   async function writePlan({ changes, compactions, outboxIds, evicted, topSeq }: Plan): Promise<void> {
-    const all = [...(await bodyRemovals(evicted)), ...(await outboxRemovals(outboxIds)), ...changes]
+    // SQLite finds these by itself: each question is a message to another thread, and back, before the commit.
+    const removals = isSqlite ? [] : await outboxRemovals(outboxIds)
+    const all = [...(await bodyRemovals(evicted)), ...removals, ...changes]
     for (const compaction of compactions) all.push(...(await compact(compaction)))
-    if (topSeq > 0 && topSeq > (await readLastSeq())) {
-      all.push({ kind: 'put', table: 'sync_meta', row: lastSeqToRow(topSeq) })
+    if (topSeq > 0) {
+      lastSeq ??= await readLastSeq()
+      if (topSeq > lastSeq) all.push({ kind: 'put', table: 'sync_meta', row: lastSeqToRow(topSeq) })
     }
     const distinct = lastOfEach(all)
-    if (distinct.length > 0) await write(database, distinct)
+    if (distinct.length + outboxIds.length === 0) return
+    if (isSqlite) await writeToSqlite(database, distinct, outboxIds)
+    else await writeToLoki(database, distinct)
+    if (lastSeq !== undefined) lastSeq = Math.max(lastSeq, topSeq)
   }
 
   /** Undefined until somebody searches. */

@@ -1,5 +1,5 @@
 import { sha256 } from '@noble/hashes/sha2.js'
-import { chatAddress, formatAddress, SyncError } from '@onyx-sync/shared'
+import { applyUpdate, chatAddress, formatAddress, SyncError } from '@onyx-sync/shared'
 import * as Y from 'yjs'
 import type { ModelDocuments } from '../../core/model-documents.js'
 import { appendMessage, setMetadata } from '../chat-edits.js'
@@ -24,6 +24,10 @@ export interface ImporterParts {
   readonly local: LocalState
 }
 
+export type CreateImporter = (
+  parts: ImporterParts,
+) => (chats: readonly ImportedChat[]) => Promise<ImportReport>
+
 /**
  * Where an imported chat stands in its source: the time of the newest message that was imported. What is older was
  * imported once, and if it isn't there it was deleted.
@@ -35,8 +39,8 @@ const IMPORTED_THROUGH = 'importedThrough'
  * A chat is one edit. Resolves when all of it is durable. Rejects with `STORE_FAILED`; what was imported stays then, and
  * the same import goes on from there.
  */
-export function createImporter({ pubkey, documents, local }: ImporterParts) {
-  return async (chats: readonly ImportedChat[]): Promise<ImportReport> => {
+export const createImporter: CreateImporter = ({ pubkey, documents, local }) => {
+  return async (chats) => {
     const report = { newChats: 0, newMessages: 0, knownMessages: 0, problems: [] as string[] }
     for (const chat of chats) {
       try {
@@ -61,7 +65,7 @@ export function createImporter({ pubkey, documents, local }: ImporterParts) {
       const messages = doc.getArray('messages')
       const before = messages.length
       if (isNew && before === 0) {
-        Y.applyUpdate(doc, whole)
+        applyUpdate(doc, whole)
         local.setReadCount(address, messages.length)
         return messages.length
       }

@@ -2,7 +2,7 @@ import { useChat, useChats, useMessages } from '@onyx-sync/client/react'
 import { lazy, Suspense, useCallback, useDeferredValue, useEffect, useRef, useState } from 'react'
 import { useDevice } from '../device/device-context.js'
 import { Icon } from '../parts/icon.js'
-import { isNamed } from '../parts/route.js'
+import { chatHash, isNamed } from '../parts/route.js'
 import { orToast } from '../parts/toasts.js'
 import { useStore } from '../parts/use-store.js'
 import { Composer } from './composer.js'
@@ -46,7 +46,7 @@ export function ChatView({ id, around }: { readonly id: string; readonly around:
   const title = chat === undefined ? (summary?.title ?? '') : opened.title
   const isWriting = useStore(replies, () => replies.isWriting(address))
   const authors = useAuthors(chat, messages)
-  const scroll = useScroll(messages, isAtEnd)
+  const scroll = useScroll(messages, part.hasNewer, isAtEnd)
 
   useEffect(() => {
     if (chat === undefined || document.visibilityState !== 'visible') return
@@ -65,9 +65,16 @@ export function ChatView({ id, around }: { readonly id: string; readonly around:
     scroll.toEnd()
   }
 
+  /** From a window around something found, which doesn't have the newest, to one that does. */
+  function leaveFound() {
+    if (shown.hasNewer && location.hash === chatHash(id, around)) location.hash = chatHash(id)
+  }
+
   async function say(text: string) {
-    const own = chat ?? (await client.chats.open(address))
-    await send(own, text).finally(() => own !== chat && own.release())
+    toEnd()
+    await send(() => client.chats.open(address), text)
+    // Not before: until it is kept, it may have to come back to where it was written.
+    leaveFound()
   }
 
   return (
@@ -126,9 +133,16 @@ export function ChatView({ id, around }: { readonly id: string; readonly around:
         )}
       </div>
       <div className="chat-foot">
-        <NotKept />
+        <NotKept shown={messages} />
         {scroll.isAway && (
-          <button type="button" className="button small to-end" onClick={toEnd}>
+          <button
+            type="button"
+            className="button small to-end"
+            onClick={() => {
+              toEnd()
+              leaveFound()
+            }}
+          >
             To the newest
           </button>
         )}
@@ -139,10 +153,7 @@ export function ChatView({ id, around }: { readonly id: string; readonly around:
             isFocused={!isFound && !('ontouchstart' in window)}
             onDraft={keepDraft}
             onTyping={setTyping}
-            onSend={(text) => {
-              toEnd()
-              return say(text)
-            }}
+            onSend={say}
             onStop={isWriting ? () => replies.stop(address) : undefined}
             disabledBecause={
               chat === undefined || canWrite ? undefined : 'You may read this chat, not write in it'

@@ -1,4 +1,4 @@
-import type { Message } from '@onyx-sync/client'
+import type { Chat, Message } from '@onyx-sync/client'
 import { lazy, memo, Suspense, useEffect, useState } from 'react'
 import { useDevice } from '../device/device-context.js'
 import { CopyButton } from '../parts/copy-button.js'
@@ -63,8 +63,9 @@ export const MessageRow = memo(
     async function save(text: string) {
       setOpen(undefined)
       if (text === content) return
-      const edit = () => marks.during(address, id, () => client.chats.edit(address, id, text))
-      await keeping.keep({ address, messageId: id, text }, edit)
+      const edit = (chat: Chat) => marks.during(address, id, () => chat.edit(id, text))
+      const chat = await keeping.keep({ messageId: id, text }, () => client.chats.open(address), edit)
+      chat.release()
     }
 
     return (

@@ -1,4 +1,4 @@
-import { SyncError } from '@onyx-sync/client'
+import { type Chat, SyncError } from '@onyx-sync/client'
 import { useEffect, useRef, useState } from 'react'
 import { useDevice } from '../device/device-context.js'
 import { Icon } from '../parts/icon.js'
@@ -41,17 +41,21 @@ export function NewChat() {
     return id
   }
 
+  async function openMade(): Promise<Chat> {
+    made.current ??= make()
+    const id = await made.current.catch((error) => {
+      made.current = undefined
+      throw error
+    })
+    return client.chats.open(id)
+  }
+
   async function begin(text: string) {
     setBusy(true)
     try {
-      made.current ??= make()
-      const id = await made.current.catch((error) => {
-        made.current = undefined
-        throw error
-      })
-      const chat = await client.chats.open(id)
-      await send(chat, text).finally(chat.release)
-      if (isShown.current) location.hash = chatHash(id)
+      await send(openMade, text)
+      const id = await made.current
+      if (isShown.current && id !== undefined) location.hash = chatHash(id)
     } finally {
       setBusy(false)
     }

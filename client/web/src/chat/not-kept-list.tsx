@@ -1,15 +1,12 @@
-import { useDevice } from '../device/device-context.js'
+import type { Unkept } from '../device/keeping.js'
 import { CopyButton } from '../parts/copy-button.js'
 import { Icon } from '../parts/icon.js'
-import { useStore } from '../parts/use-store.js'
 
 /** So much of a text is shown: enough to know it by. Characters. */
 const SHOWN = 160
 
 /** What was written and isn't in the browser's database yet, so that nobody takes it for kept, nor for lost. */
-export function NotKeptList() {
-  const { keeping } = useDevice()
-  const unkept = useStore(keeping, keeping.unkept)
+export function NotKeptList({ unkept }: { readonly unkept: readonly Unkept[] }) {
   return (
     <section className="not-kept" aria-label="Not kept yet">
       <p role="alert">

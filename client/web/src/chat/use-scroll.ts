@@ -7,9 +7,10 @@ const NEAR = 60
 
 /**
  * Keeps the newest message in sight for those who look at it, and what they look at in its place for those who don't:
- * also where older messages come in above it. Whether one looks at the end is in `isAtEnd`.
+ * also where older messages come in above it. Whether one looks at the end is in `isAtEnd`: not below the last message that
+ * is shown, while newer ones are to be asked for.
  */
-export function useScroll(messages: readonly Message[], isAtEnd: RefObject<boolean>) {
+export function useScroll(messages: readonly Message[], hasNewer: boolean, isAtEnd: RefObject<boolean>) {
   const box = useRef<HTMLDivElement>(null)
   const before = useRef({ firstId: messages[0]?.id, height: 0, top: 0 })
   const [isAway, setAway] = useState(false)
@@ -18,10 +19,11 @@ export function useScroll(messages: readonly Message[], isAtEnd: RefObject<boole
   const onScroll = useCallback(() => {
     const element = box.current
     if (element === null) return
-    isAtEnd.current = element.scrollHeight - element.scrollTop - element.clientHeight < NEAR
+    const isBelowAll = element.scrollHeight - element.scrollTop - element.clientHeight < NEAR
+    isAtEnd.current = isBelowAll && !hasNewer
     before.current = { ...before.current, top: element.scrollTop, height: element.scrollHeight }
     setAway(!isAtEnd.current)
-  }, [isAtEnd])
+  }, [hasNewer, isAtEnd])
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: texts get another height when Markdown can be read
   useLayoutEffect(() => {

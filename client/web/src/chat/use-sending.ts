@@ -10,21 +10,24 @@ import { orToast } from '../parts/toasts.js'
 const TITLE_LENGTH = 48
 
 /**
- * Appends what was written to an open chat, and has it answered by the model that is set. What storage refuses is shown as
- * not kept meanwhile, and goes on once it is. Rejects only where nothing was written.
+ * Appends what was written to a chat that it opens, and has it answered by the model that is set. What storage refuses, or
+ * what takes long, is shown as not kept meanwhile, and goes on once it is. Rejects only where nothing was written.
  */
-export function useSending(): (chat: Chat, text: string) => Promise<void> {
+export function useSending(): (open: () => Promise<Chat>, text: string) => Promise<void> {
   const { marks, keeping, replies, slot } = useDevice()
   const { preferences } = useSettings<ModelPreferences>()
   return useCallback(
-    async (chat, text) => {
+    async (open, text) => {
       const model = chosenModel(preferences, slot)
       const id = newId()
-      const { address } = chat
-      const edit = () => marks.during(address, id, () => chat.send(text, { id }))
-      await keeping.keep({ address, messageId: id, text }, edit)
-      if (chat.title === '') await orToast(chat.suggestTitle(titleOf(text)))
-      void orToast(replies.answer(chat, model))
+      const edit = (chat: Chat) => marks.during(chat.address, id, () => chat.send(text, { id }))
+      const chat = await keeping.keep({ messageId: id, text }, open, edit)
+      try {
+        if (chat.title === '') await orToast(chat.suggestTitle(titleOf(text)))
+        void orToast(replies.answer(chat, model))
+      } finally {
+        chat.release()
+      }
     },
     [marks, keeping, replies, slot, preferences],
   )

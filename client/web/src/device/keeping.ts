@@ -1,9 +1,7 @@
-import { type SyncClient, SyncError } from '@onyx-sync/client'
+import { type Chat, type SyncClient, SyncError } from '@onyx-sync/client'
 
 /** A text that the browser's storage refused, or that the tab with the database hasn't taken: it is in this page only. */
 export interface Unkept {
-  /** Of its chat. */
-  readonly address: string
   readonly messageId: string
   readonly text: string
 }
@@ -11,11 +9,11 @@ export interface Unkept {
 /** Looks after what storage refuses, as when it is full: shows it, tries again, and asks before the page goes. */
 export interface Keeping {
   /**
-   * Does an edit that holds a text of its user. Where storage refuses it, or it takes long, the text is among
-   * {@link Keeping.unkept} until it is kept; resolves then. Rejects as the edit does with anything else, when nothing has
-   * changed.
+   * Opens a chat and does an edit there that holds a text of its user. Where storage refuses it, or the two take long, the
+   * text is among {@link Keeping.unkept} until it is kept; resolves then, with the chat, which its caller releases. Rejects
+   * as opening does, and as the edit does with anything else than storage: nothing has changed then.
    */
-  keep(what: Unkept, edit: () => Promise<unknown>): Promise<void>
+  keep(what: Unkept, open: () => Promise<Chat>, edit: (chat: Chat) => Promise<unknown>): Promise<Chat>
   /** The same list until it changes. */
   unkept(): readonly Unkept[]
   /** Tries at once. */
@@ -34,7 +32,8 @@ const IN_THE_WAY: readonly (string | undefined)[] = ['STORE_FAILED', 'TAB_SILENT
 
 export function createKeeping(client: SyncClient): Keeping {
   const listeners = new Set<() => void>()
-  const waiting = new Map<Unkept, () => void>()
+  /** With what to call once it is kept; nothing where it is still under way. */
+  const waiting = new Map<Unkept, (() => void) | undefined>()
   let unkept: readonly Unkept[] = []
   let timer: ReturnType<typeof setInterval> | undefined
   let isForgotten = false
@@ -64,6 +63,8 @@ export function createKeeping(client: SyncClient): Keeping {
     client.flush().then(
       () => {
         for (const [what, isKept] of tried) {
+          // What hasn't come to its document isn't kept by this, and says so itself when it is.
+          if (isKept === undefined) continue
           waiting.delete(what)
           isKept()
         }
@@ -75,26 +76,32 @@ export function createKeeping(client: SyncClient): Keeping {
   }
 
   return {
-    async keep(what, edit) {
+    async keep(what, open, edit) {
       const timer = setTimeout(() => {
-        waiting.set(what, () => {})
+        waiting.set(what, undefined)
         show()
       }, LONG_MS)
+      let chat: Chat | undefined
       try {
-        await edit()
-        if (waiting.delete(what)) show()
+        chat = await open()
+        await edit(chat)
       } catch (error) {
-        // It is in the document all the same, and goes with the next write that works.
-        if (!(error instanceof SyncError) || error.code !== 'STORE_FAILED') {
-          if (waiting.delete(what)) show()
-          throw error
+        // Or it would take the place of what waits below.
+        clearTimeout(timer)
+        if (chat !== undefined && error instanceof SyncError && error.code === 'STORE_FAILED') {
+          // It is in the document all the same, and goes with the next write that works.
+          const kept = new Promise<void>((resolve) => waiting.set(what, resolve))
+          show()
+          await kept
+          return chat
         }
-        const kept = new Promise<void>((resolve) => waiting.set(what, resolve))
-        show()
-        await kept
+        chat?.release()
+        throw error
       } finally {
         clearTimeout(timer)
+        if (waiting.delete(what)) show()
       }
+      return chat
     },
     unkept: () => unkept,
     retry,

@@ -52,11 +52,12 @@ function noted(): number {
 
 function put(changes: readonly Change[], count: number): void {
   const values = storage()
-  values.setItem(COUNT, `${Math.max(count, noted())}`)
   for (const [name, value] of changes) {
     // Other tabs hear of it, and take it for news.
     if (value === (values.getItem(name) ?? undefined)) continue
     if (value === undefined) values.removeItem(name)
     else values.setItem(name, value)
   }
+  // Last: a browser that is killed keeps what came before something that it has kept.
+  values.setItem(COUNT, `${Math.max(count, noted())}`)
 }

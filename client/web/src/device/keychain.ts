@@ -1,4 +1,5 @@
 import { openStoredKeySigner, type SecretStorage, SyncError } from '@onyx-sync/client'
+import type { Change } from './durable-values.js'
 import { keptValues } from './kept-values.js'
 import type { Slot } from './slot.js'
 
@@ -91,9 +92,9 @@ export function createKeychain(slot: Slot) {
     /** The secret key, 64 hex characters; undefined where an extension has it. */
     reveal: () => keptValues.get(keyName),
 
-    /** Forgets account and key. What isn't kept elsewhere is gone with it. */
-    async forget(): Promise<void> {
-      await keptValues.set([accountName, undefined], [keyName, undefined])
+    /** Forgets account and key, and changes others with them. What isn't kept elsewhere is gone. */
+    async forget(...others: readonly Change[]): Promise<void> {
+      await keptValues.set([accountName, undefined], [keyName, undefined], ...others)
     },
   }
 }

@@ -32,8 +32,7 @@ const BEGIN_MS = 60_000
  * after a restart none seems to be saved that isn't: a message of this device that isn't among them is.
  */
 export function createMarks(client: SyncClient, slot: Slot): Marks {
-  const name = `onyx-sync.marks${slot.suffix}`
-  const seenName = `onyx-sync.marks-seen${slot.suffix}`
+  const [name, seenName] = namesOf(slot)
   const listeners = new Set<() => void>()
   let pending = read()
   /** Messages whose edit isn't in the log yet, so that nothing which is saved can be theirs. */
@@ -159,8 +158,16 @@ export function createMarks(client: SyncClient, slot: Slot): Marks {
       isForgotten = true
       clearInterval(timer)
       pending = {}
-      localStorage.removeItem(name)
-      localStorage.removeItem(seenName)
+      removeMarks(slot)
     },
   }
+}
+
+function namesOf({ suffix }: Slot) {
+  return [`onyx-sync.marks${suffix}`, `onyx-sync.marks-seen${suffix}`] as const
+}
+
+/** Takes the marks of an account away that is on this device no more. */
+export function removeMarks(slot: Slot): void {
+  for (const name of namesOf(slot)) localStorage.removeItem(name)
 }

@@ -6,8 +6,6 @@ import type { Slot } from './slot.js'
 export interface NetworkSwitch {
   readonly isOn: boolean
   set(isOn: boolean): void
-  /** Forgets how it was, for the next account. */
-  forget(): void
   subscribe(listener: () => void): () => void
 }
 
@@ -16,16 +14,11 @@ export interface NetworkSwitch {
  * the device have one switch.
  */
 export function createNetworkSwitch(client: SyncClient, slot: Slot): NetworkSwitch {
-  const name = `onyx-sync.offline${slot.suffix}`
+  const name = nameOf(slot)
   const listeners = new Set<() => void>()
   const isKeptOn = () => keptValues.get(name) === undefined
   let isOn = isKeptOn()
   if (isOn) client.connect()
-
-  /** Where the browser refuses it, it holds for as long as local storage has it. */
-  function keep(value: string | undefined): void {
-    keptValues.set([name, value]).catch(() => {})
-  }
 
   function show(next: boolean): void {
     if (next === isOn) return
@@ -39,15 +32,24 @@ export function createNetworkSwitch(client: SyncClient, slot: Slot): NetworkSwit
       return isOn
     },
     set(next) {
-      keep(next ? undefined : 'yes')
+      // Where the browser refuses it, it holds for as long as local storage has it.
+      keptValues.set([name, next ? undefined : 'yes']).catch(() => {})
       if (next) client.connect()
       else client.disconnect()
       show(next)
     },
-    forget: () => keep(undefined),
     subscribe(listener) {
       listeners.add(listener)
       return () => listeners.delete(listener)
     },
   }
+}
+
+function nameOf({ suffix }: Slot): string {
+  return `onyx-sync.offline${suffix}`
+}
+
+/** Forgets how it was, for the next account. Rejects with `STORE_FAILED`. */
+export function forgetNetworkSwitch(slot: Slot): Promise<void> {
+  return keptValues.set([nameOf(slot), undefined])
 }

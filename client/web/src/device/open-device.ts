@@ -1,11 +1,13 @@
 import { accountDatabaseName, type SyncError, type Transport, wakeOnPlatformEvents } from '@onyx-sync/client'
 import { deleteBrowserDatabase, openSharedClient, type SharedClient } from '@onyx-sync/client/browser'
 import { createApiKeys } from '../answers/model-choice.js'
+import type { Change } from './durable-values.js'
 import { fastVerifier } from './fast-verifier.js'
 import { createKeeping, type Keeping } from './keeping.js'
+import { keptValues } from './kept-values.js'
 import type { Account, Keychain } from './keychain.js'
-import { createMarks, type Marks } from './marks.js'
-import { createNetworkSwitch, type NetworkSwitch } from './network-switch.js'
+import { createMarks, type Marks, removeMarks } from './marks.js'
+import { createNetworkSwitch, forgetNetworkSwitch, type NetworkSwitch } from './network-switch.js'
 import type { Slot } from './slot.js'
 
 /** A device that is open: one account in one database. */
@@ -49,8 +51,11 @@ export async function openDevice(
   { transport, onWaiting }: DeviceOptions = {},
 ): Promise<Device> {
   const url = syncUrl()
+  const name = databaseName(account, slot)
+  // Who comes back keeps what is there from now on.
+  if (keptValues.get(leftName(slot)) === name) await keptValues.set([leftName(slot), undefined])
   const client = await openSharedClient({
-    name: databaseName(account, slot),
+    name,
     signer: await keychain.signer(account),
     url,
     verifier: fastVerifier,
@@ -65,6 +70,11 @@ export async function openDevice(
   return { slot, account, client, network, marks, keeping: createKeeping(client), url }
 }
 
+/** Under which name it is kept that a database is to be taken away. */
+function leftName({ suffix }: Slot): string {
+  return `onyx-sync.left${suffix}`
+}
+
 /**
  * Leaves an account: closes its database in all tabs, forgets its key, and deletes what is here. Rejects with
  * `UNSAVED_EDITS`, and changes nothing, while something is on this device only, unless `discard` says that it may be lost.
@@ -73,13 +83,30 @@ export async function leaveDevice(device: Device, keychain: Keychain, discard: b
   await device.client.logOut({ discard })
   device.keeping.forget()
   device.marks.forget()
-  device.network.forget()
-  await createApiKeys(device.slot).forget()
-  await keychain.forget()
-  await deleteDatabase(device.account, device.slot)
+  await forgetAccount(device.slot, keychain)
 }
 
-/** Takes a device's database away. It must not be open. Rejects as `deleteBrowserDatabase` does. */
-export function deleteDatabase(account: Account, slot: Slot): Promise<void> {
-  return deleteBrowserDatabase(databaseName(account, slot))
+/**
+ * Forgets the account of a device, if there is one, and all that is here of it; the device must be open nowhere. Rejects as
+ * `deleteBrowserDatabase` does; its database is taken away by {@link removeLeft} then.
+ */
+export async function forgetAccount(slot: Slot, keychain: Keychain): Promise<void> {
+  const account = keychain.account()
+  await forgetNetworkSwitch(slot)
+  await createApiKeys(slot).forget()
+  const left: Change[] = account === undefined ? [] : [[leftName(slot), databaseName(account, slot)]]
+  await keychain.forget(...left)
+  await removeLeft(slot)
+}
+
+/**
+ * Takes away what is still here of an account that was left: local storage has it again, or its database is still there, when
+ * a browser is killed meanwhile. Rejects as `deleteBrowserDatabase` does; then it is to be called again.
+ */
+export async function removeLeft(slot: Slot): Promise<void> {
+  removeMarks(slot)
+  const name = keptValues.get(leftName(slot))
+  if (name === undefined) return
+  await deleteBrowserDatabase(name)
+  await keptValues.set([leftName(slot), undefined])
 }

@@ -13,5 +13,9 @@ export {
   Subject,
   startWith,
   switchMap,
-  throttleTime,
 } from 'rxjs'
+
+/** For counts that are observed, of which no page has any: RxJS brings timers of its own with it. */
+export function throttleTime(): never {
+  throw new Error('counts are not throttled in this build: observe them with observeCount(false)')
+}

@@ -2,7 +2,7 @@ import { SyncError, type Transport } from '@onyx-sync/client'
 import { showTheme } from '../settings/theme.js'
 import { keptValues } from './kept-values.js'
 import { type Account, createKeychain, type Keychain } from './keychain.js'
-import { type Device, leaveDevice, openDevice } from './open-device.js'
+import { type Device, leaveDevice, openDevice, removeLeft } from './open-device.js'
 import type { Slot } from './slot.js'
 
 /** What the page shows: nobody yet, a device that opens, one that is open, or why none is. */
@@ -50,8 +50,10 @@ export function createSession(slot: Slot, transport?: Transport): Session {
     await keptValues.mend()
     showTheme()
     const account = keychain.account()
-    if (account === undefined) show({ phase: 'welcome' })
-    else await open(account)
+    if (account !== undefined) return open(account)
+    show({ phase: 'welcome' })
+    // What can't be taken away now is the next time.
+    await removeLeft(slot).catch(() => {})
   }
 
   // Another tab has left the account, or begun with one: what this page shows is no more.

@@ -1,7 +1,8 @@
 import { getOrCreate, utf8Length } from '@onyx-sync/shared'
 import type { Level } from 'level'
 import type { Commit, HeldPlace, PartGroup } from '../../ports/event-log.js'
-import { heldPlaceOfEntry, rangeOf } from './keys.js'
+import { heldPlaceOfEntry } from './codecs.js'
+import { rangeOf } from './keys.js'
 import { paged } from './paging.js'
 
 /**

@@ -1,12 +1,4 @@
-import type {
-  DeletedCoordinate,
-  HeldPart,
-  HeldPlace,
-  IndexEntry,
-  KeptState,
-  PartGroup,
-  Vanished,
-} from '../../ports/event-log.js'
+import { HASH_BYTES, hex, sized, uint16, uint32, uint64 } from './bytes.js'
 
 /**
  * How the log's indexes lie in LevelDB: a first byte names the index, numbers are big-endian so that keys sort
@@ -28,7 +20,7 @@ import type {
  * | `b` | reader, kind, created_at inverted, id | seq |
  * | `u` | name of a replaceable or addressable event | created_at, id, seq |
  * | `z` | name of a replaceable or addressable event | seq and time of the request that deleted it |
- * | `r` | address | the document's record as JSON |
+ * | `r` | address | the document's record; see `encodeRecord` |
  * | `s` | reader, address | nothing |
  * | `w` | address, client id | public key |
  * | `t` | reader, seq | address |
@@ -72,11 +64,9 @@ const PREFIX = {
   summary: 0x6c,
 } as const
 
-const SEQ_BYTES = 8
 /** Values of the `i` index that are no positions: of other lengths than those. */
 export const ID_SUPERSEDED = Uint8Array.of(1)
 export const ID_HELD = Uint8Array.of(2)
-const HASH_BYTES = 32
 /** Value of a feed entry: what stands at that position. Other marks are left for later formats. */
 export const FEED_EVENT = Uint8Array.of(1)
 /** Value where the key says everything. */
@@ -100,53 +90,6 @@ function join(prefix: number, ...parts: readonly Uint8Array[]): Uint8Array {
     offset += part.byteLength
   }
   return key
-}
-
-function uint64(value: number): Uint8Array {
-  const bytes = Buffer.allocUnsafe(SEQ_BYTES)
-  bytes.writeUInt32BE(Math.floor(value / 2 ** 32), 0)
-  bytes.writeUInt32BE(value >>> 0, 4)
-  return bytes
-}
-
-function uint16(value: number): Uint8Array {
-  return Uint8Array.of(value >> 8, value & 0xff)
-}
-
-function uint32(value: number): Uint8Array {
-  const bytes = Buffer.allocUnsafe(4)
-  bytes.writeUInt32BE(value >>> 0, 0)
-  return bytes
-}
-
-function hex(text: string): Uint8Array {
-  return Buffer.from(text, 'hex')
-}
-
-function sized(text: string): Uint8Array {
-  const bytes = Buffer.from(text, 'utf8')
-  return Buffer.concat([uint16(bytes.byteLength), bytes])
-}
-
-/** For reading numbers. */
-export function view(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-}
-
-/** A position inside a key or value. */
-export function uint64At(bytes: Uint8Array, offset: number): number {
-  const data = view(bytes)
-  return data.getUint32(offset) * 2 ** 32 + data.getUint32(offset + 4)
-}
-
-/** 32 bytes as hex. */
-export function hexAt(bytes: Uint8Array, offset: number): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset + offset, HASH_BYTES).toString('hex')
-}
-
-/** UTF-8 from an offset to the end. */
-export function textAt(bytes: Uint8Array, offset: number): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset + offset, bytes.byteLength - offset).toString('utf8')
 }
 
 /** Keys of every index. `seq` is a position, `reader` and `owner` are public keys as hex. */
@@ -261,178 +204,3 @@ export const rangeOf = {
     lt: join(PREFIX[name] + 1),
   }),
 } as const
-
-/** A position as a value. */
-export function encodeSeq(seq: number): Uint8Array {
-  return uint64(seq)
-}
-
-/** The position in a value of the `i`, `o` and `n` indexes. */
-export function decodeSeq(value: Uint8Array): number {
-  return uint64At(value, 0)
-}
-
-/** The value of a `d` entry. */
-export function encodePlace(createdAt: number, id: string): Uint8Array {
-  return Buffer.concat([uint64(createdAt), hex(id)])
-}
-
-/** A value of the `i` index: the position, or undefined for an event that has none. */
-export function seqOfId(value: Uint8Array): number | undefined {
-  return value.byteLength === SEQ_BYTES ? decodeSeq(value) : undefined
-}
-
-/** A key as the value of a `w` entry, or an event's id as that of an `x` entry. */
-export function encodeHex(text: string): Uint8Array {
-  return hex(text)
-}
-
-/** The key in the value of a `w` entry, or the id in that of an `x` entry. */
-export function decodeHex(value: Uint8Array): string {
-  return hexAt(value, 0)
-}
-
-/** The value of an `h` entry. */
-export function encodeHeld({ id, json }: { readonly id: string; readonly json: string }): Uint8Array {
-  return Buffer.concat([hex(id), Buffer.from(json, 'utf8')])
-}
-
-/** The JSON in the value of an `h` entry. */
-export function jsonOfHeld(value: Uint8Array): string {
-  return textAt(value, HASH_BYTES)
-}
-
-/** An `h` entry. */
-export function heldOfEntry(key: Uint8Array, value: Uint8Array): HeldPart {
-  const { bytes: _, ...place } = heldPlaceOfEntry(key, value)
-  return { ...place, json: jsonOfHeld(value) }
-}
-
-/** An `h` entry, without the event in it. */
-export function heldPlaceOfEntry(key: Uint8Array, value: Uint8Array): PartGroup & HeldPlace {
-  const addressOffset = 1 + HASH_BYTES
-  const addressEnd = addressOffset + 2 + view(key).getUint16(addressOffset)
-  const groupEnd = addressEnd + 2 + view(key).getUint16(addressEnd)
-  return {
-    author: hexAt(key, 1),
-    address: textAt(key.subarray(0, addressEnd), addressOffset + 2),
-    group: textAt(key.subarray(0, groupEnd), addressEnd + 2),
-    index: view(key).getUint16(groupEnd),
-    id: hexAt(value, 0),
-    bytes: value.byteLength - HASH_BYTES,
-  }
-}
-
-/** The value of a `v` or `z` entry. */
-export function encodeVanished({ seq, until }: Omit<Vanished, 'pubkey'>): Uint8Array {
-  return Buffer.concat([uint64(seq), uint64(until)])
-}
-
-/** A `v` entry. */
-export function vanishedOfEntry(key: Uint8Array, value: Uint8Array): Vanished {
-  return { pubkey: hexAt(key, 1), seq: uint64At(value, 0), until: uint64At(value, SEQ_BYTES) }
-}
-
-/** A `z` entry. */
-export function deletedCoordinateOfEntry(key: Uint8Array, value: Uint8Array): DeletedCoordinate {
-  return { coordinate: textAt(key, 3), seq: uint64At(value, 0), until: uint64At(value, SEQ_BYTES) }
-}
-
-/** The value of a `u` entry. */
-export function encodeCurrent({ seq, id, created_at }: IndexEntry): Uint8Array {
-  return Buffer.concat([encodePlace(created_at, id), uint64(seq)])
-}
-
-/** The value of a `u` entry. */
-export function currentOfValue(value: Uint8Array): IndexEntry {
-  return {
-    seq: uint64At(value, SEQ_BYTES + HASH_BYTES),
-    id: hexAt(value, SEQ_BYTES),
-    created_at: uint64At(value, 0),
-  }
-}
-
-/** The reader at the beginning of an `f` or `b` key, with so many bytes after it. */
-export function readerOfKey(key: Uint8Array, bytesAfter: number): string {
-  return Buffer.from(key.buffer, key.byteOffset + 1, key.byteLength - 1 - bytesAfter).toString('hex')
-}
-
-/** Bytes of an `f` key after the reader. */
-export const FEED_TAIL_BYTES = SEQ_BYTES
-/** Bytes of a `b` or `o` key after the reader or owner. */
-export const LIST_TAIL_BYTES = 2 + SEQ_BYTES + HASH_BYTES
-
-/** A `q` key. */
-export function expiryOfKey(key: Uint8Array): { readonly expiresAt: number; readonly seq: number } {
-  return { expiresAt: uint64At(key, 1), seq: seqOfKey(key) }
-}
-
-/** The address in an `h` key. */
-export function addressOfHeldKey(key: Uint8Array): string {
-  const start = 1 + HASH_BYTES + 2
-  return textAt(key.subarray(0, start + view(key).getUint16(start - 2)), start)
-}
-
-/** The value of a `c` entry. */
-export function encodeState({ throughSeq, update }: KeptState): Uint8Array {
-  return Buffer.concat([uint64(throughSeq), update])
-}
-
-/** The merged state in the value of a `c` entry. */
-export function decodeState(value: Uint8Array): KeptState {
-  return { throughSeq: uint64At(value, 0), update: value.subarray(SEQ_BYTES) }
-}
-
-/** The client id at the end of a `w` key. */
-export function clientIdOfWriterKey(key: Uint8Array): number {
-  return view(key).getUint32(key.byteLength - 4)
-}
-
-/** The address in an `r` key. */
-export function addressOfRecordKey(key: Uint8Array): string {
-  return textAt(key, 3)
-}
-
-/** The address in the value of a `t` entry. */
-export function addressOfChange(value: Uint8Array): string {
-  return textAt(value, 0)
-}
-
-/** The position at the end of an `a`, `e`, `f`, `d`, `t` or `x` key. */
-export function seqOfKey(key: Uint8Array): number {
-  return uint64At(key, key.byteLength - SEQ_BYTES)
-}
-
-/** Position and address of a `g` key. */
-export function grantOfKey(key: Uint8Array): { readonly seq: number; readonly address: string } {
-  return { seq: uint64At(key, 1 + HASH_BYTES), address: textAt(key, 1 + HASH_BYTES + SEQ_BYTES) }
-}
-
-/** The address of an `s` key. */
-export function addressOfSharedKey(key: Uint8Array): string {
-  return textAt(key, 1 + HASH_BYTES)
-}
-
-/** An entry of the `d` index. */
-export function entryOfDocumentLog(key: Uint8Array, value: Uint8Array): IndexEntry {
-  return { seq: seqOfKey(key), id: hexAt(value, SEQ_BYTES), created_at: uint64At(value, 0) }
-}
-
-/** An entry of the `o` or `b` index. */
-export function entryOfOwnerLog(key: Uint8Array, value: Uint8Array): IndexEntry {
-  return entryByTime(key, value)
-}
-
-/** An entry of the `n` index. */
-export function entryOfTraining(key: Uint8Array, value: Uint8Array): IndexEntry {
-  return entryByTime(key, value)
-}
-
-function entryByTime(key: Uint8Array, value: Uint8Array): IndexEntry {
-  const timeOffset = key.byteLength - SEQ_BYTES - HASH_BYTES
-  return {
-    seq: decodeSeq(value),
-    id: hexAt(key, timeOffset + SEQ_BYTES),
-    created_at: Number.MAX_SAFE_INTEGER - uint64At(key, timeOffset),
-  }
-}

@@ -8,23 +8,19 @@ import {
   type Superseded,
   type WithdrawnEvent,
 } from '../../ports/event-log.js'
-import type { HeldIndex } from './held-index.js'
 import {
   decodeHex,
-  EMPTY,
   encodeCurrent,
   encodeHeld,
   encodeHex,
   encodePlace,
   encodeSeq,
   encodeVanished,
-  FEED_EVENT,
-  ID_HELD,
-  ID_SUPERSEDED,
-  keyOf,
-  rangeOf,
-} from './keys.js'
+} from './codecs.js'
+import type { HeldIndex } from './held-index.js'
+import { EMPTY, FEED_EVENT, ID_HELD, ID_SUPERSEDED, keyOf, rangeOf } from './keys.js'
 import { keysOfDeleted } from './level-deletion.js'
+import { encodeRecord } from './records.js'
 
 /** What a commit needs to know of the database before it is written. */
 export interface LookedUp {
@@ -114,7 +110,7 @@ export async function writeCommit(commit: Commit, lookedUp: LookedUp, batch: Wri
     batch.put(keyOf.id(part.id), ID_HELD)
   }
   for (const record of commit.documents) {
-    batch.put(keyOf.record(record.address), Buffer.from(JSON.stringify(record), 'utf8'))
+    batch.put(keyOf.record(record.address), encodeRecord(record))
   }
   for (const { address, clientId, pubkey } of writers) {
     batch.put(keyOf.writer(address, clientId), encodeHex(pubkey))

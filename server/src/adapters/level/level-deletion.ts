@@ -1,7 +1,8 @@
 import { parseAddress, SyncError } from '@onyx-sync/shared'
 import type { Level } from 'level'
 import type { Commit } from '../../ports/event-log.js'
-import { addressOfHeldKey, decodeHex, entryOfDocumentLog, keyOf, rangeOf } from './keys.js'
+import { addressOfHeldKey, decodeHex, entryOfDocumentLog } from './codecs.js'
+import { keyOf, rangeOf } from './keys.js'
 import { paged } from './paging.js'
 
 type Database = Level<Uint8Array, Uint8Array>

@@ -1,5 +1,6 @@
 import type { DocumentRecord } from '../../ports/event-log.js'
 import type { EntryOf, LogEntry, LogIndex } from '../../ports/inspectable-log.js'
+import { HASH_BYTES, hexAt, SEQ_BYTES, textAt, view } from './bytes.js'
 import {
   addressOfChange,
   addressOfRecordKey,
@@ -9,7 +10,6 @@ import {
   decodeHex,
   decodeSeq,
   deletedCoordinateOfEntry,
-  EMPTY,
   encodeCurrent,
   encodeHeld,
   encodeHex,
@@ -20,22 +20,16 @@ import {
   entryOfOwnerLog,
   entryOfTraining,
   expiryOfKey,
-  FEED_EVENT,
   FEED_TAIL_BYTES,
   grantOfKey,
   heldOfEntry,
-  hexAt,
-  ID_HELD,
-  ID_SUPERSEDED,
-  keyOf,
   LIST_TAIL_BYTES,
   readerOfKey,
   seqOfKey,
-  textAt,
   vanishedOfEntry,
-  view,
-} from './keys.js'
-import { parseRecord } from './records.js'
+} from './codecs.js'
+import { EMPTY, FEED_EVENT, ID_HELD, ID_SUPERSEDED, keyOf } from './keys.js'
+import { decodeRecord, encodeRecord } from './records.js'
 
 /** An entry as LevelDB has it. */
 export interface RawEntry {
@@ -45,8 +39,6 @@ export interface RawEntry {
 }
 
 const FIRST_BYTE = 1
-const HASH_BYTES = 32
-const SEQ_BYTES = 8
 
 type Decoders = { readonly [I in LogIndex]: (key: Uint8Array, value: Uint8Array) => EntryOf<I> }
 
@@ -61,9 +53,9 @@ function placeOfId(value: Uint8Array): EntryOf<'id'>['place'] {
   return equals(value, ID_HELD) ? 'held' : 'superseded'
 }
 
-function recordOf(value: Uint8Array): DocumentRecord | undefined {
+function recordOf(address: string, value: Uint8Array): DocumentRecord | undefined {
   try {
-    return parseRecord(textAt(value, 0))
+    return decodeRecord(address, value)
   } catch {
     return undefined
   }
@@ -108,7 +100,10 @@ const DECODERS: Decoders = {
     index: 'deletedCoordinate',
     ...deletedCoordinateOfEntry(key, value),
   }),
-  record: (key, value) => ({ index: 'record', address: addressOfRecordKey(key), record: recordOf(value) }),
+  record: (key, value) => {
+    const address = addressOfRecordKey(key)
+    return { index: 'record', address, record: recordOf(address, value) }
+  },
   shared: (key) => ({ index: 'shared', reader: hexAt(key, FIRST_BYTE), address: addressOfSharedKey(key) }),
   change: (key, value) => ({
     index: 'change',
@@ -173,7 +168,7 @@ export function encodeEntry(entry: LogEntry): RawEntry {
     case 'record':
       return {
         key: keyOf.record(entry.address),
-        value: entry.record === undefined ? undefined : Buffer.from(JSON.stringify(entry.record), 'utf8'),
+        value: entry.record === undefined ? undefined : encodeRecord(entry.record),
       }
     case 'shared':
       return { key: keyOf.shared(entry.reader, entry.address), value: EMPTY }

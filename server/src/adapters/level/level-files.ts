@@ -1,4 +1,5 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SyncError, toSyncError } from '@onyx-sync/shared'
 import { damagedRecord } from './journal-file.js'
@@ -44,6 +45,18 @@ export function checkFiles(directory: string): void {
     const offset = damagedRecord(readFileSync(join(location, name)))
     if (offset !== undefined) throw damaged(directory, `log/${name} is damaged at byte ${offset}`)
   }
+}
+
+/** Size of the journals of a database, which are read when it is opened. Bytes. */
+export async function journalBytes(location: string): Promise<number> {
+  const names = (await readdir(location)).filter((name) => name.endsWith('.log'))
+  // LevelDB may just be done with one of them.
+  const sizeOf = (name: string) =>
+    stat(join(location, name)).then(
+      ({ size }) => size,
+      () => 0,
+    )
+  return (await Promise.all(names.map(sizeOf))).reduce((sum, size) => sum + size, 0)
 }
 
 /**

@@ -1,15 +1,16 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { SyncError } from '@onyx-sync/shared'
 import type { Level } from 'level'
-import { decodeSeq, encodeSeq, keyOf } from './keys.js'
+import { decodeSeq, encodeSeq } from './codecs.js'
+import { keyOf } from './keys.js'
 import { indexDeletedNames, indexTraining } from './level-upgrade.js'
 
 /**
  * Version of the layout that this code reads and writes. Version 1 was never released. Version 2 had no index of the
  * training data of all authors, and version 3 none of deleted names, nor of events of further kinds; what is missing
- * is made when such a database is opened.
+ * is made when such a database is opened. Version 4 had longer records of documents, which are read as they are.
  */
-export const LEVEL_FORMAT_VERSION = 4
+export const LEVEL_FORMAT_VERSION = 5
 const WITHOUT_TRAINING_INDEX = 2
 const WITHOUT_DELETED_NAMES = 3
 
@@ -58,6 +59,9 @@ export async function readMeta(db: Database, directory: string, mustExist: boole
   }
   if (version <= WITHOUT_TRAINING_INDEX) await indexTraining(db)
   if (version <= WITHOUT_DELETED_NAMES) await indexDeletedNames(db)
+  // Before anything is written that an older version couldn't read.
+  if (version < LEVEL_FORMAT_VERSION)
+    await db.put(keyOf.meta('format'), encodeSeq(LEVEL_FORMAT_VERSION), { sync: true })
   return { databaseId: Buffer.from(id).toString('utf8'), serverSecretKey: new Uint8Array(secretKey) }
 }
 

@@ -1,6 +1,8 @@
 import { coordinatesOfDeletion, KIND, type NostrEvent } from '@onyx-sync/shared'
 import type { Level } from 'level'
-import { EMPTY, encodeSeq, encodeVanished, keyOf, rangeOf, textAt } from './keys.js'
+import { textAt } from './bytes.js'
+import { encodeSeq, encodeVanished } from './codecs.js'
+import { EMPTY, keyOf, rangeOf } from './keys.js'
 import { decodeEntry } from './level-entries.js'
 import { paged } from './paging.js'
 

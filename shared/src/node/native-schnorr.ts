@@ -1,22 +1,6 @@
-import { setNewest } from '@onyx-sync/shared'
+import { setNewest } from '../collections.js'
+import { bindLibrary, createContext, LIBRARY_NAMES, type Library } from './native-library.js'
 import type { Schnorr } from './schnorr.js'
-
-/**
- * Names under which a system has libsecp256k1, newest first. Not `.so.0`: under that name libraries went
- * around whose `secp256k1_schnorrsig_verify` takes other arguments, and a wrong call ends the process.
- */
-const LIBRARY_NAMES: readonly string[] =
-  process.platform === 'darwin'
-    ? ['/opt/homebrew/lib', '/usr/local/lib', '/opt/local/lib'].map((place) => `${place}/libsecp256k1.dylib`)
-    : process.platform === 'win32'
-      ? [
-          'secp256k1.dll',
-          'libsecp256k1.dll',
-          'libsecp256k1-6.dll',
-          'libsecp256k1-5.dll',
-          'libsecp256k1-2.dll',
-        ]
-      : ['6', '5', '4', '3', '2', '1'].map((version) => `libsecp256k1.so.${version}`)
 
 /** `SECP256K1_CONTEXT_VERIFY`: what newer versions take for "none", and older ones need for verifying. */
 const CONTEXT_VERIFY = 0x101
@@ -31,32 +15,18 @@ const KEPT_KEYS = 4_096
  *
  * @param libraryNames names or paths for the system's loader, tried in turn
  */
-export async function createNativeSchnorr(libraryNames = LIBRARY_NAMES): Promise<Schnorr> {
-  // An optional dependency: not every platform has it.
-  const { default: koffi } = await import('koffi')
-  const failures: string[] = []
-  for (const libraryName of libraryNames) {
-    try {
-      return bind(koffi.load(libraryName), libraryName)
-    } catch (error) {
-      failures.push(`${libraryName}: ${error instanceof Error ? error.message : String(error)}`)
-    }
-  }
-  throw new Error(`libsecp256k1 can not be loaded: ${failures.join('; ')}`)
+export function createNativeSchnorr(libraryNames = LIBRARY_NAMES): Promise<Schnorr> {
+  return bindLibrary(libraryNames, bind)
 }
 
-type Library = ReturnType<typeof import('koffi').load>
-
 function bind(library: Library, libraryName: string): Schnorr {
-  const createContext = library.func('void *secp256k1_context_create(unsigned int flags)')
   const parseKey = library.func(
     'int secp256k1_xonly_pubkey_parse(const void *context, _Out_ uint8_t *parsed, const uint8_t *bytes)',
   )
   const verify = library.func(
     'int secp256k1_schnorrsig_verify(const void *context, const uint8_t *signature, const uint8_t *message, size_t length, const uint8_t *parsedKey)',
   )
-  const context = createContext(CONTEXT_VERIFY) as unknown
-  if (context === null) throw new Error(`${libraryName} gave no context`)
+  const context = createContext(library, libraryName, CONTEXT_VERIFY)
   const keys = new Map<string, Buffer>()
   /** The key as the library computes with it: finding its second coordinate is an eighth of a check. */
   const parsed = (publicKey: Uint8Array): Buffer | undefined => {

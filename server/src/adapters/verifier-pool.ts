@@ -1,8 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import { type Logger, signatureInvalid } from '@onyx-sync/shared'
-import type { SpreadVerifier } from '../../ports/spread-verifier.js'
-import { CHECK_BYTES, createEventVerifier, isSigned, writeCheck } from './event-verifier.js'
-import type { Schnorr } from './schnorr.js'
+import { CHECK_BYTES, createEventVerifier, isSigned, type Schnorr, writeCheck } from '@onyx-sync/shared/node'
+import type { SpreadVerifier } from '../ports/spread-verifier.js'
 
 export interface VerifierPoolOptions {
   readonly schnorr: Schnorr

@@ -1,12 +1,8 @@
-import { hash } from 'node:crypto'
-import {
-  type EventVerifier,
-  idMismatch,
-  isHex64,
-  isHex128,
-  type NostrEvent,
-  signatureInvalid,
-} from '@onyx-sync/shared'
+import type { NostrEvent } from '../event.js'
+import { isHex64, isHex128 } from '../hex.js'
+import type { EventVerifier } from '../ports.js'
+import { idMismatch, signatureInvalid } from '../pure-verifier.js'
+import { eventId } from './event-id.js'
 import type { Schnorr } from './schnorr.js'
 
 const SIGNATURE_BYTES = 64
@@ -56,16 +52,4 @@ export function isSigned(schnorr: Schnorr, bytes: Uint8Array, offset: number): b
     bytes.subarray(idAt, keyAt),
     bytes.subarray(keyAt, offset + CHECK_BYTES),
   )
-}
-
-/** The id that NIP-01 gives an event; undefined where a number is none that it could write. */
-export function eventId({
-  pubkey,
-  created_at,
-  kind,
-  tags,
-  content,
-}: Omit<NostrEvent, 'id' | 'sig'>): string | undefined {
-  if (!Number.isSafeInteger(created_at) || !Number.isSafeInteger(kind)) return undefined
-  return hash('sha256', JSON.stringify([0, pubkey, created_at, kind, tags, content]), 'hex')
 }
