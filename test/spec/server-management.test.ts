@@ -144,6 +144,7 @@ describe('managing a running server (NIP-86)', () => {
     const { createLocalMerger } = await import('../../server/src/core/local-merger.js')
     const { createMemoryLog } = await import('@onyx-sync/server')
     const { checkEvent } = await import('../../server/src/core/check-event.js')
+    const { createReplacements } = await import('../../server/src/core/replacements.js')
     const { createCounters } = await import('../../server/src/core/counters.js')
     const { DEFAULT_LIMITS, pureVerifier, silentLogger, SyncError } = await import('@onyx-sync/shared')
     const log = createMemoryLog()
@@ -154,6 +155,7 @@ describe('managing a running server (NIP-86)', () => {
         compare: () => Promise.reject(new Error()),
         superseded: () => Promise.reject(new Error()),
       },
+      replacements: createReplacements(),
       merger: createLocalMerger(),
       quotas: { check: async () => undefined, changed: () => {} },
       limits: DEFAULT_LIMITS,
@@ -162,6 +164,7 @@ describe('managing a running server (NIP-86)', () => {
       epochId: '0'.repeat(16),
       whyNot: () => (isBanned ? new SyncError('KEY_BLOCKED', 'banned') : undefined),
       publish: () => {},
+      onUntold: () => {},
     })
     const keys = new Set([bob.publicKey])
     const checked = checkEvent(trainingEvent(bob), { keys, verifier: pureVerifier, limits: DEFAULT_LIMITS })

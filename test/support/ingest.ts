@@ -6,6 +6,7 @@ import { createIngest, type Ingest, type PublishedCommit } from '../../server/sr
 import { createLocalMerger } from '../../server/src/core/local-merger.js'
 import { createMergedStates } from '../../server/src/core/merged-state.js'
 import { createQuotas } from '../../server/src/core/quotas.js'
+import { createReplacements } from '../../server/src/core/replacements.js'
 
 /** The one writer of a log, as a relay puts it together. */
 export function ingestOf(
@@ -22,9 +23,11 @@ export function ingestOf(
     whyNot: () => undefined,
     quotas: createQuotas({ log, limits: DEFAULT_LIMITS, clock: systemClock }),
     checkpoints: createCheckpoints({ log, states, merger, logger }),
+    replacements: createReplacements(),
     merger,
     counters: createCounters(),
     epochId: '0123456789abcdef',
     publish,
+    onUntold() {},
   })
 }

@@ -47,6 +47,8 @@ export interface Subscriber {
   withdrawn(gone: Gone): void
   /** Events that its keys may read, in log order; `hasGrants` when one of them gained a document. */
   deliver(events: readonly LiveEvent[], hasGrants: boolean): void
+  /** The log holds events that nobody was told of: what it knows it has to read. */
+  untold?(): void
   /** An ephemeral event that its keys may read; without it there is no interest in those. */
   passed?(event: PassedEvent): void
 }
@@ -57,6 +59,8 @@ export interface Hub {
   leave(subscriber: Subscriber): void
   /** Tells everybody concerned, at once. A subscriber that throws is logged and harms nobody (trap S8). */
   publish(commit: PublishedCommit): void
+  /** Tells everybody that the log holds events that were not published. */
+  untold(): void
   /** Tells everybody concerned of an event that is kept nowhere, at once. Harms nobody either. */
   passOn(said: { readonly event: NostrEvent; readonly json: string }, readers: readonly string[]): void
 }
@@ -107,6 +111,11 @@ export function createHub(logger: Logger): Hub {
     passOn({ event, json }, readers) {
       const passed = { event, message: messagesOf(json) }
       for (const subscriber of subscribersOf(readers)) guarded(() => subscriber.passed?.(passed))
+    },
+
+    untold() {
+      const everybody = new Set([...subscribersByKey.values()].flatMap((subscribers) => [...subscribers]))
+      for (const subscriber of [...everybody, ...operators]) guarded(() => subscriber.untold?.())
     },
 
     publish({ events, grants, revocations, gone }) {

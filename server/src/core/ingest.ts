@@ -10,6 +10,7 @@ import { createDraft, type Draft } from './draft.js'
 import { createFairQueue } from './fair-queue.js'
 import { isForAnyone } from './plain-events.js'
 import { ledgerOf, type Quotas } from './quotas.js'
+import type { Replacements } from './replacements.js'
 import { decideVanish } from './vanish.js'
 import { assertNotVanished } from './vanish-check.js'
 
@@ -43,6 +44,7 @@ export interface Ingest {
 export interface IngestOptions {
   readonly log: EventLog
   readonly checkpoints: Checkpoints
+  readonly replacements: Replacements
   readonly merger: Merger
   readonly quotas: Quotas
   readonly limits: Limits
@@ -54,6 +56,8 @@ export interface IngestOptions {
   readonly epochId: string
   /** Called after every settlement of the commit's own submitters. Must not throw; if it does, it is logged. */
   publish(commit: PublishedCommit): void
+  /** The log holds events that were not published: a write that had failed reached the disk after all. */
+  onUntold(): void
 }
 
 interface Submission {
@@ -69,6 +73,7 @@ const MAX_BATCH_LENGTH = 4 * 1024 * 1024
 export function createIngest({
   log,
   checkpoints,
+  replacements,
   merger,
   quotas,
   limits,
@@ -77,11 +82,14 @@ export function createIngest({
   epochId,
   whyNot,
   publish,
+  onUntold,
 }: IngestOptions): Ingest {
   const queue = createFairQueue<Submission>()
   const shares = createBatchShares()
   /** Work that waits for its turn between two batches. */
   const errands: (() => Promise<void>)[] = []
+  /** Up to where everybody was told. */
+  let toldHead = log.head
   let isStopped = false
   let running: Promise<void> | undefined
 
@@ -139,6 +147,7 @@ export function createIngest({
   async function write(batch: readonly Submission[]): Promise<void> {
     // First: a log that recovers from a failed write may find, while it answers, that it has grown by it.
     const known = await log.has(batch.map(({ checked }) => checked.event.id))
+    tellUntold()
     const [first] = batch
     if (first !== undefined && isRemoval(first.checked) && known[0] !== true) return remove(first)
     const unknown = batch.filter((_, index) => known[index] !== true).map(({ checked }) => checked)
@@ -148,14 +157,25 @@ export function createIngest({
     for (const [index, submission] of batch.entries()) {
       outcomes.push(known[index] === true ? 'duplicate' : await decide(draft, submission, added))
     }
-    const commit = draft.toCommit()
+    const { commit, done } = replacements.begin(draft.toCommit())
     const isEmpty = [commit.events, commit.held, commit.released].every((list) => (list ?? []).length === 0)
-    if (!isEmpty) await log.commit({ ...commit, ...newEpoch(commit) })
-    for (const [owner, change] of draft.usageChanges()) quotas.changed(owner, change)
-    // From here to the end in one tick: the submitters hear OK first, then everybody gets the events, and
-    // nobody can ask in between.
-    for (const [index, submission] of batch.entries()) settle(submission, outcomes[index] as IngestOutcome)
-    tell(commit, draft.events)
+    try {
+      if (!isEmpty) await log.commit({ ...commit, ...newEpoch(commit) })
+      for (const [owner, change] of draft.usageChanges()) quotas.changed(owner, change)
+      // From here to the end in one tick: the submitters hear OK first, then everybody gets the events, and
+      // nobody can ask in between.
+      for (const [index, submission] of batch.entries()) settle(submission, outcomes[index] as IngestOutcome)
+      tell(commit, draft.events)
+    } finally {
+      done()
+    }
+  }
+
+  /** What a failed write put on the disk nevertheless: its submitters were told to send it again, and it is known then. */
+  function tellUntold(): void {
+    if (log.head === toldHead) return
+    toldHead = log.head
+    onUntold()
   }
 
   /** Deletes what an event names. As above: durable, then OK, then everybody is told. */
@@ -180,6 +200,7 @@ export function createIngest({
 
   function tell({ events, grants, revocations }: Commit, signed: readonly NostrEvent[], gone?: Gone): void {
     if (events.length === 0) return
+    toldHead = log.head
     try {
       publish({
         events: events.map((logged, index) => ({ logged, event: signed[index] as NostrEvent })),

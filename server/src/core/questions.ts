@@ -21,6 +21,7 @@ import type { Moderation } from './moderation.js'
 import type { ServedKinds } from './plain-events.js'
 import type { Presence } from './presence.js'
 import { countEvents } from './query.js'
+import type { Replacements } from './replacements.js'
 import { MIN_STATE_EVENTS } from './replay.js'
 import type { StateSigner } from './state-signer.js'
 import { createSubscription, type Subscription } from './subscription.js'
@@ -37,6 +38,7 @@ export interface QuestionsContext {
   readonly summaries: Summaries
   readonly writerEvents: WriterEvents
   readonly hub: Hub
+  readonly replacements: Replacements
   readonly presence: Pick<Presence, 'watch'>
   readonly limits: Limits
   readonly clock: Clock
@@ -111,6 +113,7 @@ export function createQuestions({ context, peer, logger, keys, readingLog }: Que
       isOperator: isOperator(),
       log,
       hub: context.hub,
+      replacements: context.replacements,
       peer,
       clock,
       counters,

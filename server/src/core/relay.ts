@@ -30,6 +30,7 @@ import { createPresence } from './presence.js'
 import { createQuotas } from './quotas.js'
 import { createRateLimits, type RateLimits } from './rate-limits.js'
 import { createReadingTurns } from './reading-turns.js'
+import { createReplacements } from './replacements.js'
 import { createSession, type Session } from './session.js'
 import { createStateSigner } from './state-signer.js'
 import { createSummaries } from './summaries.js'
@@ -96,6 +97,7 @@ export function createRelay(options: RelayOptions): Relay {
   const merger = options.merger ?? createLocalMerger(options)
   const states = createMergedStates({ log, logger, merger })
   const sign = options.sign ?? signerOf(log)
+  const replacements = createReplacements()
   const presence = createPresence({ ...options, counters, sign })
   const ingest = createIngest({
     log: measures.log(log),
@@ -103,6 +105,7 @@ export function createRelay(options: RelayOptions): Relay {
     limits: options.limits,
     quotas: createQuotas({ ...options, extraKinds: kinds.storedExtra }),
     checkpoints: createCheckpoints({ log, logger, states, merger }),
+    replacements,
     merger,
     counters,
     epochId: bytesToHex(options.random.bytes(8)),
@@ -114,6 +117,7 @@ export function createRelay(options: RelayOptions): Relay {
         if (logged.expiresAt !== undefined) expiry.noted(logged.expiresAt)
       presence.published(commit)
     },
+    onUntold: hub.untold,
   })
   const expiry = createExpiry({
     ...{ log, logger, clock: options.clock },
@@ -143,6 +147,7 @@ export function createRelay(options: RelayOptions): Relay {
     summaries,
     writerEvents,
     hub,
+    replacements,
     presence,
     rates,
     reading,

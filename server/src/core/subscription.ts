@@ -21,6 +21,7 @@ import type { MergedStates } from './merged-state.js'
 import { grantedDocuments, type NewsItem, readNews, relevantNews } from './news.js'
 import type { ServedKinds } from './plain-events.js'
 import { queryEvents } from './query.js'
+import type { Reading, Replacements } from './replacements.js'
 import { type ReplayedState, type ReplayScope, replayStates, type StateBatch } from './replay.js'
 import type { StateSigner } from './state-signer.js'
 import {
@@ -64,6 +65,7 @@ export interface SubscriptionOptions {
   /** Events of one document from which on its merged state may be sent in their place. */
   readonly minStateEvents: number
   readonly hub: Hub
+  readonly replacements: Replacements
   readonly peer: Peer
   readonly logger: Logger
   readonly clock: Clock
@@ -78,6 +80,8 @@ export interface SubscriptionOptions {
 const HIGH_WATER_BYTES = 1024 * 1024
 /** Stored events sent between two looks at what may be read. */
 const STORED_PAGE = 64
+/** How often an answer looks whether something in it was replaced meanwhile: others may be replacing all the time. */
+const MAX_REPLACED_ROUNDS = 4
 
 /**
  * Answers one `REQ`: what is stored, `EOSE`, what comes. Source: SPEC REQ1–REQ6, REP1–REP6.
@@ -89,11 +93,12 @@ const STORED_PAGE = 64
  * so a slow reader costs no memory.
  */
 export function createSubscription(options: SubscriptionOptions): Subscription {
-  const { id, filters, keys, kinds, sync, log, hub, peer, logger, clock, counters } = options
+  const { id, filters, keys, kinds, sync, log, hub, replacements, peer, logger, clock, counters } = options
   const keySet = new Set(keys)
   const isOperator = options.isOperator && sync === undefined
   let isOpen = true
-  let isReading = true
+  /** Defined while it reads. */
+  let reading: Reading | undefined
   let isEoseSent = false
   let position = sync?.from.seq ?? log.head
   /** What the cursor of `EOSE` covers: as far as `position`, but nothing of others shows in it. */
@@ -111,21 +116,23 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
       revocations++
     },
     withdrawn({ documents, events }) {
-      if (!isReading) return
+      if (reading === undefined) return
       for (const { address } of documents) goneDocuments.add(address)
       for (const { seq } of events) goneSeqs.add(seq)
     },
     deliver(events, hasGrants) {
       // While it reads, the end of the reading finds these in the log.
-      if (!isOpen || isReading) return
+      if (!isOpen || reading !== undefined) return
       // An edit in many parts is more than a socket should be given at once.
       if (hasGrants || peer.queuedBytes() > HIGH_WATER_BYTES || isMuch(events)) {
-        isReading = true
-        void guarded(follow)
+        read(follow)
         return
       }
       for (const live of events) if (live.logged.seq > position) sendLive(live)
       position = Math.max(position, events[events.length - 1]?.logged.seq ?? 0)
+    },
+    untold() {
+      if (isOpen && reading === undefined) read(follow)
     },
     passed({ event, message }) {
       // A reader that is too slow, or has not got what is stored yet, misses what is kept nowhere.
@@ -148,9 +155,16 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
     peer.send(live.message(id, sync?.codec.format(live.logged.seq)))
   }
 
-  async function guarded(read: () => Promise<void>): Promise<void> {
+  function read(what: () => Promise<void>): void {
+    reading = replacements.beginReading(keys)
+    void guarded(what)
+  }
+
+  async function guarded(what: () => Promise<void>): Promise<void> {
     try {
-      await read()
+      const replacing = reading?.replaced()
+      if (replacing !== undefined) await replacing
+      await what()
     } catch (error) {
       // A closed database during shutdown is no news to a subscription that is closed too.
       if (!isOpen) return
@@ -161,7 +175,7 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
 
   async function start(): Promise<void> {
     await sendWriters()
-    if (sync === undefined) await sendStored()
+    if (sync === undefined) await answer()
     await follow()
   }
 
@@ -179,7 +193,23 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
     }
   }
 
-  async function sendStored(): Promise<void> {
+  /** Of a plain `REQ`. What was replaced while it was read is in it as what took its place (SPEC REQ9). */
+  async function answer(): Promise<void> {
+    position = log.head
+    const hasMore = await sendStored()
+    for (let rounds = 0; isOpen && rounds < MAX_REPLACED_ROUNDS; rounds++) {
+      const replacing = reading?.replaced()
+      if (replacing === undefined) break
+      await replacing
+      const through = log.head
+      await sendNews(position, through)
+      position = through
+    }
+    sendEose([hasMore ? EOSE_MORE : EOSE_FINISH])
+  }
+
+  /** @returns whether a limit kept something back */
+  async function sendStored(): Promise<boolean> {
     const scope = { log, logger, clock, kinds, keys: keySet, isOperator, through: position }
     const events = queryEvents(scope, filters)
     try {
@@ -192,11 +222,8 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
           if (page.length >= STORED_PAGE || length > HIGH_WATER_BYTES) break
         }
         await send(page, () => undefined)
-        if (!isOpen) return
-        if (result.done === true) {
-          sendEose([result.value ? EOSE_MORE : EOSE_FINISH])
-          return
-        }
+        if (!isOpen) return false
+        if (result.done === true) return result.value
       }
     } finally {
       await events.return(false)
@@ -213,7 +240,7 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
       finishCatchUp()
     }
     finishCatchUp()
-    isReading = false
+    endReading()
     goneDocuments.clear()
     goneSeqs.clear()
   }
@@ -348,15 +375,21 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
     return goneSeqs.has(seq) || (address !== undefined && goneDocuments.has(address))
   }
 
+  function endReading(): void {
+    reading?.end()
+    reading = undefined
+  }
+
   function close(): void {
     if (!isOpen) return
     isOpen = false
+    endReading()
     counters.subscriptions--
     hub.leave(subscriber)
   }
 
   counters.subscriptions++
   hub.join(subscriber)
-  void guarded(start)
+  read(start)
   return { close }
 }

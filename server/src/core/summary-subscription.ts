@@ -14,6 +14,7 @@ import type { Peer } from '../ports/peer.js'
 import type { Counters } from './counters.js'
 import { type CursorCodec, type CursorPosition, visiblePosition } from './cursor.js'
 import type { Hub, Subscriber } from './hub.js'
+import type { Reading, Replacements } from './replacements.js'
 import { readableAmong } from './stored-events.js'
 import type { Subscription } from './subscription.js'
 import type { Summaries } from './summaries.js'
@@ -26,6 +27,7 @@ export interface SummarySubscriptionOptions {
   readonly log: EventLog
   readonly summaries: Summaries
   readonly hub: Hub
+  readonly replacements: Replacements
   readonly peer: Peer
   readonly clock: Clock
   readonly counters: Counters
@@ -47,10 +49,11 @@ const HIGH_WATER_BYTES = 1024 * 1024
  * since `position`, as at the beginning. So it holds nothing, however much changes.
  */
 export function createSummarySubscription(options: SummarySubscriptionOptions): Subscription {
-  const { id, filters, keys, sync, log, summaries, hub, peer, clock, counters } = options
+  const { id, filters, keys, sync, log, summaries, hub, replacements, peer, clock, counters } = options
   const keySet = new Set(keys)
   let isOpen = true
   let isReading = true
+  let reading: Reading | undefined
   let isEoseSent = false
   let position = sync.from.seq
   /** What a cursor covers: as far as `position`, but nothing of others shows in it. */
@@ -75,6 +78,7 @@ export function createSummarySubscription(options: SummarySubscriptionOptions): 
     deliver(events, hasGrants) {
       if (hasGrants || events.some(({ logged }) => isWanted(logged.address))) schedule()
     },
+    untold: schedule,
   }
 
   function isWanted(address: string | undefined): boolean {
@@ -96,11 +100,14 @@ export function createSummarySubscription(options: SummarySubscriptionOptions): 
   async function read(): Promise<void> {
     isReading = true
     hasMore = false
+    reading = replacements.beginReading(keys)
     try {
+      await reading.replaced()
       const through = log.head
       visible = await visiblePosition(log, keys, visible, through)
       await tell(position)
       position = through
+      reading.end()
       isReading = false
       gone.clear()
       finish()
@@ -175,6 +182,7 @@ export function createSummarySubscription(options: SummarySubscriptionOptions): 
   function close(): void {
     if (!isOpen) return
     isOpen = false
+    reading?.end()
     clock.clearTimeout(timer)
     counters.subscriptions--
     hub.leave(subscriber)
