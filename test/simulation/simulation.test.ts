@@ -38,6 +38,12 @@ const PINNED = [
     scenario: 'deleting',
     found: 'an edit that was made while its chat was being deleted stayed in the outbox without its log',
   },
+  { seed: 26, length: 80, found: 'what a failed write left on the disk never reached who was connected' },
+  {
+    seed: 366,
+    length: 80,
+    found: 'a checkpoint took away what a reader was about to read, and was kept from it',
+  },
 ] as const satisfies readonly {
   seed: number
   length: number
@@ -108,6 +114,7 @@ describe('the simulated world', () => {
 
 /** Where the search begins for faults that few histories show: with the one that did last. */
 const SEEN_BY: Readonly<Record<string, number>> = {
+  'checkpoint-for-repetition': 200_809,
   'checkpoint-without-deletions': 122,
   'state-before-check': 40,
   'two-in-flight': 158,

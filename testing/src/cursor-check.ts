@@ -11,8 +11,9 @@ import * as Y from 'yjs'
 import type { World, WorldDevice } from './world.js'
 
 /**
- * Checks that a device has on its disk what the cursor on its disk covers, of the documents of its account. Whose
- * the others are at which position is left to other checks. Needs a server that was never set back.
+ * Checks that a device has on its disk what the cursor on its disk covers, of the documents of its account; it may lack
+ * what a checkpoint beyond the cursor stands for, which it is going to be sent. Whose the others are at which position is left to
+ * other checks. Needs a server that was never set back.
  */
 export async function checkCursorOnDisk(
   world: World,
@@ -36,9 +37,16 @@ export async function checkCursorOnDisk(
         problems.push(`the cursor of ${name} covers the deletion of ${address}, which is on its disk`)
     }
   }
+  const replacedLater = new Set(
+    world.serverDisk.commits.flatMap(({ events, superseded = [] }) =>
+      events.some(({ seq }) => seq > through)
+        ? superseded.flatMap((gone) => gone.events.map(({ seq }) => seq))
+        : [],
+    ),
+  )
   const updates = new Map<string, Uint8Array[]>()
   for (const { seq, json, address, owner } of world.serverDisk.commits.flatMap(({ events }) => events)) {
-    if (seq > through || address === undefined || owner !== pubkey) continue
+    if (seq > through || replacedLater.has(seq) || address === undefined || owner !== pubkey) continue
     // Whoever deletes a document doesn't wait for what others still write to it, and what was deleted on the server
     // is not sent any more.
     if (isDeleted(address) || deletedOnServer.has(address)) continue

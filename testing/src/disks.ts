@@ -6,7 +6,10 @@ import type { VirtualClock } from './virtual-clock.js'
 
 /** How a disk misbehaves. Probabilities per write, 0 to 1. */
 export interface DiskFaults {
-  /** The write is refused and nothing of it is there: the disk is full or broken. */
+  /**
+   * The write is refused: the disk is full or broken. Nothing of it is there on a device; a server's may be there as a
+   * whole, where only the fsync failed.
+   */
   refuse: number
 }
 
@@ -42,14 +45,21 @@ export interface ServerDisk extends Disk {
 
 /** Longest time that a write takes, one for each disk: what is quick on a server may be slow on a phone. */
 const MAX_WRITES_MS = [12, 12, 60, 250]
+/** And that reading a page takes on a server. Much may be written while somebody reads. */
+const MAX_READS_MS = [0, 0, 5, 40]
+/** How often what a server's disk refused is there nevertheless. */
+const REFUSED_BUT_THERE = 0.3
 
 /** A promise that never settles: what a process that was killed is waiting for. */
 function never<T>(): Promise<T> {
   return new Promise(() => {})
 }
 
-/** Runs writes with a delay, and settles those that a crash catches by a toss: written, or not at all. */
-function createWriter(clock: VirtualClock, random: SeededRandom, faults: DiskFaults) {
+/**
+ * Runs writes with a delay, and settles those that a crash catches by a toss: written, or not at all. `isThere` tells of one
+ * that is refused whether it is there nevertheless.
+ */
+function createWriter(clock: VirtualClock, random: SeededRandom, faults: DiskFaults, isThere = () => false) {
   const maxWriteMs = random.pick(MAX_WRITES_MS)
   let generation = 0
   const underWay = new Set<() => Promise<void>>()
@@ -63,8 +73,10 @@ function createWriter(clock: VirtualClock, random: SeededRandom, faults: DiskFau
       await new Promise<void>((resolve) => clock.setTimeout(resolve, 1 + random.below(maxWriteMs)))
       if (startedIn !== generation) return never()
       underWay.delete(apply)
-      if (random.chance(faults.refuse))
+      if (random.chance(faults.refuse)) {
+        if (isThere()) await apply()
         throw new SyncError('STORE_FAILED', 'no space left on the simulated disk')
+      }
       await apply()
     },
     crash(loses = 0.5) {
@@ -109,7 +121,10 @@ export function createDeviceDisk(clock: VirtualClock, random: SeededRandom): Dev
 /** A disk for the server. With a `syncDelayMs` it lies: what it called written is lost by a crash within that time. */
 export function createServerDisk(clock: VirtualClock, random: SeededRandom, syncDelayMs = 0): ServerDisk {
   const faults: DiskFaults = { refuse: 0 }
-  const writer = createWriter(clock, random, faults)
+  // Of their own, so that they don't move what else is drawn.
+  const [reading, refusing] = [random.fork('reading'), random.fork('refusing')]
+  const maxReadMs = reading.pick(MAX_READS_MS)
+  const writer = createWriter(clock, random, faults, () => refusing.chance(REFUSED_BUT_THERE))
   let names = 0
   const newLog = (databaseId = `db${++names}`) => createMemoryLog({ databaseId })
   let contents = newLog()
@@ -168,6 +183,22 @@ export function createServerDisk(clock: VirtualClock, random: SeededRandom, sync
       const alive = <A extends unknown[], T>(method: (...args: A) => Promise<T>) => {
         return (...args: A): Promise<T> => (isAlive() ? method(...args) : never<T>())
       }
+      const takeTime = async () => {
+        const ms = reading.below(1 + maxReadMs)
+        if (ms > 0) await new Promise<void>((resolve) => clock.setTimeout(resolve, ms))
+      }
+      /** A page is as it was when reading it began. */
+      const page = <A extends unknown[], T>(method: (...args: A) => Promise<T>) =>
+        alive(async (...args: A) => {
+          const read = await method(...args)
+          await takeTime()
+          return isAlive() ? read : never<T>()
+        })
+      const entries = <A extends unknown[], T>(method: (...args: A) => AsyncIterable<T>) =>
+        async function* (...args: A): AsyncGenerator<T> {
+          await takeTime()
+          yield* method(...args)
+        }
       return {
         databaseId: log.databaseId,
         serverSecretKey: log.serverSecretKey,
@@ -196,13 +227,13 @@ export function createServerDisk(clock: VirtualClock, random: SeededRandom, sync
         keepState: alive((address, state) => log.keepState(address, state)),
         keptSummaries: alive((addresses) => log.keptSummaries(addresses)),
         keepSummary: alive((kept) => log.keepSummary(kept)),
-        load: alive((seqs) => log.load(seqs)),
+        load: page((seqs) => log.load(seqs)),
         locate: alive((ids) => log.locate(ids)),
-        feed: (reader, after, through) => log.feed(reader, after, through),
+        feed: entries((reader, after, through) => log.feed(reader, after, through)),
         lastInFeed: alive((reader, through) => log.lastInFeed(reader, through)),
         grants: alive((reader, after, through) => log.grants(reader, after, through)),
-        changedDocuments: (reader, after) => log.changedDocuments(reader, after),
-        documentLog: (address, after, through) => log.documentLog(address, after, through),
+        changedDocuments: entries((reader, after) => log.changedDocuments(reader, after)),
+        documentLog: entries((address, after, through) => log.documentLog(address, after, through)),
         ownerLog: (owner, kind, since, until) => log.ownerLog(owner, kind, since, until),
         training: (since, until) => log.training(since, until),
         trainingFeed: (after, through) => log.trainingFeed(after, through),

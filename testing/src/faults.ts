@@ -1,6 +1,14 @@
 import type { Connection, ConnectionHandlers, SyncStore, Transport } from '@onyx-sync/client'
-import type { EventLog } from '@onyx-sync/server'
-import { applyUpdate, KIND, type NostrEvent } from '@onyx-sync/shared'
+import type { Commit, DocumentRecord, EventLog } from '@onyx-sync/server'
+import {
+  applyUpdate,
+  DEFAULT_LIMITS,
+  decodeUpdateEvent,
+  type FramedUpdate,
+  hasReceived,
+  KIND,
+  type NostrEvent,
+} from '@onyx-sync/shared'
 import * as Y from 'yjs'
 import { createQuickKey } from './quick-keys.js'
 import type { WorldFault } from './world.js'
@@ -96,6 +104,17 @@ export const KNOWN_FAULTS: readonly WorldFault[] = [
     wrapLog: supersedeBeforeWrite,
   },
   {
+    name: 'checkpoint-for-repetition',
+    summary:
+      'a checkpoint counts as what readers have, also for one that was reading what it took out of the log',
+    wrapLog: takeForRepetition,
+  },
+  {
+    name: 'failed-write-untold',
+    summary: 'what a failed write put on the disk nevertheless is not told to those who are connected',
+    wrapHub: (hub) => ({ ...hub, untold() {} }),
+  },
+  {
     name: 'no-upkeep',
     summary: 'nothing is ever compacted, on devices or on the server',
     upkeep: { checkpoints: false, compaction: { minBytes: 1_000_000 } },
@@ -122,6 +141,40 @@ function supersedeBeforeWrite(log: EventLog): EventLog {
   }
   // Not spread: its head and its epochs have to stay those of the log underneath.
   return Object.assign(Object.create(log) as EventLog, { commit })
+}
+
+function takeForRepetition(log: EventLog): EventLog {
+  async function stateOf(address: string): Promise<Y.Doc> {
+    const doc = new Y.Doc()
+    for await (const { seq } of log.documentLog(address, 0, log.head)) {
+      const [json] = await log.load([seq])
+      if (json !== undefined) applyUpdate(doc, framedIn(json).update)
+    }
+    return doc
+  }
+  async function recordOf(record: DocumentRecord, { events }: Commit): Promise<DocumentRecord> {
+    const [before] = await log.documents([record.address])
+    const own = events.filter(({ address }) => address === record.address)
+    if (before === undefined || before.rosterSeq !== record.rosterSeq) return record
+    const state = await stateOf(record.address)
+    const isRepetition = own.every(({ json }) => {
+      const { checkpoint, update } = framedIn(json)
+      return checkpoint && hasReceived(state, update)
+    })
+    return isRepetition ? { ...record, contentSeq: before.contentSeq } : record
+  }
+  const commit: EventLog['commit'] = async (commit) => {
+    const isReplacing = (commit.superseded ?? []).length > 0
+    const documents = isReplacing
+      ? await Promise.all(commit.documents.map((record) => recordOf(record, commit)))
+      : commit.documents
+    await log.commit({ ...commit, documents })
+  }
+  return Object.assign(Object.create(log) as EventLog, { commit })
+}
+
+function framedIn(json: string): FramedUpdate {
+  return decodeUpdateEvent(JSON.parse(json) as NostrEvent, DEFAULT_LIMITS).framed
 }
 
 function forgetTombstones(log: EventLog): EventLog {
