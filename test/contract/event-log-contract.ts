@@ -9,7 +9,7 @@ import {
 import { describe, expect, it } from 'vitest'
 import { loadInPages } from '../../server/src/core/stored-events.js'
 
-const hex = (n: number, prefix = '00') => prefix + n.toString(16).padStart(62, '0')
+export const hex = (n: number, prefix = '00') => prefix + n.toString(16).padStart(62, '0')
 const alice = hex(1, 'aa')
 const bob = hex(2, 'bb')
 const chat = (name: string) => `30001:${alice}:${name}`
@@ -25,7 +25,7 @@ interface EventInput {
   readonly json?: string
 }
 
-function logged(input: EventInput): LoggedEvent {
+export function logged(input: EventInput): LoggedEvent {
   const { seq, owner = alice, kind = 30001, createdAt = 1000 + seq } = input
   const id = input.id ?? hex(seq)
   return {
@@ -57,7 +57,7 @@ function recordOf(address: string, change: Partial<DocumentRecord> = {}): Docume
   }
 }
 
-function commitOf(events: readonly LoggedEvent[], change: Partial<Commit> = {}): Commit {
+export function commitOf(events: readonly LoggedEvent[], change: Partial<Commit> = {}): Commit {
   return { events, documents: [], grants: [], revocations: [], ...change }
 }
 

@@ -1,14 +1,17 @@
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Commit, createMemoryLog, openLevelLog } from '@onyx-sync/server'
+import { type Commit, createMemoryLog, type EventLog, openLevelLog } from '@onyx-sync/server'
+import { silentLogger } from '@onyx-sync/shared'
 import { Level } from 'level'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { encodeSeq } from '../../server/src/adapters/level/codecs.js'
 import { keyOf, rangeOf } from '../../server/src/adapters/level/keys.js'
-import { LEVEL_FORMAT_VERSION } from '../../server/src/adapters/level/level-meta.js'
+import { createLevelLog } from '../../server/src/adapters/level/level-log.js'
+import { LEVEL_FORMAT_VERSION, readMeta } from '../../server/src/adapters/level/level-meta.js'
+import { readPlace } from '../../server/src/adapters/level/level-snapshot.js'
 import type { DocumentRecord } from '../../server/src/ports/event-log.js'
 import { temporaryDirectory } from '../support/temporary-directory.js'
-import { describeEventLog } from './event-log-contract.js'
+import { commitOf, describeEventLog, hex, logged } from './event-log-contract.js'
 import { describeInspectableLog } from './inspectable-log-contract.js'
 
 describeEventLog('memory', { open: async () => createMemoryLog() })
@@ -27,6 +30,55 @@ describeEventLog('LevelDB', {
 
 describeInspectableLog('memory', async () => createMemoryLog())
 describeInspectableLog('LevelDB', () => openLevelLog(temporaryDirectory()))
+
+/** A log on LevelDB of which the next batch is refused, or written and nevertheless called refused. */
+async function logThatFails(): Promise<{ log: EventLog; failNext(isWritten: boolean): void }> {
+  const data = temporaryDirectory()
+  const db = new Level<Uint8Array, Uint8Array>(join(data, 'log'), {
+    keyEncoding: 'view',
+    valueEncoding: 'view',
+  })
+  await db.open()
+  const makeBatch = db.batch.bind(db)
+  let failing: { isWritten: boolean } | undefined
+  const batchThatFails = () => {
+    const batch = makeBatch()
+    const write = batch.write.bind(batch)
+    batch.write = async (options: { sync?: boolean } = {}) => {
+      const fails = failing
+      failing = undefined
+      if (fails?.isWritten !== false) await write(options)
+      else await batch.close()
+      if (fails !== undefined) throw new Error('EIO: i/o error')
+    }
+    return batch
+  }
+  Object.assign(db, { batch: batchThatFails })
+  const log = createLevelLog(db, await readMeta(db, data, false), await readPlace(db), silentLogger)
+  return {
+    log,
+    failNext(isWritten) {
+      failing = { isWritten }
+    },
+  }
+}
+
+describe('a write to LevelDB that fails', () => {
+  it('[ING4][S4] is found where it reached the disk after all, and gone where it did not', async () => {
+    const { log, failNext } = await logThatFails()
+    await log.commit(commitOf([logged({ seq: 1 })]))
+    failNext(false)
+    await expect(log.commit(commitOf([logged({ seq: 2 })]))).rejects.toThrow('EIO')
+    expect(await log.has([hex(2)])).toEqual([false])
+    expect(log.head).toBe(1)
+    failNext(true)
+    await expect(log.commit(commitOf([logged({ seq: 2 })]))).rejects.toThrow('EIO')
+    expect(log.head).toBe(1)
+    expect(await log.has([hex(2)])).toEqual([true])
+    expect(log.head).toBe(2)
+    await log.close()
+  })
+})
 
 describe('the data directory', () => {
   it('[SRV4] is made readable by its owner only', async () => {
