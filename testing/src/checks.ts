@@ -163,8 +163,7 @@ export function createWatch(): Watch {
 export async function checkWorld(world: World, model: ReferenceModel): Promise<string[]> {
   const server = await readServer(world, world.serverDisk.resets === 0)
   const problems = [...server.problems, ...(await checkLog(world))]
-  for (const device of world.devices)
-    problems.push(...(await checkDevice(device, server, model, world.serverDisk.contents)))
+  for (const device of world.devices) problems.push(...(await checkDevice(device, server, model, world)))
   for (const address of new Set([...server.documents.keys(), ...server.deleted]))
     problems.push(...model.checkDeleted(address, server.deleted.has(address)))
   for (const [address, doc] of server.documents) {
@@ -211,8 +210,9 @@ async function checkDevice(
   device: WorldDevice,
   server: ServerContents,
   model: ReferenceModel,
-  log: EventLog,
+  { serverDisk, clock }: World,
 ): Promise<string[]> {
+  const log = serverDisk.contents
   const { client } = device
   if (client === undefined) return [`${device.name} is not running`]
   const problems: string[] = []
@@ -247,7 +247,9 @@ async function checkDevice(
       }
     }
   }
-  problems.push(...model.checkSettings(device.account, (await client.settings.read()).preferences))
+  problems.push(
+    ...model.checkSettings(device.account, (await clock.until(client.settings.read())).preferences),
+  )
   const owned = [...server.documents.keys()].filter(
     (address) => parseAddress(address)?.owner === device.pubkey,
   )

@@ -1,6 +1,7 @@
 import { createMemoryStore, type SyncStore } from '@onyx-sync/client'
 import { type Commit, createMemoryLog, type EventLog, type InspectableLog } from '@onyx-sync/server'
 import { SyncError } from '@onyx-sync/shared'
+import { createDelay } from './delay.js'
 import type { SeededRandom } from './seeded-random.js'
 import type { VirtualClock } from './virtual-clock.js'
 
@@ -45,8 +46,6 @@ export interface ServerDisk extends Disk {
 
 /** Longest time that a write takes, one for each disk: what is quick on a server may be slow on a phone. */
 const MAX_WRITES_MS = [12, 12, 60, 250]
-/** And that reading a page takes on a server. Much may be written while somebody reads. */
-const MAX_READS_MS = [0, 0, 5, 40]
 /** How often what a server's disk refused is there nevertheless. */
 const REFUSED_BUT_THERE = 0.3
 
@@ -91,6 +90,7 @@ function createWriter(clock: VirtualClock, random: SeededRandom, faults: DiskFau
 export function createDeviceDisk(clock: VirtualClock, random: SeededRandom): DeviceDisk {
   const faults: DiskFaults = { refuse: 0 }
   const writer = createWriter(clock, random, faults)
+  const takeTime = createDelay(clock, random.fork('reading'))
   const contents = createMemoryStore()
   return {
     faults,
@@ -101,16 +101,23 @@ export function createDeviceDisk(clock: VirtualClock, random: SeededRandom): Dev
       const alive = <A extends unknown[], T>(method: (...args: A) => Promise<T>) => {
         return (...args: A): Promise<T> => (openedIn === writer.generation ? method(...args) : never<T>())
       }
+      /** What is read is as it was when reading it began. */
+      const read = <A extends unknown[], T>(method: (...args: A) => Promise<T>) =>
+        alive(async (...args: A) => {
+          const found = await method(...args)
+          await takeTime()
+          return openedIn === writer.generation ? found : never<T>()
+        })
       return {
-        loadMeta: alive(() => contents.loadMeta()),
-        lastSeq: alive(() => contents.lastSeq()),
-        loadDocuments: alive(() => contents.loadDocuments()),
-        loadUpdates: alive((address) => contents.loadUpdates(address)),
-        loadUpdateRange: alive((address, from, through) => contents.loadUpdateRange(address, from, through)),
-        loadOutbox: alive(() => contents.loadOutbox()),
-        loadRows: alive((table, where) => contents.loadRows(table, where)),
-        loadMessages: alive((address, range) => contents.loadMessages(address, range)),
-        searchRows: alive((table, query, options) => contents.searchRows(table, query, options)),
+        loadMeta: read(() => contents.loadMeta()),
+        lastSeq: read(() => contents.lastSeq()),
+        loadDocuments: read(() => contents.loadDocuments()),
+        loadUpdates: read((address) => contents.loadUpdates(address)),
+        loadUpdateRange: read((address, from, through) => contents.loadUpdateRange(address, from, through)),
+        loadOutbox: read(() => contents.loadOutbox()),
+        loadRows: read((table, where) => contents.loadRows(table, where)),
+        loadMessages: read((address, range) => contents.loadMessages(address, range)),
+        searchRows: read((table, query, options) => contents.searchRows(table, query, options)),
         commit: alive((batch) => writer.write(() => contents.commit(batch))),
         close: alive(async () => {}),
       }
@@ -121,9 +128,9 @@ export function createDeviceDisk(clock: VirtualClock, random: SeededRandom): Dev
 /** A disk for the server. With a `syncDelayMs` it lies: what it called written is lost by a crash within that time. */
 export function createServerDisk(clock: VirtualClock, random: SeededRandom, syncDelayMs = 0): ServerDisk {
   const faults: DiskFaults = { refuse: 0 }
-  // Of their own, so that they don't move what else is drawn.
-  const [reading, refusing] = [random.fork('reading'), random.fork('refusing')]
-  const maxReadMs = reading.pick(MAX_READS_MS)
+  // Of its own, so that it doesn't move what else is drawn.
+  const refusing = random.fork('refusing')
+  const takeTime = createDelay(clock, random.fork('reading'))
   const writer = createWriter(clock, random, faults, () => refusing.chance(REFUSED_BUT_THERE))
   let names = 0
   const newLog = (databaseId = `db${++names}`) => createMemoryLog({ databaseId })
@@ -183,16 +190,12 @@ export function createServerDisk(clock: VirtualClock, random: SeededRandom, sync
       const alive = <A extends unknown[], T>(method: (...args: A) => Promise<T>) => {
         return (...args: A): Promise<T> => (isAlive() ? method(...args) : never<T>())
       }
-      const takeTime = async () => {
-        const ms = reading.below(1 + maxReadMs)
-        if (ms > 0) await new Promise<void>((resolve) => clock.setTimeout(resolve, ms))
-      }
-      /** A page is as it was when reading it began. */
-      const page = <A extends unknown[], T>(method: (...args: A) => Promise<T>) =>
+      /** What is read is as it was when reading it began. */
+      const read = <A extends unknown[], T>(method: (...args: A) => Promise<T>) =>
         alive(async (...args: A) => {
-          const read = await method(...args)
+          const found = await method(...args)
           await takeTime()
-          return isAlive() ? read : never<T>()
+          return isAlive() ? found : never<T>()
         })
       const entries = <A extends unknown[], T>(method: (...args: A) => AsyncIterable<T>) =>
         async function* (...args: A): AsyncGenerator<T> {
@@ -208,36 +211,36 @@ export function createServerDisk(clock: VirtualClock, random: SeededRandom, sync
         get epochs() {
           return log.epochs
         },
-        has: alive((ids) => log.has(ids)),
-        areDeleted: alive((events) => log.areDeleted(events)),
-        vanishedUntil: alive((pubkeys) => log.vanishedUntil(pubkeys)),
-        ownedBy: (owner) => log.ownedBy(owner),
-        listed: (...args) => log.listed(...args),
-        coordinates: alive((names) => log.coordinates(names)),
-        expiring: (through) => log.expiring(through),
-        documents: alive((addresses) => log.documents(addresses)),
+        has: read((ids) => log.has(ids)),
+        areDeleted: read((events) => log.areDeleted(events)),
+        vanishedUntil: read((pubkeys) => log.vanishedUntil(pubkeys)),
+        ownedBy: entries((owner) => log.ownedBy(owner)),
+        listed: entries((...args) => log.listed(...args)),
+        coordinates: read((names) => log.coordinates(names)),
+        expiring: entries((through) => log.expiring(through)),
+        documents: read((addresses) => log.documents(addresses)),
         commit: alive((commit) => writer.write(() => apply(commit))),
-        writers: alive((clients) => log.writers(clients)),
-        writersOf: (address) => log.writersOf(address),
-        heldParts: alive((group) => log.heldParts(group)),
-        loadHeld: alive((group, index) => log.loadHeld(group, index)),
-        heldGroups: alive((author) => log.heldGroups(author)),
+        writers: read((clients) => log.writers(clients)),
+        writersOf: entries((address) => log.writersOf(address)),
+        heldParts: read((group) => log.heldParts(group)),
+        loadHeld: read((group, index) => log.loadHeld(group, index)),
+        heldGroups: read((author) => log.heldGroups(author)),
         allDocuments: () => log.allDocuments(),
-        keptState: alive((address) => log.keptState(address)),
-        keepState: alive((address, state) => log.keepState(address, state)),
-        keptSummaries: alive((addresses) => log.keptSummaries(addresses)),
-        keepSummary: alive((kept) => log.keepSummary(kept)),
-        load: page((seqs) => log.load(seqs)),
-        locate: alive((ids) => log.locate(ids)),
+        keptState: read((address) => log.keptState(address)),
+        keepState: read((address, state) => log.keepState(address, state)),
+        keptSummaries: read((addresses) => log.keptSummaries(addresses)),
+        keepSummary: read((kept) => log.keepSummary(kept)),
+        load: read((seqs) => log.load(seqs)),
+        locate: read((ids) => log.locate(ids)),
         feed: entries((reader, after, through) => log.feed(reader, after, through)),
-        lastInFeed: alive((reader, through) => log.lastInFeed(reader, through)),
-        grants: alive((reader, after, through) => log.grants(reader, after, through)),
+        lastInFeed: read((reader, through) => log.lastInFeed(reader, through)),
+        grants: read((reader, after, through) => log.grants(reader, after, through)),
         changedDocuments: entries((reader, after) => log.changedDocuments(reader, after)),
         documentLog: entries((address, after, through) => log.documentLog(address, after, through)),
-        ownerLog: (owner, kind, since, until) => log.ownerLog(owner, kind, since, until),
-        training: (since, until) => log.training(since, until),
-        trainingFeed: (after, through) => log.trainingFeed(after, through),
-        sharedWith: alive((reader) => log.sharedWith(reader)),
+        ownerLog: entries((owner, kind, since, until) => log.ownerLog(owner, kind, since, until)),
+        training: entries((since, until) => log.training(since, until)),
+        trainingFeed: entries((after, through) => log.trainingFeed(after, through)),
+        sharedWith: read((reader) => log.sharedWith(reader)),
         close: alive(async () => {}),
       }
     },

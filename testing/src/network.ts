@@ -62,12 +62,17 @@ interface Link {
   /** Earliest time of the next delivery, per direction: what was sent first arrives first. */
   toServerAtMs: number
   toDeviceAtMs: number
+  /** What the server has handed over and the device has not got yet, as its socket counts it. */
+  queuedBytes: number
+  readonly whenDrained: (() => void)[]
 }
 
 /** Longest time that most messages take, one for each world: a cable, a phone on a train, a satellite. */
 const MAX_DELAYS_MS = [120, 120, 120, 600, 1_500]
 /** How often an event is delivered twice, each way: what a proxy that retries does. Probability per event. */
 const DUPLICATES = 0.01
+/** What a byte on its way to a device counts for, one for each world: in some, a few events fill a socket. */
+const QUEUED_BYTES = [0, 0, 300, 3_000]
 
 export function createNetwork(options: NetworkOptions): Network {
   const { clock, random } = options
@@ -76,6 +81,7 @@ export function createNetwork(options: NetworkOptions): Network {
   let messages = 0
   // Of its own, so that whether something is doubled doesn't move what else is drawn.
   const duplicates = random.fork('duplicates')
+  const queuedFactor = random.fork('sockets').pick(QUEUED_BYTES)
 
   const maxDelayMs = random.pick(MAX_DELAYS_MS)
   // Some take much longer.
@@ -106,11 +112,14 @@ export function createNetwork(options: NetworkOptions): Network {
       if (!link.isClosed && !link.isDead) link.handlers.onOpen()
     })
     link.server = accept({
-      queuedBytes: () => 0,
+      queuedBytes: () => link.queuedBytes,
       // No device of these worlds has as much under way as a server stops reading for.
       pause() {},
       resume() {},
-      drained: () => Promise.resolve(),
+      drained: () =>
+        link.queuedBytes === 0 || link.server === undefined
+          ? Promise.resolve()
+          : new Promise((resolve) => link.whenDrained.push(resolve)),
       send(message) {
         if (link.isClosed) return
         const text = typeof message === 'string' ? message : new TextDecoder().decode(message)
@@ -120,7 +129,12 @@ export function createNetwork(options: NetworkOptions): Network {
           if (!link.isClosed && !link.isDead) link.handlers.onMessage(arriving)
         }
         messages++
-        toDevice(link, deliver)
+        const bytes = text.length * queuedFactor
+        link.queuedBytes += bytes
+        toDevice(link, () => {
+          if (!link.isDead) takeOff(link, bytes)
+          deliver()
+        })
         if (isDoubled(text)) toDevice(link, deliver)
       },
       close(code, reason) {
@@ -137,9 +151,15 @@ export function createNetwork(options: NetworkOptions): Network {
     link.handlers.onClose(code, reason)
   }
 
+  function takeOff(link: Link, bytes: number): void {
+    link.queuedBytes = Math.max(0, link.queuedBytes - bytes)
+    if (link.queuedBytes === 0) for (const resolve of link.whenDrained.splice(0)) resolve()
+  }
+
   function closeServer(link: Link): void {
     const { server } = link
     link.server = undefined
+    takeOff(link, link.queuedBytes)
     server?.end()
   }
 
@@ -163,6 +183,8 @@ export function createNetwork(options: NetworkOptions): Network {
           isClosed: false,
           toServerAtMs: 0,
           toDeviceAtMs: 0,
+          queuedBytes: 0,
+          whenDrained: [],
         }
         links.add(link)
         toServer(link, () => open(link))

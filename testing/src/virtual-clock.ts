@@ -4,6 +4,8 @@ import type { Clock } from '@onyx-sync/shared'
 export interface VirtualClock extends Clock {
   /** Runs everything due within the next `ms` milliseconds. */
   advance(ms: number): Promise<void>
+  /** Lets time pass until something settles. */
+  until<T>(work: Promise<T>): Promise<T>
   /** Lets everything settle that needs no time to pass. */
   settle(): Promise<void>
   /** Timers that fired since the start: how much happened. */
@@ -70,6 +72,16 @@ export function createVirtualClock(startMs: number): VirtualClock {
       if (handle !== undefined) (handle as Timer).isDone = true
     },
     settle,
+    async until(work) {
+      let isSettled = false
+      const settled = () => {
+        isSettled = true
+      }
+      work.then(settled, settled)
+      await settle()
+      while (!isSettled) await this.advance(1)
+      return work
+    },
     async advance(ms) {
       const untilMs = nowMs + ms
       await settle()

@@ -7,9 +7,19 @@ import {
   type SyncStore,
   type Transport,
 } from '@onyx-sync/client'
-import { createHub, createRelay, type EventLog, type Hub, type Relay } from '@onyx-sync/server'
+import {
+  createHub,
+  createLocalMerger,
+  createRelay,
+  type EventLog,
+  type Hub,
+  type Merger,
+  type Relay,
+  type RelayVerifier,
+} from '@onyx-sync/server'
 import { DEFAULT_LIMITS, type EventVerifier, type Limits, type Signer, silentLogger } from '@onyx-sync/shared'
 import type * as Y from 'yjs'
+import { createDelay } from './delay.js'
 import type { DeviceSettings } from './device-settings.js'
 import { createDeviceDisk, createServerDisk, type DeviceDisk, type ServerDisk } from './disks.js'
 import type { Scenario } from './history.js'
@@ -128,6 +138,10 @@ export function createWorld(options: WorldOptions): World {
 
   // Of its own, so that a message that is tampered with doesn't move what else is drawn.
   const tampering = random.fork('tampering')
+  const [takeMerging, takeChecking] = [
+    createDelay(clock, random.fork('merging')),
+    createDelay(clock, random.fork('checking')),
+  ]
 
   const network = createNetwork({
     clock,
@@ -258,13 +272,16 @@ export function createWorld(options: WorldOptions): World {
       relay = createRelay({
         log: fault?.wrapLog?.(log, world) ?? log,
         hub: fault?.wrapHub?.(hub, world) ?? hub,
-        ...(fault?.contains === undefined ? {} : { contains: fault.contains }),
+        merger: inItsTime(
+          createLocalMerger(fault?.contains === undefined ? {} : { contains: fault.contains }),
+          takeMerging,
+        ),
         relayUrls: () => [WORLD_URL],
         limits,
         logger: silentLogger,
         clock: createOwnedClock(clock, () => 0, isRelayAlive),
         random: random.fork(`server start ${startedAs}`),
-        verifier: quickVerifier,
+        verifier: inNoOrder(quickVerifier, takeChecking),
         sign: serverKey().sign,
         // Short histories have few events of one document.
         minStateEvents: MIN_STATE_EVENTS,
@@ -280,4 +297,26 @@ export function createWorld(options: WorldOptions): World {
     advance: (ms) => clock.advance(ms),
   }
   return world
+}
+
+/** A merger that does one thing after another, each in its time, as one in a thread of its own. */
+function inItsTime(merger: Merger, takeTime: () => Promise<void>): Merger {
+  let last: Promise<unknown> = Promise.resolve()
+  const run: Merger['run'] = (...work) => {
+    const done = last.then(takeTime).then(() => merger.run(...work))
+    last = done.catch(() => {})
+    return done
+  }
+  return { ...merger, run }
+}
+
+/** A verifier that spreads what it checks over threads: what was asked last may be answered first. */
+function inNoOrder(verifier: EventVerifier, takeTime: () => Promise<void>): RelayVerifier {
+  return {
+    ...verifier,
+    async later(event) {
+      await takeTime()
+      verifier.verify(event)
+    },
+  }
 }
