@@ -49,7 +49,8 @@ export interface DocumentRecord {
   readonly headSeq: number
   /**
    * Position of the newest event that changed something, be it content or members. A checkpoint that only
-   * repeats what is there comes later and is no news to anybody who has read up to here.
+   * repeats what is there comes later and is no news to anybody who has read up to here, but counts as a change where somebody
+   * was reading the document when it was stored.
    */
   readonly contentSeq: number
   /** Events in the document's log. */
