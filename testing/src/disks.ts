@@ -1,7 +1,7 @@
 import { createMemoryStore, type SyncStore } from '@onyx-sync/client'
 import { type Commit, createMemoryLog, type EventLog, type InspectableLog } from '@onyx-sync/server'
 import { SyncError } from '@onyx-sync/shared'
-import { createDelay } from './delay.js'
+import { type Delay, NO_DELAY } from './delay.js'
 import type { SeededRandom } from './seeded-random.js'
 import type { VirtualClock } from './virtual-clock.js'
 
@@ -86,11 +86,14 @@ function createWriter(clock: VirtualClock, random: SeededRandom, faults: DiskFau
   }
 }
 
-/** A disk for one device. */
-export function createDeviceDisk(clock: VirtualClock, random: SeededRandom): DeviceDisk {
+/** A disk for one device. `takeTime` is for what is read. */
+export function createDeviceDisk(
+  clock: VirtualClock,
+  random: SeededRandom,
+  takeTime: Delay = NO_DELAY,
+): DeviceDisk {
   const faults: DiskFaults = { refuse: 0 }
   const writer = createWriter(clock, random, faults)
-  const takeTime = createDelay(clock, random.fork('reading'))
   const contents = createMemoryStore()
   return {
     faults,
@@ -125,12 +128,19 @@ export function createDeviceDisk(clock: VirtualClock, random: SeededRandom): Dev
   }
 }
 
-/** A disk for the server. With a `syncDelayMs` it lies: what it called written is lost by a crash within that time. */
-export function createServerDisk(clock: VirtualClock, random: SeededRandom, syncDelayMs = 0): ServerDisk {
+/**
+ * A disk for the server. With a `syncDelayMs` it lies: what it called written is lost by a crash within that time. `takeTime` is
+ * for what is read.
+ */
+export function createServerDisk(
+  clock: VirtualClock,
+  random: SeededRandom,
+  syncDelayMs = 0,
+  takeTime: Delay = NO_DELAY,
+): ServerDisk {
   const faults: DiskFaults = { refuse: 0 }
   // Of its own, so that it doesn't move what else is drawn.
   const refusing = random.fork('refusing')
-  const takeTime = createDelay(clock, random.fork('reading'))
   const writer = createWriter(clock, random, faults, () => refusing.chance(REFUSED_BUT_THERE))
   let names = 0
   const newLog = (databaseId = `db${++names}`) => createMemoryLog({ databaseId })

@@ -23,6 +23,8 @@ export type Accept = (peer: {
 export interface NetworkOptions {
   readonly clock: VirtualClock
   readonly random: SeededRandom
+  /** What a byte on its way to a device counts for in the server's socket. @default 0 */
+  readonly queuedFactor?: number
   /** The server at this moment, if it is up. */
   accept(): Accept | undefined
   /** The NIP-11 document. */
@@ -71,17 +73,14 @@ interface Link {
 const MAX_DELAYS_MS = [120, 120, 120, 600, 1_500]
 /** How often an event is delivered twice, each way: what a proxy that retries does. Probability per event. */
 const DUPLICATES = 0.01
-/** What a byte on its way to a device counts for, one for each world: in some, a few events fill a socket. */
-const QUEUED_BYTES = [0, 0, 300, 3_000]
 
 export function createNetwork(options: NetworkOptions): Network {
-  const { clock, random } = options
+  const { clock, random, queuedFactor = 0 } = options
   const links = new Set<Link>()
   const offline = new Set<string>()
   let messages = 0
   // Of its own, so that whether something is doubled doesn't move what else is drawn.
   const duplicates = random.fork('duplicates')
-  const queuedFactor = random.fork('sockets').pick(QUEUED_BYTES)
 
   const maxDelayMs = random.pick(MAX_DELAYS_MS)
   // Some take much longer.

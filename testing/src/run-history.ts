@@ -57,6 +57,7 @@ export async function runHistory(options: HistoryOptions): Promise<HistoryResult
     onServerCrashed: watch.serverCrashed,
     onDeviceCrashed: watch.deviceCrashed,
     settings,
+    isSlow: true,
     ...(options.fault === undefined ? {} : { fault: options.fault }),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
     ...(options.isHolding === true ? { holds: { [HOLDING_DEVICE]: FIRST_CHOICE } } : {}),

@@ -19,7 +19,7 @@ import {
 } from '@onyx-sync/server'
 import { DEFAULT_LIMITS, type EventVerifier, type Limits, type Signer, silentLogger } from '@onyx-sync/shared'
 import type * as Y from 'yjs'
-import { createDelay } from './delay.js'
+import { createDelay, NO_DELAY } from './delay.js'
 import type { DeviceSettings } from './device-settings.js'
 import { createDeviceDisk, createServerDisk, type DeviceDisk, type ServerDisk } from './disks.js'
 import type { Scenario } from './history.js'
@@ -39,6 +39,9 @@ const MIN_STATE_EVENTS = 3
 
 /** How often somebody on the way tries to change a merged state. Probability per event. */
 const TAMPERED = 0.1
+
+/** What a byte on its way to a device counts for in the server's socket: with the last two, a few events fill it. */
+const QUEUED_FACTORS = [0, 0, 300, 3_000]
 
 /** One device of the world. Its client comes and goes, its disk stays. */
 export interface WorldDevice {
@@ -97,6 +100,11 @@ export interface WorldOptions {
   readonly offersSummaries?: boolean
   /** @default as in a real device, with signers that take no time */
   readonly settings?: DeviceSettings
+  /**
+   * Whether reading disks, merging and checking take time, each in half of the worlds, and sockets fill up in half of them. What
+   * a client is asked is then answered only when time passes. @default false
+   */
+  readonly isSlow?: boolean
   /** Lets a test break the world on purpose, to prove that the checks see it. */
   readonly fault?: WorldFault
 }
@@ -125,11 +133,16 @@ export interface WorldFault {
 }
 
 export function createWorld(options: WorldOptions): World {
-  const { fault, limits = DEFAULT_LIMITS } = options
+  const { fault, limits = DEFAULT_LIMITS, isSlow = false } = options
   const { maxSignMs = () => 0, ...settings } = options.settings ?? {}
   const random = createSeededRandom(options.seed)
   const clock = createVirtualClock(START_MS)
-  const serverDisk = createServerDisk(clock, random.fork('server disk'), fault?.serverSyncDelayMs ?? 0)
+  const serverDisk = createServerDisk(
+    clock,
+    random.fork('server disk'),
+    fault?.serverSyncDelayMs,
+    delayFor('server disk/reading'),
+  )
   const devices: WorldDevice[] = []
   const errors: string[] = []
   let relay: Relay | undefined
@@ -138,14 +151,12 @@ export function createWorld(options: WorldOptions): World {
 
   // Of its own, so that a message that is tampered with doesn't move what else is drawn.
   const tampering = random.fork('tampering')
-  const [takeMerging, takeChecking] = [
-    createDelay(clock, random.fork('merging')),
-    createDelay(clock, random.fork('checking')),
-  ]
+  const [takeMerging, takeChecking] = [delayFor('merging'), delayFor('checking')]
 
   const network = createNetwork({
     clock,
     random: random.fork('network'),
+    queuedFactor: isSlow ? random.fork('network/sockets').pick(QUEUED_FACTORS) : 0,
     accept: (): Accept | undefined =>
       relay === undefined ? undefined : (peer) => (relay as Relay).connect(peer),
     info: () => ({
@@ -160,6 +171,10 @@ export function createWorld(options: WorldOptions): World {
     onSent: (name, text) => options.onSent?.(deviceOf(name), text),
   })
 
+  function delayFor(purpose: string) {
+    return isSlow ? createDelay(clock, random.fork(purpose)) : NO_DELAY
+  }
+
   /** Every database has a key of its own. */
   function serverKey(): QuickKey {
     return createQuickKey(`server of ${serverDisk.contents.databaseId}`)
@@ -173,7 +188,7 @@ export function createWorld(options: WorldOptions): World {
     let client: SyncClient | undefined
     let starts = 0
     let isRunning = false
-    const disk = createDeviceDisk(clock, random.fork(`disk of ${name}`))
+    const disk = createDeviceDisk(clock, random.fork(`disk of ${name}`), delayFor(`disk of ${name}/reading`))
     const key = createQuickKey(account, () => {
       if (device.isSignerBroken) throw new Error('the signer of this device is broken for now')
     })
