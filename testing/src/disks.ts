@@ -86,6 +86,30 @@ function createWriter(clock: VirtualClock, random: SeededRandom, faults: DiskFau
   }
 }
 
+/** What a process that opens a disk now may do with it: nothing of it comes to an end once the disk has crashed. */
+function accessTo(writer: { readonly generation: number }, takeTime: Delay) {
+  const openedIn = writer.generation
+  const isAlive = () => openedIn === writer.generation
+  const alive = <A extends unknown[], T>(method: (...args: A) => Promise<T>) => {
+    return (...args: A): Promise<T> => (isAlive() ? method(...args) : never<T>())
+  }
+  return {
+    alive,
+    /** What is read is as it was when reading it began. */
+    read: <A extends unknown[], T>(method: (...args: A) => Promise<T>) =>
+      alive(async (...args: A) => {
+        const found = await method(...args)
+        await takeTime()
+        return isAlive() ? found : never<T>()
+      }),
+    entries: <A extends unknown[], T>(method: (...args: A) => AsyncIterable<T>) =>
+      async function* (...args: A): AsyncGenerator<T> {
+        await takeTime()
+        yield* method(...args)
+      },
+  }
+}
+
 /** A disk for one device. `takeTime` is for what is read. */
 export function createDeviceDisk(
   clock: VirtualClock,
@@ -100,17 +124,7 @@ export function createDeviceDisk(
     contents,
     crash: () => writer.crash(),
     open() {
-      const openedIn = writer.generation
-      const alive = <A extends unknown[], T>(method: (...args: A) => Promise<T>) => {
-        return (...args: A): Promise<T> => (openedIn === writer.generation ? method(...args) : never<T>())
-      }
-      /** What is read is as it was when reading it began. */
-      const read = <A extends unknown[], T>(method: (...args: A) => Promise<T>) =>
-        alive(async (...args: A) => {
-          const found = await method(...args)
-          await takeTime()
-          return openedIn === writer.generation ? found : never<T>()
-        })
+      const { alive, read } = accessTo(writer, takeTime)
       return {
         loadMeta: read(() => contents.loadMeta()),
         lastSeq: read(() => contents.lastSeq()),
@@ -194,24 +208,8 @@ export function createServerDisk(
       writtenAtMs = []
     },
     open() {
-      const openedIn = writer.generation
       const log = contents
-      const isAlive = () => openedIn === writer.generation
-      const alive = <A extends unknown[], T>(method: (...args: A) => Promise<T>) => {
-        return (...args: A): Promise<T> => (isAlive() ? method(...args) : never<T>())
-      }
-      /** What is read is as it was when reading it began. */
-      const read = <A extends unknown[], T>(method: (...args: A) => Promise<T>) =>
-        alive(async (...args: A) => {
-          const found = await method(...args)
-          await takeTime()
-          return isAlive() ? found : never<T>()
-        })
-      const entries = <A extends unknown[], T>(method: (...args: A) => AsyncIterable<T>) =>
-        async function* (...args: A): AsyncGenerator<T> {
-          await takeTime()
-          yield* method(...args)
-        }
+      const { alive, read, entries } = accessTo(writer, takeTime)
       return {
         databaseId: log.databaseId,
         serverSecretKey: log.serverSecretKey,

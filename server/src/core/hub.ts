@@ -114,8 +114,9 @@ export function createHub(logger: Logger): Hub {
     },
 
     untold() {
-      const everybody = new Set([...subscribersByKey.values()].flatMap((subscribers) => [...subscribers]))
-      for (const subscriber of [...everybody, ...operators]) guarded(() => subscriber.untold?.())
+      const everybody = subscribersOf(subscribersByKey.keys())
+      for (const operator of operators) everybody.add(operator)
+      for (const subscriber of everybody) guarded(() => subscriber.untold?.())
     },
 
     publish({ events, grants, revocations, gone }) {

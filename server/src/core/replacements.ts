@@ -38,13 +38,10 @@ interface State {
 }
 
 export function createReplacements(): Replacements {
+  /** Only keys for which somebody reads. */
   const byKey = new Map<string, Set<State>>()
   /** What is being written just now, and whose events it replaces. */
   let underWay: { readonly readers: ReadonlySet<string>; readonly done: Promise<void> } | undefined
-
-  function statesOf(readers: readonly string[]): State[] {
-    return readers.flatMap((reader) => [...(byKey.get(reader) ?? [])])
-  }
 
   return {
     beginReading(keys) {
@@ -77,15 +74,14 @@ export function createReplacements(): Replacements {
       })
       const readers = new Set([...superseded, ...withdrawn].flatMap((gone) => gone.readers))
       underWay = { readers, done: promise }
-      for (const state of statesOf([...readers])) state.replaced = promise
-      const isRead = new Set(
-        superseded.flatMap((gone) => (statesOf(gone.readers).length > 0 ? [gone.address] : [])),
-      )
+      for (const reader of readers) for (const state of byKey.get(reader) ?? []) state.replaced = promise
+      const beingRead = superseded.filter((gone) => gone.readers.some((reader) => byKey.has(reader)))
+      const addresses = new Set(beingRead.map(({ address }) => address))
       const documents = commit.documents.map((record) =>
-        isRead.has(record.address) ? { ...record, contentSeq: record.headSeq } : record,
+        addresses.has(record.address) ? { ...record, contentSeq: record.headSeq } : record,
       )
       return {
-        commit: isRead.size === 0 ? commit : { ...commit, documents },
+        commit: { ...commit, documents },
         done() {
           underWay = undefined
           done()

@@ -100,7 +100,8 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
   /** Defined while it reads. */
   let reading: Reading | undefined
   let isEoseSent = false
-  let position = sync?.from.seq ?? log.head
+  /** A plain `REQ` begins at the head of the log, once nothing is just being replaced. */
+  let position = sync?.from.seq ?? 0
   /** What the cursor of `EOSE` covers: as far as `position`, but nothing of others shows in it. */
   let visible = position
   /** Counts revocations, so that a permission looked up before one isn't used after it. */
@@ -201,9 +202,7 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
       const replacing = reading?.replaced()
       if (replacing === undefined) break
       await replacing
-      const through = log.head
-      await sendNews(position, through)
-      position = through
+      await readOn()
     }
     sendEose([hasMore ? EOSE_MORE : EOSE_FINISH])
   }
@@ -233,16 +232,21 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
   /** Reads on from `position` until there is nothing more; then the subscription is live. */
   async function follow(): Promise<void> {
     while (isOpen && position < log.head) {
-      const through = log.head
-      await sendNews(position, through)
-      if (sync !== undefined && !isEoseSent) visible = await visiblePosition(log, keys, visible, through)
-      position = through
+      await readOn()
       finishCatchUp()
     }
     finishCatchUp()
     endReading()
     goneDocuments.clear()
     goneSeqs.clear()
+  }
+
+  /** Sends what is new up to the head of the log as it is now. */
+  async function readOn(): Promise<void> {
+    const through = log.head
+    await sendNews(position, through)
+    if (sync !== undefined && !isEoseSent) visible = await visiblePosition(log, keys, visible, through)
+    position = through
   }
 
   function finishCatchUp(): void {

@@ -52,7 +52,7 @@ export function createSummarySubscription(options: SummarySubscriptionOptions): 
   const { id, filters, keys, sync, log, summaries, hub, replacements, peer, clock, counters } = options
   const keySet = new Set(keys)
   let isOpen = true
-  let isReading = true
+  /** Defined while it reads. */
   let reading: Reading | undefined
   let isEoseSent = false
   let position = sync.from.seq
@@ -73,7 +73,7 @@ export function createSummarySubscription(options: SummarySubscriptionOptions): 
       revocations++
     },
     withdrawn({ documents }) {
-      if (isReading) for (const { address } of documents) gone.add(address)
+      if (reading !== undefined) for (const { address } of documents) gone.add(address)
     },
     deliver(events, hasGrants) {
       if (hasGrants || events.some(({ logged }) => isWanted(logged.address))) schedule()
@@ -88,8 +88,8 @@ export function createSummarySubscription(options: SummarySubscriptionOptions): 
 
   function schedule(): void {
     // While it reads, the end of the reading looks at the log once more.
-    hasMore = isReading
-    if (!isOpen || isReading || isTimerSet) return
+    hasMore = reading !== undefined
+    if (!isOpen || hasMore || isTimerSet) return
     isTimerSet = true
     timer = clock.setTimeout(() => {
       isTimerSet = false
@@ -98,7 +98,6 @@ export function createSummarySubscription(options: SummarySubscriptionOptions): 
   }
 
   async function read(): Promise<void> {
-    isReading = true
     hasMore = false
     reading = replacements.beginReading(keys)
     try {
@@ -107,8 +106,7 @@ export function createSummarySubscription(options: SummarySubscriptionOptions): 
       visible = await visiblePosition(log, keys, visible, through)
       await tell(position)
       position = through
-      reading.end()
-      isReading = false
+      endReading()
       gone.clear()
       finish()
       if (hasMore) schedule()
@@ -179,10 +177,15 @@ export function createSummarySubscription(options: SummarySubscriptionOptions): 
     }
   }
 
+  function endReading(): void {
+    reading?.end()
+    reading = undefined
+  }
+
   function close(): void {
     if (!isOpen) return
     isOpen = false
-    reading?.end()
+    endReading()
     clock.clearTimeout(timer)
     counters.subscriptions--
     hub.leave(subscriber)
