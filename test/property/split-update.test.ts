@@ -433,7 +433,8 @@ describe('an update that is sliced', () => {
         expect(appearance(doc)).toEqual(appearance(applyAll([update])))
         const everything = played.docs.map((each) => Y.encodeStateAsUpdate(each))
         for (const state of everything) applyUpdate(doc, state, 'remote')
-        expect(appearance(doc)).toEqual(appearance(applyAll(everything)))
+        // What formatting Yjs tidies away depends on what it got first: the same order, so that this isn't what differs.
+        expect(appearance(doc)).toEqual(appearance(applyAll([update, ...everything])))
       }),
       { numRuns: 100 },
     )
