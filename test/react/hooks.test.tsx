@@ -522,7 +522,7 @@ it('[RCT10] a search shows what the newest query finds, and nothing that an olde
     '',
   )
   const found = () => result.current.messages.map(({ message, position }) => [message.content, position])
-  expect(result.current).toMatchObject({ status: 'ready', messages: [] })
+  await waitFor(() => expect(result.current).toMatchObject({ status: 'ready', messages: [] }))
   rerender('text')
   rerender('text 13')
   await waitFor(() => expect(result.current.status).toBe('ready'))
@@ -539,6 +539,51 @@ it('[RCT10] a search shows what the newest query finds, and nothing that an olde
   expect(result.current).toMatchObject({ status: 'loading' })
   expect(found()).toHaveLength(1)
   await waitFor(() => expect(result.current).toMatchObject({ status: 'ready', messages: [] }))
+})
+
+it('[RCT10][RCT3] a search follows what comes and goes, and renders for nothing else', async () => {
+  const client = await withMessages(1)
+  let renders = 0
+  const { result } = hookWith(client, () => {
+    renders++
+    return useSearch('text')
+  })
+  const found = () => result.current.messages.map(({ message }) => message.content).sort()
+  await waitFor(() => expect(found()).toEqual(['text 0']))
+  await act(() => client.chats.send('chat', 'text from elsewhere'))
+  await waitFor(() => expect(found()).toEqual(['text 0', 'text from elsewhere']))
+  const before = renders
+  await act(() => client.chats.send('chat', 'something else'))
+  await act(() => new Promise((resolve) => setTimeout(resolve, 700)))
+  expect(renders).toBe(before)
+  await act(() => client.chats.edit('chat', 'm0', 'nothing of it'))
+  await waitFor(() => expect(found()).toEqual(['text from elsewhere']))
+})
+
+it('[RCT10] what was found in one account is not shown in the next', async () => {
+  const [first, second] = [await withMessages(1), await openClient({ key: 2 })]
+  let setClient: (client: SyncClient) => void = () => {}
+  const shown: string[] = []
+  function Found() {
+    const { status, messages } = useSearch('text')
+    shown.push(`${status} ${messages.length}`)
+    return <p>{`${status} ${messages.length}`}</p>
+  }
+  function App() {
+    const [client, set] = useState(first)
+    setClient = set
+    return (
+      <SyncProvider client={client}>
+        <Found />
+      </SyncProvider>
+    )
+  }
+  render(<App />)
+  await screen.findByText('ready 1')
+  shown.length = 0
+  act(() => setClient(second))
+  await screen.findByText('ready 0')
+  expect(new Set(shown)).toEqual(new Set(['loading 0', 'ready 0']))
 })
 
 it('[RCT2] a client that is closed while it is shown throws at nobody', async () => {

@@ -573,6 +573,41 @@ describe('searching', () => {
       code: 'DOCUMENT_NOT_FOUND',
     })
   })
+
+  it('[MOD12] goes on while somebody watches: what comes is found, in one search for all that came together', async () => {
+    const store = createMemoryStore()
+    let searches = 0
+    const counted: SyncStore = {
+      ...store,
+      searchRows(table, ...rest) {
+        if (table === 'messages') searches++
+        return store.searchRows(table, ...rest)
+      },
+    }
+    const { client, clock } = await openOffline({ store: counted })
+    const view = client.chats.watchSearch('oslo', { chat: 'oslo' })
+    const stop = view.subscribe(() => {})
+    await clock.advance(10)
+    expect(view.getError()).toMatchObject({ code: 'DOCUMENT_NOT_FOUND' })
+    await client.chats.create({ id: 'oslo', title: 'Trip to Oslo' })
+    for (let n = 0; n < 10; n++) await client.chats.send('oslo', `Oslo ${n}`)
+    expect(view.getSnapshot()).toBeUndefined()
+    await during(
+      clock,
+      shows(view, ({ messages }) => messages.length === 10),
+    )
+    expect(view.getSnapshot()).toMatchObject({ chats: [{ id: 'oslo' }] })
+    expect([searches, view.getError()]).toEqual([1, undefined])
+    await client.chats.delete('oslo')
+    await during(
+      clock,
+      shows(view, ({ chats, messages }) => chats.length + messages.length === 0),
+    )
+    stop()
+    await client.chats.restore('oslo')
+    await clock.advance(1_000)
+    expect(searches).toBe(2)
+  })
 })
 
 describe('appending', () => {

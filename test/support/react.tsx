@@ -82,6 +82,7 @@ export function counting(client: SyncClient) {
     ...client.chats,
     watch: (options) => countView(client.chats.watch(options)),
     messages: (chat, options) => countView(client.chats.messages(chat, options)),
+    watchSearch: (query, options) => countView(client.chats.watchSearch(query, options)),
     async open(id) {
       opened.chats++
       const chat = await client.chats.open(id)

@@ -82,6 +82,11 @@ export interface Chats extends Sharing {
    * make no difference. In scripts without spaces between words it may stand anywhere.
    */
   search(query: string, options?: SearchOptions): Promise<SearchResult>
+  /**
+   * The same, to be observed: what comes or changes is found within a third of a second. What {@link Chats.search} rejects
+   * with is its error.
+   */
+  watchSearch(query: string, options?: SearchOptions): View<SearchResult>
 
   /** Appends a message. @returns the message as stored: the one of that id, if there was one */
   send(chat: string, content: string, fields?: MessageFields): Promise<Message>

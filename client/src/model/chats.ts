@@ -27,14 +27,14 @@ import {
 } from './chat-edits.js'
 import { createChatListView } from './chat-list-view.js'
 import { type ChatSummary, emptySummary, rowToSummary } from './chat-summary.js'
-import type { Chats } from './chats-api.js'
+import type { Chats, SearchOptions } from './chats-api.js'
 import type { ChatHistory, HistoryParts } from './history.js'
 import { createId } from './ids.js'
 import type { LocalState } from './local-state.js'
 import { clientIdsOf, messageToJson, readMessages } from './message.js'
 import { createMessagesView } from './message-window.js'
 import type { RowFeed } from './row-feed.js'
-import { createSearch } from './search.js'
+import { createSearchView } from './search.js'
 import { createSharing } from './sharing.js'
 import type { Streams } from './stream.js'
 
@@ -121,7 +121,12 @@ export function createChats(options: ChatsOptions): Chats {
     local.setReadCount(address, doc.getArray('messages').length)
   }
 
-  const search = createSearch({ store, local })
+  const search = (query: string, { chat, limit }: SearchOptions = {}) =>
+    createSearchView(options, {
+      query,
+      limit,
+      address: () => (chat === undefined ? undefined : addressOf(chat)),
+    })
 
   return {
     async create({ id = `chat_${createId(random)}`, title = '', model } = {}) {
@@ -186,8 +191,8 @@ export function createChats(options: ChatsOptions): Chats {
     messages: (chat, windowOptions) => createMessagesView(options, addressOf(chat), windowOptions),
     message: async (chat, messageId) =>
       documents.read(addressOf(chat), (doc) => messageToJson(requireMessage(doc, messageId))),
-    search: async (query, { chat, limit } = {}) =>
-      search(query, limit, chat === undefined ? undefined : addressOf(chat)),
+    search: (query, searchOptions) => search(query, searchOptions).load(),
+    watchSearch: search,
 
     async send(chat, content, fields = {}) {
       const address = editable(chat)
