@@ -15,7 +15,7 @@ export {
 } from './core/verify-findings.js'
 export * from './ports/event-log.js'
 export * from './ports/inspectable-log.js'
-export type { Merger } from './ports/merger.js'
+export { type Merger, MergerLost } from './ports/merger.js'
 export * from './ports/operable-log.js'
 export type { Peer } from './ports/peer.js'
 export type { RelayVerifier } from './ports/spread-verifier.js'

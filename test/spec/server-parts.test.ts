@@ -1,15 +1,27 @@
-import { type NostrEvent, type Part, splitUpdate } from '@onyx-sync/shared'
+import { createLocalMerger, createMemoryLog, type Merger, MergerLost } from '@onyx-sync/server'
+import {
+  DEFAULT_LIMITS,
+  type NostrEvent,
+  type Part,
+  pureVerifier,
+  silentLogger,
+  splitUpdate,
+} from '@onyx-sync/shared'
 import { describe, expect, it } from 'vitest'
 import * as Y from 'yjs'
+import { checkEvent } from '../../server/src/core/check-event.js'
+import type { PublishedCommit } from '../../server/src/core/ingest.js'
 import { append, change, copyOf, mergedFrom } from '../support/chat-copy.js'
 import {
   type ChatEventOptions,
+  chatAddressText,
   chatEvent,
   membersOf,
   noise,
   type TestKey,
   testKey,
 } from '../support/events.js'
+import { ingestOf } from '../support/ingest.js'
 import { connect, runServer } from '../support/servers.js'
 import { temporaryDirectory } from '../support/temporary-directory.js'
 
@@ -78,6 +90,65 @@ describe('edits in parts', () => {
       parts.length,
     )
   })
+
+  /** A merger whose thread ends before so many pieces of work of a name, with what `reason` says to who asked. */
+  function endingMerger(name: string, reasons: readonly (MergerLost['reason'] | undefined)[]): Merger {
+    let merger = createLocalMerger()
+    let generation = 0
+    const left = [...reasons]
+    return {
+      ...merger,
+      get generation() {
+        return generation
+      },
+      async run(...work) {
+        const isNamed = work[0] === name
+        const reason = isNamed ? left.shift() : undefined
+        const result = reason === undefined ? await merger.run(...work) : undefined
+        // Others' work ends it right behind this piece, or it ends in the midst of it.
+        if (!isNamed || (reason === undefined && left.length === 0)) return result as never
+        merger = createLocalMerger()
+        generation++
+        if (reason === undefined) return result as never
+        throw new MergerLost(reason, 'the thread ended')
+      },
+    }
+  }
+
+  it.each([
+    ['by others’ work, between two parts, again and again', 'gather', Array(6).fill(undefined), 'stored'],
+    ['by others’ work, while it waits', 'gather', ['bystander'], 'stored'],
+    ['by its own', 'join', ['crash'], 'MERGE_FAILED'],
+    ['because it takes too long', 'gather', ['time'], 'MERGE_FAILED'],
+  ] as const)(
+    '[ING7][MRG2][C1] whose putting together is ended %s are whole, at once or when the last one comes again',
+    async (_, name, reasons, first) => {
+      const log = createMemoryLog()
+      const published: string[] = []
+      const publish = ({ events }: PublishedCommit) => published.push(...events.map(({ event }) => event.id))
+      const ingest = ingestOf(log, publish, silentLogger, endingMerger(name, reasons))
+      const checks = { keys: new Set([alice.publicKey]), verifier: pureVerifier, limits: DEFAULT_LIMITS }
+      const submit = (event: NostrEvent) =>
+        new Promise((resolve) =>
+          ingest.submit(checkEvent(event, checks), (outcome) =>
+            resolve(typeof outcome === 'string' ? outcome : outcome.code),
+          ),
+        )
+      const docs = [new Y.Doc(), new Y.Doc()]
+      const parts = partsOf(alice, Y.mergeUpdates(docs.map((doc) => appendLong(doc, 10_000))))
+      for (const part of parts.slice(0, -1)) expect(await submit(part)).toBe('stored')
+      const last = parts.at(-1) as NostrEvent
+      expect(await submit(last)).toBe(first)
+      expect(published).toEqual(first === 'stored' ? ids(parts) : [])
+      expect(await submit(last)).toBe(first === 'stored' ? 'duplicate' : 'stored')
+      expect(published).toEqual(ids(parts))
+      // What all of them bring was looked at, not what some do.
+      const address = chatAddressText(alice, 'chat')
+      const writers = docs.map(({ clientID }) => ({ address, clientId: clientID }))
+      expect(await log.writers(writers)).toEqual([alice.publicKey, alice.publicKey])
+      await ingest.stop()
+    },
+  )
 
   it('[ING7] of one batch are one, and edits of others go on between them', async () => {
     const server = await runServer()

@@ -1,4 +1,4 @@
-import type { EventLog } from '@onyx-sync/server'
+import type { EventLog, Merger } from '@onyx-sync/server'
 import { DEFAULT_LIMITS, type Logger, silentLogger, systemClock } from '@onyx-sync/shared'
 import { createCheckpoints } from '../../server/src/core/checkpoints.js'
 import { createCounters } from '../../server/src/core/counters.js'
@@ -13,8 +13,8 @@ export function ingestOf(
   log: EventLog,
   publish: (commit: PublishedCommit) => void = () => {},
   logger: Logger = silentLogger,
+  merger: Merger = createLocalMerger(),
 ): Ingest {
-  const merger = createLocalMerger()
   const states = createMergedStates({ log, logger, merger })
   return createIngest({
     log,

@@ -1,7 +1,7 @@
 import { type Logger, type NostrEvent, parsePartTag, SyncError, utf8Length } from '@onyx-sync/shared'
 import type { DocumentContent } from '../ports/document-content.js'
 import type { DocumentRecord, EventLog, IndexEntry } from '../ports/event-log.js'
-import { type Comparison, type Merger, MergerLost } from '../ports/merger.js'
+import { type Comparison, type Merger, MergerLost, runWhileItLasts } from '../ports/merger.js'
 import type { CheckedEvent } from './check-event.js'
 import type { MergedStates } from './merged-state.js'
 import { loadEvents, loadInPages, parseEvents, UNBOUNDED } from './stored-events.js'
@@ -53,9 +53,9 @@ export function createCheckpoints({ log, states, merger, logger }: CheckpointsOp
     async superseded({ content }, record, keptSeqs) {
       if (content === undefined || !content.framed.checkpoint || record === undefined) return NOTHING
       const doc = --docs
-      const { generation } = merger
+      const run = runWhileItLasts(merger)
       try {
-        return await supersededBy(doc, content, new Set(keptSeqs.filter((seq) => seq > 0)))
+        return await supersededBy(run, doc, content, new Set(keptSeqs.filter((seq) => seq > 0)))
       } catch (error) {
         const isUnmerged = error instanceof SyncError && error.code === 'MERGE_FAILED'
         if (!isUnmerged && !(error instanceof MergerLost)) throw error
@@ -65,22 +65,24 @@ export function createCheckpoints({ log, states, merger, logger }: CheckpointsOp
         })
         return NOTHING
       } finally {
-        if (generation === merger.generation) merger.run('drop', doc).catch(() => {})
+        run('drop', doc).catch(() => {})
       }
     },
   }
 
   async function supersededBy(
+    run: Merger['run'],
     doc: number,
     { address, framed }: DocumentContent,
     keptSeqs: ReadonlySet<number>,
   ): Promise<Gone> {
-    const { isPending } = await merger.run('load', doc, [framed.update])
+    const { isPending } = await run('load', doc, [framed.update])
     if (isPending) return NOTHING
     const state = await states.read(address, (merged) => merged.state())
-    const isAll = state !== undefined && (await merger.run('contains', doc, state))
+    const isAll = state !== undefined && (await run('contains', doc, state))
     return (
-      (isAll ? await wholeLog(address, keptSeqs) : undefined) ?? (await containedIn(doc, address, keptSeqs))
+      (isAll ? await wholeLog(address, keptSeqs) : undefined) ??
+      (await containedIn(run, doc, address, keptSeqs))
     )
   }
 
@@ -102,13 +104,18 @@ export function createCheckpoints({ log, states, merger, logger }: CheckpointsOp
   }
 
   /** The events that a document contains, looked at one by one. */
-  async function containedIn(doc: number, address: string, keptSeqs: ReadonlySet<number>): Promise<Gone> {
+  async function containedIn(
+    run: Merger['run'],
+    doc: number,
+    address: string,
+    keptSeqs: ReadonlySet<number>,
+  ): Promise<Gone> {
     const gone: Candidate[] = []
     const entries = log.documentLog(address, 0, log.head)
     for await (const page of loadInPages(log, entries)) {
       const events = parseEvents(logger, page).filter(({ seq }) => !keptSeqs.has(seq))
       const texts = events.map(({ json }) => json)
-      for (const [index, isContained] of (await merger.run('containsEach', doc, texts)).entries()) {
+      for (const [index, isContained] of (await run('containsEach', doc, texts)).entries()) {
         const { seq, id, created_at, json, event } = events[index] as (typeof events)[number]
         if (isContained === true) {
           gone.push({ entry: { seq, id, created_at }, bytes: utf8Length(json), ...groupOf(event) })

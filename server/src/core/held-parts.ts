@@ -9,7 +9,7 @@ import {
 } from '@onyx-sync/shared'
 import type { DocumentContent } from '../ports/document-content.js'
 import type { Commit, EventLog, HeldPart, HeldPlace, PartGroup } from '../ports/event-log.js'
-import { type Merger, MergerLost } from '../ports/merger.js'
+import { type Merger, MergerLost, runWhileItLasts } from '../ports/merger.js'
 import type { CheckedEvent } from './check-event.js'
 import { UNBOUNDED } from './stored-events.js'
 
@@ -82,13 +82,32 @@ export function createHeldParts(log: EventLog, merger: Merger, maxHeldBytes: num
     }
   }
 
+  /** The parts of an edit put together. Begins again where others' work ended what does so. */
+  async function complete(group: Group, part: Part): Promise<WholeEdit> {
+    for (let attempts = 1; ; attempts++) {
+      try {
+        return await putTogether(group, part)
+      } catch (error) {
+        if (!(error instanceof MergerLost)) throw error
+        if (error.reason === 'bystander' && attempts < MAX_ATTEMPTS) continue
+        throw new SyncError(
+          'MERGE_FAILED',
+          'putting the parts of the edit together takes too long: split it',
+          {
+            cause: error,
+          },
+        )
+      }
+    }
+  }
+
   /**
    * The parts of an edit, taken apart again, one at a time: together they may have 64 MB. What they unfold to is bounded
    * like what they take on disk: 256 parts, each a deflate bomb of the largest update, would come to gigabytes.
    */
-  async function complete({ id, parts }: Group, { count }: Part): Promise<WholeEdit> {
+  async function putTogether({ id, parts }: Group, { count }: Part): Promise<WholeEdit> {
     const join = ++joins
-    const { generation } = merger
+    const run = runWhileItLasts(merger)
     const edit: EditPart[] = []
     try {
       for (const place of [...parts.values()].sort((a, b) => a.index - b.index)) {
@@ -102,15 +121,12 @@ export function createHeldParts(log: EventLog, merger: Merger, maxHeldBytes: num
           )
         }
         edit.push(partOf(event, json, place.bytes))
-        await merger.run('gather', join, event, maxHeldBytes)
+        await run('gather', join, event, maxHeldBytes)
       }
-      return { parts: edit, content: await merger.run('join', join) }
+      return { parts: edit, content: await run('join', join) }
     } catch (error) {
-      if (generation === merger.generation) merger.run('scatter', join).catch(() => {})
-      if (!(error instanceof MergerLost)) throw error
-      throw new SyncError('MERGE_FAILED', 'putting the parts of the edit together takes too long: split it', {
-        cause: error,
-      })
+      run('scatter', join).catch(() => {})
+      throw error
     }
   }
 
@@ -131,7 +147,14 @@ export function createHeldParts(log: EventLog, merger: Merger, maxHeldBytes: num
         [...group.parts.values()].reduce((sum, other) => sum + other.bytes, bytes),
       )
       group.parts.set(part.index, { index: part.index, id: event.id, bytes, json })
-      return group.parts.size < part.count ? undefined : complete(group, part)
+      if (group.parts.size < part.count) return undefined
+      try {
+        return await complete(group, part)
+      } catch (error) {
+        // Not held, or it would be called known when it comes again, and the edit never be whole.
+        group.parts.delete(part.index)
+        throw error
+      }
     },
     settle({ event, content }, part, isAccepted) {
       const group = groups.get(`${event.pubkey} ${part.group} ${content.address}`)
@@ -160,6 +183,9 @@ export function createHeldParts(log: EventLog, merger: Merger, maxHeldBytes: num
 function heldOf(group: PartGroup, { index, id, json }: PartPlace): HeldPart[] {
   return json === undefined ? [] : [{ ...group, index, id, json }]
 }
+
+/** How often an edit is begun to be put together. */
+const MAX_ATTEMPTS = 8
 
 /** Numbers what is put together. */
 let joins = 0

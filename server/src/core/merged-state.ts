@@ -1,6 +1,6 @@
 import { type DocumentSummary, type Logger, SyncError } from '@onyx-sync/shared'
 import type { EventLog, KeptState } from '../ports/event-log.js'
-import { type Clocks, type Comparison, type Merger, MergerLost } from '../ports/merger.js'
+import { type Clocks, type Comparison, type Merger, MergerLost, runWhileItLasts } from '../ports/merger.js'
 import { byteLengthOf } from './state-pieces.js'
 import { loadInPages } from './stored-events.js'
 import { estimateFits } from './wire-cost.js'
@@ -164,12 +164,13 @@ export function createMergedStates(options: MergedStatesOptions): MergedStates {
   async function catchUp(address: string, entry: Hot): Promise<void> {
     const { head } = log
     if (entry.throughSeq >= head) return
+    const run = runWhileItLasts(merger, entry.generation)
     const entries = log.documentLog(address, entry.throughSeq, head)
     for await (const places of loadInPages(log, entries)) {
       // A checkpoint may have taken the place of one since its position was read.
       const page = places.filter(({ json }) => json !== undefined)
       const texts = page.map(({ json }) => json as string)
-      const { bytes, failed, ...size } = await merger.run('apply', entry.doc, texts)
+      const { bytes, failed, ...size } = await run('apply', entry.doc, texts)
       for (const { index, error } of failed) {
         logger.error('a stored event can not be merged; it is left out', { seq: page[index]?.seq, error })
       }
@@ -250,15 +251,16 @@ export function createMergedStates(options: MergedStatesOptions): MergedStates {
     }
   }
 
-  function documentOf(address: string, { doc }: Hot): MergedDocument {
+  function documentOf(address: string, { doc, generation }: Hot): MergedDocument {
+    const run = runWhileItLasts(merger, generation)
     return {
       state: ({ from, maxWireBytes } = {}) =>
-        merger.run('state', doc, {
+        run('state', doc, {
           ...(from === undefined ? {} : { from }),
           ...(maxWireBytes === undefined ? {} : { maxWireBytes }),
         }),
-      summary: () => merger.run('summary', doc, address),
-      compare: (update, earlier) => merger.run('compare', doc, address, update, earlier),
+      summary: () => run('summary', doc, address),
+      compare: (update, earlier) => run('compare', doc, address, update, earlier),
     }
   }
 
