@@ -115,6 +115,11 @@ export const KNOWN_FAULTS: readonly WorldFault[] = [
     wrapHub: (hub) => ({ ...hub, untold() {} }),
   },
   {
+    name: 'lost-merging-unnoticed',
+    summary: 'the server goes on with documents that what merges has lost when it ended',
+    wrapMerger: (merger) => ({ ...merger, generation: 0 }),
+  },
+  {
     name: 'no-upkeep',
     summary: 'nothing is ever compacted, on devices or on the server',
     upkeep: { checkpoints: false, compaction: { minBytes: 1_000_000 } },

@@ -19,6 +19,7 @@ import {
 } from '@onyx-sync/server'
 import { DEFAULT_LIMITS, type EventVerifier, type Limits, type Signer, silentLogger } from '@onyx-sync/shared'
 import type * as Y from 'yjs'
+import { createApartMerger } from './apart-merger.js'
 import { createDelay, NO_DELAY } from './delay.js'
 import type { DeviceSettings } from './device-settings.js'
 import { createDeviceDisk, createServerDisk, type DeviceDisk, type ServerDisk } from './disks.js'
@@ -70,6 +71,8 @@ export interface World {
   readonly serverDisk: ServerDisk
   readonly devices: readonly WorldDevice[]
   readonly isServerUp: boolean
+  /** Whether what merges on the server ends now and then. Its documents are then loaded again. */
+  endsMerging: boolean
   addDevice(name: string, account: string): WorldDevice
   startServer(): void
   /** Kills the server in the middle of whatever it does. */
@@ -101,8 +104,8 @@ export interface WorldOptions {
   /** @default as in a real device, with signers that take no time */
   readonly settings?: DeviceSettings
   /**
-   * Whether reading disks, merging and checking take time, each in half of the worlds, and sockets fill up in half of them. What
-   * a client is asked is then answered only when time passes. @default false
+   * Whether reading disks, merging and checking take time, each in half of the worlds, and in half of them sockets fill up and
+   * what merges ends now and then. What a client is asked is then answered only when time passes. @default false
    */
   readonly isSlow?: boolean
   /** Lets a test break the world on purpose, to prove that the checks see it. */
@@ -123,6 +126,7 @@ export interface WorldFault {
   /** What the server takes for "this state contains that update", where a checkpoint is to replace events. */
   readonly contains?: (state: Y.Doc, update: Uint8Array) => boolean
   wrapHub?(hub: Hub, world: World): Hub
+  wrapMerger?(merger: Merger): Merger
   /** Wraps what devices check events with. */
   wrapVerifier?(verifier: EventVerifier): EventVerifier
   wrapTransport?(transport: Transport, device: WorldDevice): Transport
@@ -173,6 +177,14 @@ export function createWorld(options: WorldOptions): World {
 
   function delayFor(purpose: string) {
     return isSlow ? createDelay(clock, random.fork(purpose)) : NO_DELAY
+  }
+
+  function createMerger(random: SeededRandom): Merger {
+    const work = fault?.contains === undefined ? {} : { contains: fault.contains }
+    if (!isSlow) return createLocalMerger(work)
+    const endsNow = () => world.endsMerging
+    const merger = createApartMerger({ ...work, takeTime: takeMerging, random, endsNow })
+    return fault?.wrapMerger?.(merger) ?? merger
   }
 
   /** Every database has a key of its own. */
@@ -274,6 +286,7 @@ export function createWorld(options: WorldOptions): World {
     serverDisk,
     devices,
     errors,
+    endsMerging: isSlow && random.fork('merging/ends').chance(0.5),
     get isServerUp() {
       return relay !== undefined
     },
@@ -287,10 +300,7 @@ export function createWorld(options: WorldOptions): World {
       relay = createRelay({
         log: fault?.wrapLog?.(log, world) ?? log,
         hub: fault?.wrapHub?.(hub, world) ?? hub,
-        merger: inItsTime(
-          createLocalMerger(fault?.contains === undefined ? {} : { contains: fault.contains }),
-          takeMerging,
-        ),
+        merger: createMerger(random.fork(`merging/start ${startedAs}`)),
         relayUrls: () => [WORLD_URL],
         limits,
         logger: silentLogger,
@@ -312,17 +322,6 @@ export function createWorld(options: WorldOptions): World {
     advance: (ms) => clock.advance(ms),
   }
   return world
-}
-
-/** A merger that does one thing after another, each in its time, as one in a thread of its own. */
-function inItsTime(merger: Merger, takeTime: () => Promise<void>): Merger {
-  let last: Promise<unknown> = Promise.resolve()
-  const run: Merger['run'] = (...work) => {
-    const done = last.then(takeTime).then(() => merger.run(...work))
-    last = done.catch(() => {})
-    return done
-  }
-  return { ...merger, run }
 }
 
 /** A verifier that spreads what it checks over threads: what was asked last may be answered first. */
