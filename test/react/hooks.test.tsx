@@ -15,7 +15,7 @@ import {
   useUnsaved,
 } from '@onyx-sync/client/react'
 import { act, render, screen, waitFor } from '@testing-library/react'
-import { memo, StrictMode, startTransition, useLayoutEffect, useState } from 'react'
+import { memo, type ReactNode, StrictMode, startTransition, useLayoutEffect, useState } from 'react'
 import { hydrateRoot } from 'react-dom/client'
 import { renderToString } from 'react-dom/server'
 import { expect, it, vi } from 'vitest'
@@ -34,6 +34,18 @@ async function addMessages(client: SyncClient, count: number, id: string): Promi
   const chat = await client.chats.open(id)
   await Promise.all(Array.from({ length: count }, (_, n) => chat.send(`text ${n}`, { id: `m${n}` })))
   chat.release()
+}
+
+/** Renders something below a client. @returns puts another one in its place */
+function renderReplaceably(first: SyncClient, shown: ReactNode): (next: SyncClient) => void {
+  let setClient: (client: SyncClient) => void = () => {}
+  function App() {
+    const [client, set] = useState(first)
+    setClient = set
+    return <SyncProvider client={client}>{shown}</SyncProvider>
+  }
+  render(<App />)
+  return (next) => act(() => setClient(next))
 }
 
 /** Everything begun so far is done and shown. */
@@ -91,20 +103,10 @@ it('[RCT1] hooks say why where there can be no client, and throw without a provi
 it('[RCT1] another client takes the place of the first everywhere', async () => {
   const [first, second] = [counting(await withMessages(1)), await openClient({ key: 2 })]
   await second.chats.create({ id: 'chat', title: 'second' })
-  let setClient: (client: SyncClient) => void = () => {}
   const Title = () => <p>{useChat('chat').title}</p>
-  function App() {
-    const [client, set] = useState(first.client)
-    setClient = set
-    return (
-      <SyncProvider client={client}>
-        <Title />
-      </SyncProvider>
-    )
-  }
-  render(<App />)
+  const setClient = renderReplaceably(first.client, <Title />)
   await screen.findByText('chat')
-  act(() => setClient(second))
+  setClient(second)
   await screen.findByText('second')
   expect(first.open).toEqual({ chats: 0, views: 0, listeners: 0, presences: 0 })
 })
@@ -522,7 +524,7 @@ it('[RCT10] a search shows what the newest query finds, and nothing that an olde
     '',
   )
   const found = () => result.current.messages.map(({ message, position }) => [message.content, position])
-  await waitFor(() => expect(result.current).toMatchObject({ status: 'ready', messages: [] }))
+  expect(result.current).toMatchObject({ status: 'ready', messages: [] })
   rerender('text')
   rerender('text 13')
   await waitFor(() => expect(result.current.status).toBe('ready'))
@@ -562,26 +564,16 @@ it('[RCT10][RCT3] a search follows what comes and goes, and renders for nothing 
 
 it('[RCT10] what was found in one account is not shown in the next', async () => {
   const [first, second] = [await withMessages(1), await openClient({ key: 2 })]
-  let setClient: (client: SyncClient) => void = () => {}
   const shown: string[] = []
   function Found() {
     const { status, messages } = useSearch('text')
     shown.push(`${status} ${messages.length}`)
     return <p>{`${status} ${messages.length}`}</p>
   }
-  function App() {
-    const [client, set] = useState(first)
-    setClient = set
-    return (
-      <SyncProvider client={client}>
-        <Found />
-      </SyncProvider>
-    )
-  }
-  render(<App />)
+  const setClient = renderReplaceably(first, <Found />)
   await screen.findByText('ready 1')
   shown.length = 0
-  act(() => setClient(second))
+  setClient(second)
   await screen.findByText('ready 0')
   expect(new Set(shown)).toEqual(new Set(['loading 0', 'ready 0']))
 })

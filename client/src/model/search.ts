@@ -5,12 +5,10 @@ import type { SearchResult } from './chats-api.js'
 import type { LocalState } from './local-state.js'
 import { rowToMessage } from './message-window.js'
 import type { RowFeed } from './row-feed.js'
-import { createView, endAll, type View } from './view.js'
+import { createView, endAll, hasSameFields, type View } from './view.js'
 
 /** So long after a commit it is searched again, and what others commit meanwhile is found with it. Milliseconds. */
 const SEARCH_AGAIN_MS = 300
-
-const NOTHING: SearchResult = { chats: [], messages: [] }
 
 export interface SearchParts {
   readonly store: RowReader
@@ -33,9 +31,8 @@ export function createSearchView(
   { store, feed, local, clock }: SearchParts,
   { query, limit = 50, address: resolve }: Search,
 ): View<SearchResult> {
-  const isBlank = query.trim() === ''
   /** What was found last, and the rows of its messages. */
-  let found = NOTHING
+  let found: SearchResult = { chats: [], messages: [] }
   let shown: readonly QueryRow[] = []
 
   async function read(): Promise<SearchResult> {
@@ -45,7 +42,6 @@ export function createSearchView(
         `the most messages to find is a whole number from 1 on, not ${limit}`,
       )
     const address = resolve()
-    if (isBlank) return NOTHING
     const chats = (await store.searchRows('chats', query, { limit: Number.MAX_SAFE_INTEGER }))
       .map((row) => rowToSummary(row, local))
       .filter((chat) => chat.deletedAt === undefined && (address === undefined || chat.address === address))
@@ -65,7 +61,6 @@ export function createSearchView(
   return createView<SearchResult>({
     read,
     listen(refresh) {
-      if (isBlank) return () => {}
       let timer: TimerHandle | undefined
       const soon = () => {
         timer ??= clock.setTimeout(() => {
@@ -91,11 +86,5 @@ function toHit(row: QueryRow) {
 }
 
 function areSame<T extends ChatSummary | QueryRow>(before: readonly T[], now: readonly T[]): boolean {
-  return (
-    before.length === now.length &&
-    now.every((each, index) => {
-      const other = before[index] as T
-      return (Object.keys(each) as (keyof T)[]).every((key) => other[key] === each[key])
-    })
-  )
+  return before.length === now.length && now.every((each, index) => hasSameFields(before[index] as T, each))
 }

@@ -102,6 +102,12 @@ export function createView<T>({ read, listen }: ViewParts<T>): View<T> {
   }
 }
 
+/** Whether two objects say the same in each of their fields. */
+export function hasSameFields<T extends object>(a: T, b: T): boolean {
+  const keys = Object.keys(b) as (keyof T)[]
+  return keys.length === Object.keys(a).length && keys.every((key) => Object.is(a[key], b[key]))
+}
+
 /** @returns a function that ends everything that the given ones end */
 export function endAll(...endings: readonly (() => void)[]): () => void {
   return () => {

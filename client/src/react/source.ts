@@ -1,5 +1,5 @@
 import type { SyncClient } from '../client-api.js'
-import type { View } from '../model/view.js'
+import { hasSameFields, type View } from '../model/view.js'
 
 /** What a hook shows, as React's `useSyncExternalStore` takes it. */
 export interface Source<T> {
@@ -114,8 +114,5 @@ export function viewParts<T, R>(
 
 /** The object before, where the one after says the same in each of its fields. */
 export function keepSame<T extends object>(before: T, after: T): T {
-  const keys = Object.keys(after) as (keyof T)[]
-  const isSame =
-    keys.length === Object.keys(before).length && keys.every((key) => Object.is(before[key], after[key]))
-  return isSame ? before : after
+  return hasSameFields(before, after) ? before : after
 }

@@ -14,19 +14,24 @@ interface Found extends Progress {
 
 const BLANK: Found = { ...LOADING, found: undefined }
 const NOTHING: SearchResult = { chats: [], messages: [] }
+const NOTHING_ASKED: Found = { status: 'ready', error: undefined, found: NOTHING }
 
 /**
  * Searches titles and messages on this device, and follows what comes; an empty query finds nothing. What is typed quickly is
  * best given through React's `useDeferredValue`. A hit's `position` is what `useMessages` takes as `around`.
  */
-export function useSearch(query: string, { chat, limit }: SearchOptions = {}): SearchState {
+export function useSearch(query: string, options: SearchOptions = {}): SearchState {
   const { client } = useProvidedClient()
-  const { status, error, found } = useShared(keyOf('search', query, chat, limit), BLANK, ({ chats }) => {
-    const where = { ...(chat === undefined ? {} : { chat }), ...(limit === undefined ? {} : { limit }) }
-    return viewParts(chats.watchSearch(query, where), (value, failure) =>
-      value === undefined && failure === undefined ? BLANK : { ...progressOf(value, failure), found: value },
-    )
-  })
+  const key = keyOf('search', query, options.chat, options.limit)
+  const { status, error, found } = useShared(key, BLANK, ({ chats }) =>
+    query.trim() === ''
+      ? { read: () => NOTHING_ASKED, start: () => () => {} }
+      : viewParts(chats.watchSearch(query, options), (value, failure) =>
+          value === undefined && failure === undefined
+            ? BLANK
+            : { ...progressOf(value, failure), found: value },
+        ),
+  )
   // Not what another account's chats were.
   const last = useRef({ client, found: NOTHING })
   useEffect(() => {

@@ -1,8 +1,9 @@
 import { type Logger, type NostrEvent, parsePartTag, SyncError, utf8Length } from '@onyx-sync/shared'
 import type { DocumentContent } from '../ports/document-content.js'
 import type { DocumentRecord, EventLog, IndexEntry } from '../ports/event-log.js'
-import { type Comparison, type Merger, MergerLost, runWhileItLasts } from '../ports/merger.js'
+import { type Comparison, type Merger, MergerLost } from '../ports/merger.js'
 import type { CheckedEvent } from './check-event.js'
+import { runWhileItLasts } from './lost-merger.js'
 import type { MergedStates } from './merged-state.js'
 import { loadEvents, loadInPages, parseEvents, UNBOUNDED } from './stored-events.js'
 

@@ -1,5 +1,5 @@
-import { type Limits, SyncError } from '@onyx-sync/shared'
-import { type Merger, MergerLost } from '../ports/merger.js'
+import type { Limits } from '@onyx-sync/shared'
+import type { Merger } from '../ports/merger.js'
 import type { SpreadVerifier } from '../ports/spread-verifier.js'
 import type { Brake } from './brake.js'
 import {
@@ -12,6 +12,7 @@ import {
   inlineLimits,
   type UndecodedEvent,
 } from './check-event.js'
+import { beginAgain } from './lost-merger.js'
 
 /**
  * Checks the events of one connection, in order. What takes longer is done beside the event loop: signatures that are
@@ -50,19 +51,11 @@ export function createEventChecker(
   /** Settles when all that was begun is decided. */
   let last: Promise<void> = Promise.resolve()
 
-  async function decode(undecoded: UndecodedEvent): Promise<CheckedEvent> {
-    for (let attempts = 0; ; attempts++) {
-      try {
-        return finishCheck(undecoded, await merger.run('decode', undecoded.event, limits))
-      } catch (error) {
-        if (!(error instanceof MergerLost)) throw error
-        if (error.reason === 'bystander' && attempts < MAX_ATTEMPTS) continue
-        throw new SyncError('MERGE_FAILED', 'decoding the update takes too long: split the edit', {
-          cause: error,
-        })
-      }
-    }
-  }
+  const decode = (undecoded: UndecodedEvent): Promise<CheckedEvent> =>
+    beginAgain(
+      async () => finishCheck(undecoded, await merger.run('decode', undecoded.event, limits)),
+      'decoding the update takes too long: split the edit',
+    )
 
   /** Does something that takes time, after all that was begun before it. */
   function inOrder(work: () => void | Promise<void>, refused: (error: unknown) => void): void {
@@ -141,6 +134,3 @@ export function createEventChecker(
     },
   }
 }
-
-/** How often decoding is begun again because others' work ended what decodes. */
-const MAX_ATTEMPTS = 8

@@ -9,8 +9,9 @@ import {
 } from '@onyx-sync/shared'
 import type { DocumentContent } from '../ports/document-content.js'
 import type { Commit, EventLog, HeldPart, HeldPlace, PartGroup } from '../ports/event-log.js'
-import { type Merger, MergerLost, runWhileItLasts } from '../ports/merger.js'
+import type { Merger } from '../ports/merger.js'
 import type { CheckedEvent } from './check-event.js'
+import { beginAgain, runWhileItLasts } from './lost-merger.js'
 import { UNBOUNDED } from './stored-events.js'
 
 /** An event of a document. */
@@ -82,30 +83,11 @@ export function createHeldParts(log: EventLog, merger: Merger, maxHeldBytes: num
     }
   }
 
-  /** The parts of an edit put together. Begins again where others' work ended what does so. */
-  async function complete(group: Group, part: Part): Promise<WholeEdit> {
-    for (let attempts = 1; ; attempts++) {
-      try {
-        return await putTogether(group, part)
-      } catch (error) {
-        if (!(error instanceof MergerLost)) throw error
-        if (error.reason === 'bystander' && attempts < MAX_ATTEMPTS) continue
-        throw new SyncError(
-          'MERGE_FAILED',
-          'putting the parts of the edit together takes too long: split it',
-          {
-            cause: error,
-          },
-        )
-      }
-    }
-  }
-
   /**
    * The parts of an edit, taken apart again, one at a time: together they may have 64 MB. What they unfold to is bounded
    * like what they take on disk: 256 parts, each a deflate bomb of the largest update, would come to gigabytes.
    */
-  async function putTogether({ id, parts }: Group, { count }: Part): Promise<WholeEdit> {
+  async function complete({ id, parts }: Group, { count }: Part): Promise<WholeEdit> {
     const join = ++joins
     const run = runWhileItLasts(merger)
     const edit: EditPart[] = []
@@ -149,7 +131,10 @@ export function createHeldParts(log: EventLog, merger: Merger, maxHeldBytes: num
       group.parts.set(part.index, { index: part.index, id: event.id, bytes, json })
       if (group.parts.size < part.count) return undefined
       try {
-        return await complete(group, part)
+        return await beginAgain(
+          () => complete(group, part),
+          'putting the parts of the edit together takes too long: split it',
+        )
       } catch (error) {
         // Not held, or it would be called known when it comes again, and the edit never be whole.
         group.parts.delete(part.index)
@@ -183,9 +168,6 @@ export function createHeldParts(log: EventLog, merger: Merger, maxHeldBytes: num
 function heldOf(group: PartGroup, { index, id, json }: PartPlace): HeldPart[] {
   return json === undefined ? [] : [{ ...group, index, id, json }]
 }
-
-/** How often an edit is begun to be put together. */
-const MAX_ATTEMPTS = 8
 
 /** Numbers what is put together. */
 let joins = 0

@@ -1,6 +1,7 @@
 import { type DocumentSummary, type Logger, SyncError } from '@onyx-sync/shared'
 import type { EventLog, KeptState } from '../ports/event-log.js'
-import { type Clocks, type Comparison, type Merger, MergerLost, runWhileItLasts } from '../ports/merger.js'
+import { type Clocks, type Comparison, type Merger, MergerLost } from '../ports/merger.js'
+import { runWhileItLasts } from './lost-merger.js'
 import { byteLengthOf } from './state-pieces.js'
 import { loadInPages } from './stored-events.js'
 import { estimateFits } from './wire-cost.js'
@@ -228,7 +229,7 @@ export function createMergedStates(options: MergedStatesOptions): MergedStates {
 
   function letGo({ doc, generation }: Hot): void {
     // One of an earlier generation is gone already.
-    if (generation === merger.generation) merger.run('drop', doc).catch(() => {})
+    runWhileItLasts(merger, generation)('drop', doc).catch(() => {})
   }
 
   async function readNow<T>(

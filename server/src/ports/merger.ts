@@ -118,14 +118,3 @@ export class MergerLost extends Error {
     this.reason = reason
   }
 }
-
-/**
- * Runs work that builds on what the merger has held since a generation, by default since now: rejects with {@link MergerLost}
- * where it has begun anew. What ended it may have been others' work, between two steps; nothing else tells of that.
- */
-export function runWhileItLasts(merger: Merger, generation = merger.generation): Merger['run'] {
-  return (...work) =>
-    generation === merger.generation
-      ? merger.run(...work)
-      : Promise.reject(new MergerLost('bystander', `${work[0]}: what it builds on was lost`))
-}
