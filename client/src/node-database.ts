@@ -57,7 +57,7 @@ export async function openNodeDatabase({
     const version = checkSqliteFile(path, schema)
     sqlite = openDurable(path)
     if (version < schema.version) upgrade(sqlite, path, version, schema, migrations)
-    const { adapter, disconnect } = connectAdapter(sqlite, path, schema)
+    const { adapter, disconnect } = await connectAdapter(sqlite, path, schema)
     const database = new Database({ adapter, modelClasses: [...modelClasses] })
     const opened = sqlite
     let isOpen = true

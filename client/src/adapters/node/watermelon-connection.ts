@@ -3,12 +3,11 @@
  * the pinned version 0.28.0. Left to itself the adapter appends ".db" to file names, deletes a file whose
  * version it doesn't expect, sets no pragmas, can't be closed, and prepares every statement anew.
  */
-import { createRequire } from 'node:module'
 import type { AppSchema } from '@nozbe/watermelondb'
 import type { DatabaseAdapter } from '@nozbe/watermelondb/adapters/type.js'
+import * as logger from '@nozbe/watermelondb/utils/common/logger/index.js'
+import { defaultOf } from '../watermelon/watermelon.js'
 import type { SqliteFile } from './better-sqlite.js'
-
-const require = createRequire(import.meta.url)
 
 /** An adapter on an open connection. */
 export interface ConnectedAdapter {
@@ -36,15 +35,27 @@ const MAX_PREPARED = 128
 
 /** Turns off WatermelonDB's console output, for the whole process: it reports every set-up there. */
 export function silenceWatermelon(): void {
-  require('@nozbe/watermelondb/utils/common/logger').default.silence()
+  defaultOf<{ silence(): void }>(logger).silence()
 }
 
-/** An adapter on a connection whose tables are those of the schema already. */
-export function connectAdapter(sqlite: SqliteFile, file: string, schema: AppSchema): ConnectedAdapter {
-  const SQLiteAdapter: UnsafeAdapterClass = require('@nozbe/watermelondb/adapters/sqlite').default
-  const bridge: UnsafeBridge =
-    require('@nozbe/watermelondb/adapters/sqlite/sqlite-node/DatabaseBridge').default
-  const Driver = require('@nozbe/watermelondb/adapters/sqlite/sqlite-node/DatabaseDriver').default
+/**
+ * An adapter on a connection whose tables are those of the schema already. What it is made of requires better-sqlite3 when it
+ * is loaded, so it isn't before there is a connection.
+ */
+export async function connectAdapter(
+  sqlite: SqliteFile,
+  file: string,
+  schema: AppSchema,
+): Promise<ConnectedAdapter> {
+  const SQLiteAdapter: UnsafeAdapterClass = defaultOf(
+    await import('@nozbe/watermelondb/adapters/sqlite/index.js'),
+  )
+  // @ts-expect-error: it has no types.
+  const bridgeModule = await import('@nozbe/watermelondb/adapters/sqlite/sqlite-node/DatabaseBridge.js')
+  // @ts-expect-error: it has no types.
+  const driverModule = await import('@nozbe/watermelondb/adapters/sqlite/sqlite-node/DatabaseDriver.js')
+  const bridge: UnsafeBridge = defaultOf(bridgeModule)
+  const Driver: new () => UnsafeDriver = defaultOf(driverModule)
 
   class ConnectedSqliteAdapter extends SQLiteAdapter {
     /** Called by the constructor; would open, and maybe wipe, the file. */

@@ -11,8 +11,8 @@ export function exportsOf<T extends object>(namespace: T, probe: keyof T): T {
 
 /** The default export, which is as such or the default of a default, depending on the importing package. */
 export function defaultOf<T>(namespace: { readonly default: unknown }): T {
-  const given = namespace.default
-  return typeof given === 'function' ? (given as T) : (given as { readonly default: T }).default
+  const given = namespace.default as T | { readonly default: T }
+  return typeof given === 'object' && given !== null && 'default' in given ? given.default : (given as T)
 }
 
 export const { Database, Model, Q, appSchema, tableSchema } = exportsOf(index, 'Database')
