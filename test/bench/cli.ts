@@ -51,7 +51,7 @@ Usage: npm run bench -- [name]… [--quick] [--json] [--plot DIR] [--check] [--s
 
 ${BENCHES.map(({ name, summary }) => `  ${name.padEnd(12)} ${summary}`).join('\n')}
 
-  --quick     a tenth of the size, to see that it runs
+  --quick     a small part of the size, to see that it runs
   --json      one JSON object on standard output
   --plot DIR  draw what was measured side by side: an SVG for each bench
   --check     compare ratios with those of test/bench/expected.json; exit 1 when one is far worse

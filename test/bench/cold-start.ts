@@ -11,7 +11,7 @@ export const coldStart: Bench = {
   summary: 'a server starts on 1,000,000 events of 100,000 documents',
   async run(context) {
     const { directory, isQuick } = context
-    const documents = isQuick ? 5_000 : 100_000
+    const documents = isQuick ? 1_000 : 100_000
     const empty = await start(context, join(directory, 'empty'), createKey())
     const data = join(directory, 'full')
     const [reader] = await growLog(context, data, documents)

@@ -14,7 +14,7 @@ export const documentMemory: Bench = {
   summary: 'memory of a server with 100,000 documents on disk, untouched, and read by devices',
   async run(context) {
     const { directory, isQuick, progress } = context
-    const documents = isQuick ? 5_000 : 100_000
+    const documents = isQuick ? 1_000 : 100_000
     const data = join(directory, 'full')
     const keys = await growLog(context, data, documents)
     const empty = await serve(context, join(directory, 'empty'), async (server) => {

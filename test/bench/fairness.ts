@@ -21,7 +21,7 @@ export const fairness: Bench = {
   summary: 'a quiet account publishes while a noisy one floods on ten connections',
   async run(context) {
     const { directory, isQuick, progress } = context
-    const samples = isQuick ? 50 : 600
+    const samples = isQuick ? 15 : 600
     const noisy = createKey()
     const stored = signEvents(noisy, isQuick ? 1_000 : 6_000, context)
     const more = signEvents(noisy, samples * FLOOD_EVENTS_PER_SAMPLE, context)

@@ -16,7 +16,7 @@ export const growth: Bench = {
   summary: 'what an event costs on an empty server, on a large log, and among idle subscribers',
   async run(context) {
     const { directory, isQuick } = context
-    const [documents, idle] = isQuick ? [2_000, 100] : [100_000, 5_000]
+    const [documents, idle] = isQuick ? [500, 100] : [100_000, 5_000]
     const full = join(directory, 'full')
     await growLog(context, full, documents)
     const empty = await costOf(context, join(directory, 'empty'), 0)
@@ -37,7 +37,7 @@ export const growth: Bench = {
 }
 
 async function costOf(context: BenchContext, data: string, idle: number): Promise<number> {
-  const lanes = signLanes(context, CONNECTIONS, context.isQuick ? 2_000 : 100_000)
+  const lanes = signLanes(context, CONNECTIONS, context.isQuick ? 500 : 100_000)
   const server = await startMeasuredServer({ data, ...context.serverOptions })
   const clients: WireClient[] = []
   try {

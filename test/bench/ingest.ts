@@ -16,7 +16,7 @@ export const ingest: Bench = {
 
 async function publishOver(context: BenchContext, connections: number): Promise<Figure[]> {
   const { directory, isQuick, progress, serverOptions } = context
-  const lanes = signLanes(context, connections, isQuick ? 2_000 : 100_000)
+  const lanes = signLanes(context, connections, isQuick ? 500 : 100_000)
   const server = await startMeasuredServer({
     data: join(directory, `ingest-${connections}`),
     ...serverOptions,

@@ -25,7 +25,7 @@ export const longChat: Bench = {
   summary: '100,000 small edits of one chat on three devices, one of which misses the last half',
   async run(context) {
     const { directory, isQuick, progress } = context
-    const edits = isQuick ? 5_000 : 100_000
+    const edits = isQuick ? 1_000 : 100_000
     const signer = createAccount()
     const data = join(directory, 'server')
     const server = await startServer(data)

@@ -81,7 +81,7 @@ function createWorst(url: string): () => Promise<number> {
 }
 
 function scenes(key: BenchKey, { isQuick }: BenchContext): Scene[] {
-  const scale = isQuick ? 0.2 : 1
+  const scale = isQuick ? 0.05 : 1
   const times = <T>(count: number, make: (index: number) => T) =>
     Array.from({ length: Math.max(2, Math.round(count * scale)) }, (_, index) => make(index))
   const catchUp = (chatId: string) => ({ kinds: [30001], '#d': [chatId], after: '' })

@@ -13,7 +13,7 @@ Runs the bench with a profile of each server that is a process of its own, write
 graph of each (SVG, for a browser) and prints the functions that took the most time.
 
   --out DIR   where the profiles and graphs go (default ./profiles)
-  --quick     a tenth of the size
+  --quick     a small part of the size
   --help      show this
 
 Examples:

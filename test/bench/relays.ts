@@ -60,7 +60,7 @@ export const relays: Bench = {
   summary: 'events of kind 1 in and out, beside @nostr-relay, and strfry if it is given',
   async run({ directory, isQuick, progress, strfry }) {
     const rounds = isQuick ? 1 : 3
-    const events = isQuick ? 2_000 : 20_000
+    const events = isQuick ? 500 : 20_000
     const passedOn = isQuick ? 20 : 300
     const running: Running[] = []
     try {
