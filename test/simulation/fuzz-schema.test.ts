@@ -12,7 +12,7 @@ describe('fuzzing an app’s own schema', () => {
     // "At most one favourite" kept by looking before writing: two devices look at the same time.
     const favourites = (doc: Y.Doc) => doc.getMap<boolean>('metadata')
     const failures = await fuzzSchema({
-      seeds: 30,
+      seeds: 10,
       operations: {
         favour(doc, random) {
           const map = favourites(doc)
