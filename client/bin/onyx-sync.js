@@ -2,7 +2,7 @@
 // A committed file, so that npm links the command before the first build.
 import { existsSync } from 'node:fs'
 
-const entry = new URL('../dist/command/onyx-sync.js', import.meta.url)
+const entry = new URL('../command/onyx-sync.js', import.meta.url)
 if (!existsSync(entry)) {
   console.error('onyx-sync is not built yet: run "npm run build" first')
   process.exit(1)

@@ -4,6 +4,8 @@ import { fileURLToPath } from 'node:url'
 
 /** Where the built command is, from `test/bench/dist`. */
 const SERVER_BIN = fileURLToPath(new URL('../../../server/bin/onyx-sync-server.js', import.meta.url))
+/** The same in modules, which a profile names. */
+const SERVER_MODULES = fileURLToPath(new URL('../../../server/dist/cli.js', import.meta.url))
 /**
  * All clients of a bench share one address, and some a key, and do in seconds what people do in days: how much is let in
  * of that is not what is measured.
@@ -51,7 +53,8 @@ export interface MeasuredServerOptions {
 export function startMeasuredServer(options: MeasuredServerOptions): Promise<MeasuredServer> {
   const { data, args = [], nodeArgs = [], node } = options
   const port = args.includes('--port') ? [] : ['--port', '0']
-  return startMeasured([...nodeArgs, SERVER_BIN, '--data', data, ...port, ...WITHOUT_RATES, ...args], node)
+  const script = nodeArgs.length > 0 ? SERVER_MODULES : SERVER_BIN
+  return startMeasured([...nodeArgs, script, '--data', data, ...port, ...WITHOUT_RATES, ...args], node)
 }
 
 /**

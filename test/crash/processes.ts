@@ -7,9 +7,12 @@ import { fileURLToPath } from 'node:url'
 
 export const SERVER_BIN = fileURLToPath(new URL('../../server/bin/onyx-sync-server.js', import.meta.url))
 export const DEVICE_BIN = fileURLToPath(new URL('../../client/bin/onyx-sync.js', import.meta.url))
-/** The same in modules, of which a fault changes some. */
-const DEVICE_MODULES = fileURLToPath(new URL('../../client/dist/cli.js', import.meta.url))
 export const DEVICE_CHILD = fileURLToPath(new URL('./device-child.mjs', import.meta.url))
+/** The commands in modules, of which a fault changes some. */
+const IN_MODULES = new Map([
+  [SERVER_BIN, fileURLToPath(new URL('../../server/dist/cli.js', import.meta.url))],
+  [DEVICE_BIN, fileURLToPath(new URL('../../client/dist/cli.js', import.meta.url))],
+])
 const FAULTS = new URL('./faults.mjs', import.meta.url).href
 
 /** How a process ended. */
@@ -83,7 +86,7 @@ export function createScope(): Scope {
 
 function launch(script: string, args: readonly string[], { fault, env }: LaunchOptions = {}): Child {
   const nodeArgs = fault === undefined ? [] : ['--import', FAULTS]
-  const entry = fault !== undefined && script === DEVICE_BIN ? DEVICE_MODULES : script
+  const entry = (fault === undefined ? undefined : IN_MODULES.get(script)) ?? script
   const child = spawn(process.execPath, [...nodeArgs, entry, ...args], {
     stdio: ['pipe', 'pipe', 'pipe'],
     env: { ...process.env, ...env, ...(fault === undefined ? {} : { ONYX_CRASH_FAULT: fault }) },
