@@ -8,7 +8,7 @@ import { createLocalMerger } from './core/local-merger.js'
 import type { Merger } from './ports/merger.js'
 import type { RelayVerifier } from './ports/spread-verifier.js'
 
-/** The built one, also where this module is loaded from its source. */
+/** The built one, also where this module is loaded from its source or with the command. */
 const MERGE_WORKER = new URL('../dist/merge-worker.js', import.meta.url)
 const VERIFY_WORKER = new URL('../dist/verify-worker.js', import.meta.url)
 /** More would hardly find work: one thread parses, stores and answers for all of them. */

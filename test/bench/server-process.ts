@@ -53,7 +53,8 @@ export interface MeasuredServerOptions {
 export function startMeasuredServer(options: MeasuredServerOptions): Promise<MeasuredServer> {
   const { data, args = [], nodeArgs = [], node } = options
   const port = args.includes('--port') ? [] : ['--port', '0']
-  const script = nodeArgs.length > 0 ? SERVER_MODULES : SERVER_BIN
+  const isProfiled = nodeArgs.some((arg) => arg.startsWith('--cpu-prof'))
+  const script = isProfiled ? SERVER_MODULES : SERVER_BIN
   return startMeasured([...nodeArgs, script, '--data', data, ...port, ...WITHOUT_RATES, ...args], node)
 }
 
