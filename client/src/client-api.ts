@@ -87,6 +87,8 @@ export interface SyncClientOptions {
    * has used is a copy, and gets a device id of its own. @default what the store knows: on Node, which file it is
    */
   readonly installId?: string
+  /** For tests only: documents kept loaded besides those in use. @default 32 */
+  readonly maxLoadedDocuments?: number
   /** For tests only, see `OutboxOptions.inFlightPerLane`. @default 1 */
   readonly inFlightPerDocument?: number
 }

@@ -131,6 +131,7 @@ export async function openDevice(
     random,
     turns,
     compaction: upkeep.compaction,
+    ...(options.maxLoadedDocuments === undefined ? {} : { maxLoaded: options.maxLoadedDocuments }),
     firstUnsigned: (address) => outbox?.firstUnsigned(address),
     unchecked: () => (checking === 'idle' ? unchecked : undefined),
     accepts: (address) => holding?.accepts(address) !== false,

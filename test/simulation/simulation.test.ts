@@ -44,6 +44,25 @@ const PINNED = [
     length: 80,
     found: 'a checkpoint took away what a reader was about to read, and was kept from it',
   },
+  {
+    seed: 109,
+    length: 80,
+    scenario: 'contributing',
+    found: 'what was taken back on its way to the server held up what came after it',
+  },
+  {
+    seed: 662,
+    length: 80,
+    scenario: 'contributing',
+    found: 'consent that was taken back while the disk was full ended the process',
+  },
+  {
+    seed: 5027,
+    length: 80,
+    scenario: 'contributing',
+    found:
+      'what was taken back elsewhere before its device had heard that it was saved stayed there as refused',
+  },
 ] as const satisfies readonly {
   seed: number
   length: number
@@ -103,6 +122,11 @@ describe('the simulated world', () => {
 
   it('[SIM10] nor where chats are deleted for good', { timeout: 300_000 }, async () => {
     const { failures } = await simulate({ seeds: SCENARIO_SEEDS, scenario: 'deleting' })
+    expect(failures).toEqual([])
+  })
+
+  it('[SIM11] nor where messages are contributed and taken back', { timeout: 300_000 }, async () => {
+    const { failures } = await simulate({ seeds: SCENARIO_SEEDS, scenario: 'contributing' })
     expect(failures).toEqual([])
   })
 

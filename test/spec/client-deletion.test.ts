@@ -22,6 +22,12 @@ async function leftOf(world: World, name: string, address: string) {
   }
 }
 
+/** Whether an event of a lane is signed and not answered yet. */
+async function isStaged(world: World, name: string, lane: string): Promise<boolean> {
+  const entries = await deviceOf(world, name).disk.contents.loadOutbox()
+  return entries.some((entry) => entry.lane === lane && entry.state === 'staged')
+}
+
 const GONE = { updates: 0, messages: 0, isDeleted: true, body: 'deleted' }
 
 async function sharedChat(seed: string) {
@@ -132,6 +138,22 @@ describe('deleting a chat for good', () => {
     expect(await leftOf(world, 'tablet', address)).toEqual(GONE)
   })
 
+  it('[DLD4] also where an edit was under way: what is edited later is refused, too', async () => {
+    const { world, phone, address } = await sharedChat('under way')
+    const opened = await during(world, phone.chats.open('oslo'))
+    const edited = phone.chats.send('oslo', 'A coat?')
+    // It is on its way to the server, which hasn't answered.
+    while (phone.status.unsent === 0 || !(await isStaged(world, 'phone', address))) await world.advance(1)
+    await edited
+    await during(world, phone.chats.deleteForever('oslo'))
+    opened.doc.getMap('metadata').set('title', 'too late')
+    await world.advance(20_000)
+    expect(phone.status).toMatchObject({ unsent: 0, refused: 1, connection: 'live' })
+    opened.release()
+    await world.advance(5_000)
+    expect(await leftOf(world, 'phone', address)).toEqual(GONE)
+  })
+
   it('[DLD5][S6] holds on a server that was set back: any device of the account brings the request again', async () => {
     const { world, phone, address } = await sharedChat('set back')
     const before = world.serverDisk.commits.length
@@ -198,6 +220,27 @@ describe('taking a contribution back', () => {
     await world.advance(20_000)
     const kinds = await kindsOnServer(world)
     expect([kinds.includes(1), kinds.includes(5)]).toEqual([false, false])
+  })
+
+  it('[DLD6] that is on its way holds up nothing that is contributed later', async () => {
+    const world = await startWorld('on its way', { alice: ['phone'] })
+    const phone = clientOf(world, 'phone')
+    await during(world, phone.training.setConsent(true))
+    await during(world, phone.chats.create({ id: 'oslo' }))
+    const first = await during(world, phone.chats.send('oslo', 'mine'))
+    const second = await during(world, phone.chats.send('oslo', 'ours'))
+    await world.advance(20_000)
+    const submitted = phone.training.submit('oslo', first.id, 5)
+    while (!(await isStaged(world, 'phone', 'training'))) await world.advance(1)
+    const mine = await submitted
+    const ours = phone.training.submit('oslo', second.id, 5)
+    const revoked = phone.training.revoke(mine.id)
+    await during(world, ours)
+    await during(world, revoked)
+    await world.advance(20_000)
+    expect(phone.status).toMatchObject({ unsent: 0, refused: 0, connection: 'live' })
+    const contributed = (await serverEvents(world.serverDisk.contents)).filter(({ kind }) => kind === 1)
+    expect(contributed.map(({ content }) => content)).toEqual([expect.stringContaining('ours')])
   })
 
   it('[DLD6] that was sent deletes it on the server, and a server that was set back gets it no more', async () => {

@@ -1,5 +1,6 @@
-import { createMemoryStore } from '@onyx-sync/client'
-import type { NostrEvent } from '@onyx-sync/shared'
+import { createMemoryStore, createSyncClient } from '@onyx-sync/client'
+import { type NostrEvent, SyncError } from '@onyx-sync/shared'
+import { PlainKeySigner } from 'nostr-tools/signer'
 import { describe, expect, it } from 'vitest'
 import { sign, testKey } from '../support/events.js'
 import { openScripted } from '../support/scripted-server.js'
@@ -66,6 +67,24 @@ describe('contributions of other devices', () => {
       await during(world, device.rebuild())
       expect(await device.training.list()).toEqual([])
     }
+  })
+
+  it('[DLD6] are gone too on the device that never heard that they had arrived', async () => {
+    const { world, phone, laptop, kinds } = await startContributed('not heard')
+    const submitted = phone.training.submit('chat', 'b', 5)
+    while ((await kinds()).length < 2) await world.advance(1)
+    await deviceOf(world, 'phone').crash()
+    await submitted
+    await world.advance(10_000)
+    const [newest] = await laptop.training.list()
+    expect(newest?.content).toBe('answer b')
+    await during(world, laptop.training.revoke(newest?.id ?? ''))
+    await world.advance(10_000)
+    deviceOf(world, 'phone').start()
+    await world.advance(20_000)
+    const restarted = clientOf(world, 'phone')
+    expect(await restarted.training.list()).toMatchObject([{ content: 'answer a' }])
+    expect(restarted.status).toMatchObject({ unsent: 0, refused: 0, isCaughtUp: true })
   })
 
   it('[TRN4] stay gone where they come back once more after they were taken back', async () => {
@@ -160,5 +179,35 @@ describe('contributions of other devices', () => {
       { content: 'good', quality: 3, state: 'sent', eventId: good.id, address: '', messageId: '' },
     ])
     expect((await store.loadOutbox()).map(({ state }) => state)).toEqual(['confirmed'])
+  })
+})
+
+describe('consent that is taken back', () => {
+  it('[TRN1] while the disk is full withdraws what waits, and is written as soon as it is not', async () => {
+    const store = createMemoryStore()
+    let isFull = false
+    const client = await createSyncClient({
+      signer: new PlainKeySigner(owner.secretKey),
+      store: {
+        ...store,
+        async commit(batch) {
+          const withdraws = batch.outboxPut?.some(({ state }) => state === 'withdrawn') === true
+          if (isFull && withdraws) throw new SyncError('STORE_FAILED', 'no space left')
+          await store.commit(batch)
+        },
+      },
+    })
+    await client.training.setConsent(true)
+    await client.chats.create({ id: 'chat' })
+    const { id } = await client.chats.send('chat', 'answer')
+    await client.training.submit('chat', id, 5)
+    isFull = true
+    // As it comes from another device: only the outbox's entry finds no room.
+    await client.settings.set('trainingConsent', false)
+    await expect(client.flush()).rejects.toMatchObject({ code: 'STORE_FAILED' })
+    isFull = false
+    await client.flush()
+    expect(await client.training.list()).toMatchObject([{ state: 'withdrawn' }])
+    await client.close()
   })
 })

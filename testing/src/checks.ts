@@ -9,6 +9,7 @@ import {
   type NostrEvent,
   parseAddress,
   parseEncodingTag,
+  tagValues,
 } from '@onyx-sync/shared'
 import * as Y from 'yjs'
 import { checkCursorOnDisk } from './cursor-check.js'
@@ -49,6 +50,8 @@ export function createWatch(): Watch {
   /** Address of the document, or '', of each event that was sent, by id. */
   const published = new Map<string, string>()
   const acknowledged = new Set<string>()
+  /** Events that a deletion request named, which may have reached the server. */
+  const takenBack = new Set<string>()
   /** Chats that somebody wanted deleted. */
   const deleting = new Set<string>()
   /** Pieces of text that the server's disk has, wherever they stand in an update. */
@@ -93,6 +96,8 @@ export function createWatch(): Watch {
         return
       }
       if (watch.world !== undefined) noteCommits(watch.world)
+      if (event.kind === KIND.training && event.pubkey !== device.pubkey)
+        problems.push(`${device.name} was sent training data of another account`)
       if (event.kind === KIND.deletion) {
         for (const [name, address = ''] of event.tags) {
           if (name === 'a' && !readers.get(address)?.has(device.pubkey) && event.pubkey !== device.pubkey)
@@ -109,6 +114,7 @@ export function createWatch(): Watch {
       if (message[0] !== 'EVENT') return
       const event = message[1] as NostrEvent
       published.set(event.id, isDocumentKind(event.kind) ? addressOf(event) : '')
+      if (event.kind === KIND.deletion) for (const id of tagValues(event, 'e')) takenBack.add(id)
     },
     kept(device, token, chat) {
       const tokens = tokensKept.get(device) ?? new Map<string, string | undefined>()
@@ -145,7 +151,9 @@ export function createWatch(): Watch {
       noteCommits(world)
       const { serverDisk } = world
       // What was deleted for good took its events along.
-      const ids = [...acknowledged].filter((id) => !deleting.has(published.get(id) ?? ''))
+      const ids = [...acknowledged].filter(
+        (id) => !deleting.has(published.get(id) ?? '') && !takenBack.has(id),
+      )
       const { resets } = serverDisk
       // The disk may still be at work on what the crash left of it.
       void world.clock.settle().then(async () => {

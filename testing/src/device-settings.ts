@@ -6,6 +6,8 @@ export interface DeviceSettings {
   readonly checkpoints: Required<CheckpointOptions> | false
   readonly compaction: Required<CompactionOptions>
   readonly batching: Batching
+  /** Documents kept loaded besides those in use. @default as in a real device */
+  readonly maxLoadedDocuments?: number
   /** How long a signer takes at most, by device; people and remote signers take longer than a CPU. Milliseconds. */
   maxSignMs(device: string): number
 }
@@ -26,6 +28,8 @@ export function drawDeviceSettings(random: SeededRandom): DeviceSettings {
         },
     compaction: { minBytes: 400 + random.below(2_000), ratio: 0.2 + random.next() * 0.8 },
     batching: { intervalMs: random.pick([0, 0, 0, 500]) },
+    // Few enough that they are loaded again and again, while something else happens to them.
+    maxLoadedDocuments: random.fork('loaded').pick([0, 1, 32]),
     maxSignMs: (device) => {
       const ofDevice = random.fork(device)
       return ofDevice.chance(0.3) ? ofDevice.below(600) : 0

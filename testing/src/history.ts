@@ -9,6 +9,8 @@ export type Action =
       readonly draw: number
     }
   | { readonly type: 'share' | 'delete-chat'; readonly device: string; readonly draw: number }
+  | { readonly type: 'consent'; readonly device: string; readonly isGiven: boolean }
+  | { readonly type: 'contribute' | 'revoke'; readonly device: string; readonly draw: number }
   | { readonly type: 'evict' | 'open'; readonly device: string; readonly draw: number }
   | { readonly type: 'hold'; readonly device: string; readonly choice: HoldChoice }
   | { readonly type: 'crash' | 'offline' | 'online' | 'cut' | 'half-open' | 'wake'; readonly device: string }
@@ -19,8 +21,11 @@ export type Action =
   | { readonly type: 'restore-server'; readonly draw: number }
   | { readonly type: 'wait'; readonly ms: number }
 
-/** What histories are about besides the usual: a device that holds some chats only, chats that are deleted for good. */
-export const SCENARIOS = ['standard', 'holding', 'deleting'] as const
+/**
+ * What histories are about besides the usual: a device that holds some chats only, chats that are deleted for good, messages
+ * that are contributed as training data.
+ */
+export const SCENARIOS = ['standard', 'holding', 'deleting', 'contributing'] as const
 export type Scenario = (typeof SCENARIOS)[number]
 
 /** Who takes part: device names by account. */

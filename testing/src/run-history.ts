@@ -8,6 +8,7 @@ import { FIRST_CHOICE, HOLDING_DEVICE } from './hold-history.js'
 import { checkLogGrowth } from './log-growth.js'
 import { type Attempt, createReferenceModel, type ReferenceModel } from './model.js'
 import { createSeededRandom } from './seeded-random.js'
+import { checkTraining, createTrainingModel, type TrainingModel } from './training-model.js'
 import { createWorld, type World, type WorldDevice, type WorldFault } from './world.js'
 
 /** How a history ended. */
@@ -67,7 +68,9 @@ export async function runHistory(options: HistoryOptions): Promise<HistoryResult
     for (const name of names) world.addDevice(name, account)
   }
   const model = createReferenceModel()
-  const stage: Stage = { world, model, watch, chats: [], tokens: 0, writeText: createWriter(world, options) }
+  const training = createTrainingModel()
+  const writeText = createWriter(world, options)
+  const stage: Stage = { world, model, training, watch, chats: [], tokens: 0, writeText }
   world.startServer()
   for (const device of world.devices) device.start()
   await world.advance(1_000)
@@ -84,7 +87,8 @@ export async function runHistory(options: HistoryOptions): Promise<HistoryResult
   await options.inspect?.(world)
   const problems = [...watch.problems, ...world.errors, ...stuck]
   if (stuck.length === 0) await excuseRemoved(world, model)
-  if (stuck.length === 0) problems.push(...(await checkWorld(world, model)))
+  if (stuck.length === 0)
+    problems.push(...(await checkWorld(world, model)), ...(await checkTraining(world, training)))
   // Last, because a checkpoint that a server had no time for may come a while later. With events that are much
   // smaller or larger than usual, or checkpoints that took the place of nothing, the bounds are others.
   const isUsual = stuck.length === 0 && options.limits === undefined && !endsMerging
@@ -95,6 +99,7 @@ export async function runHistory(options: HistoryOptions): Promise<HistoryResult
 interface Stage {
   readonly world: World
   readonly model: ReferenceModel
+  readonly training: TrainingModel
   readonly watch: Watch
   /** Chats that exist, by the account that owns them. */
   readonly chats: { readonly id: string; readonly account: string }[]
@@ -165,6 +170,15 @@ async function perform(action: Action, stage: Stage): Promise<void> {
     case 'hold':
       device.client?.hold(action.choice).catch(() => {})
       return
+    case 'consent':
+      if (device.client === undefined) return
+      if (!action.isGiven) stage.training.disagreeing(device.account)
+      device.client.training.setConsent(action.isGiven).catch(() => {})
+      return
+    case 'contribute':
+      return contribute(action.draw, device, stage)
+    case 'revoke':
+      return revoke(action.draw, device, stage)
     case 'evict':
     case 'open': {
       const chat = chatOf(action.draw, stage)
@@ -179,6 +193,31 @@ async function perform(action: Action, stage: Stage): Promise<void> {
     default:
       if (device.client !== undefined) edit(action.type, action.draw, device, device.client, stage)
   }
+}
+
+function contribute(draw: number, { account, client }: WorldDevice, stage: Stage): void {
+  const chat = chatOf(draw, stage)
+  if (chat === undefined || client === undefined) return
+  const candidates = stage.model
+    .messagesOf(chat.address)
+    .filter((id) => !stage.training.isContributed(account, id))
+  const messageId = candidates[Math.floor(draw * 7919) % Math.max(1, candidates.length)]
+  if (messageId === undefined) return
+  const attempt = stage.training.submitting(account, messageId)
+  follow(client.training.submit(chat.address, messageId, 5), () => {}, attempt)
+}
+
+/** Takes back something that the device lists, and doesn't wait for it. */
+function revoke(draw: number, { account, client }: WorldDevice, { training }: Stage): void {
+  client?.training.list().then(
+    (listed) => {
+      const contribution = listed[Math.floor(draw * listed.length)]
+      if (contribution === undefined) return
+      const { id, messageId } = contribution
+      follow(client.training.revoke(id), () => {}, training.revoking(account, messageId))
+    },
+    () => {},
+  )
 }
 
 /** A chat that exists somewhere. */
@@ -259,6 +298,7 @@ function edit(
 
 /** Errors that say: nothing was there to change, and nothing was changed. */
 const DECLINED = [
+  'CONSENT_MISSING',
   'DELETED',
   'DOCUMENT_NOT_FOUND',
   'DOCUMENT_NOT_HELD',

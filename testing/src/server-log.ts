@@ -96,6 +96,7 @@ export async function readServer(world: World, isOnce: boolean): Promise<ServerC
       else inLog.add(seq)
     }
     noteDeleted(commit)
+    for (const { seq } of commit.withdrawn ?? []) inLog.delete(seq)
     noteSuperseded(commit)
   }
   for (let seq = 1; seq <= log.head; seq++) {

@@ -1,3 +1,4 @@
+import { withContributing } from './contribute-history.js'
 import { withDeleting } from './delete-history.js'
 import {
   type Action,
@@ -64,6 +65,7 @@ export function scenarioHistory(
   const random = createSeededRandom(`${seed}/${scenario}`)
   if (scenario === 'holding') return withHolding(historyOf(seed, length, HOLDING_WEIGHTS), random)
   if (scenario === 'deleting') return withDeleting(historyOf(seed, length), random)
+  if (scenario === 'contributing') return withContributing(historyOf(seed, length), random)
   return historyOf(seed, length, weights)
 }
 

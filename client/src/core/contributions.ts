@@ -59,9 +59,10 @@ export function createContributions({
       if (request.kind !== KIND.deletion || request.pubkey !== pubkey) return {}
       const named = new Set(parseDeletion(request).ids)
       const rows: string[] = []
-      // Not what was withdrawn here: that stays listed.
+      // Not what was withdrawn here: that stays listed. The server may have what this device has heard nothing of since it sent
+      // it, and another device may have taken that back.
       const gone = outbox.forget(TRAINING_LANE, (entry) => {
-        const isMeant = isSent(entry) && eventsOf(entry).some(({ id }) => named.has(id))
+        const isMeant = isSigned(entry) && eventsOf(entry).some(({ id }) => named.has(id))
         if (isMeant) rows.push(`${TRAINING_LANE}-${entry.seq}`)
         return isMeant
       })
@@ -71,6 +72,6 @@ export function createContributions({
   }
 }
 
-function isSent({ state }: OutboxEntry): boolean {
-  return state === 'saved' || state === 'confirmed'
+function isSigned({ state }: OutboxEntry): boolean {
+  return state !== 'pending' && state !== 'withdrawn'
 }

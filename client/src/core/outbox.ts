@@ -92,12 +92,13 @@ export function createOutbox(options: OutboxOptions): Outbox {
   }
 
   function forget(name: string, isMeant: (entry: OutboxEntry) => boolean): string[] {
-    const ids = lanes
-      .get(name)
-      .entries.filter(isMeant)
-      .map(({ id }) => id)
+    const lane = lanes.get(name)
+    const ids = lane.entries.filter(isMeant).map(({ id }) => id)
     for (const id of ids) progress.forget(id)
+    // Its answer will find nobody, so what comes after it must not wait for that.
+    const wasUnderWay = ids.filter((id) => lane.inFlight.delete(id)).length > 0
     lanes.remove(name, ids)
+    if (wasUnderWay) pump(name)
     return ids
   }
 
