@@ -4,19 +4,35 @@ import * as Y from 'yjs'
 const looked = new WeakMap<Y.Doc, Uint8Array>()
 
 /**
- * Applies an update (format V1) as Yjs does. What waits for something missing is applied as soon as that is there:
- * where one waiting struct hangs on another one that waits, Yjs notes only what the second lacks, and would leave the
- * first out, until the document is loaded again, though all that it hangs on has come. Source: SPEC YJS12.
+ * Applies an update (format V1) as Yjs does, but for two things. What waits for something missing is applied as soon as that
+ * is there: where one waiting struct hangs on another one that waits, Yjs notes only what the second lacks, and would leave
+ * the first out, until the document is loaded again, though all that it hangs on has come. And what brings more of an item
+ * of which the document has the beginning as garbage is applied, where Yjs throws. Source: SPEC YJS12, YJS13.
  *
  * @param origin of the transaction, unless one is under way
  * @throws what Yjs does on an update that `checkUpdate` would refuse
  */
 export function applyUpdate(doc: Y.Doc, update: Uint8Array, origin?: unknown): void {
-  Y.applyUpdate(doc, update, origin)
+  try {
+    Y.applyUpdate(doc, update, origin)
+  } catch (error) {
+    applyBeyond(doc, update, origin, error)
+  }
   const pending = doc.store.pendingStructs
   if (pending === null || looked.get(doc) === pending.update) return
   looked.set(doc, pending.update)
   pending.missing = missingFor(doc.store, pending.update)
+}
+
+/**
+ * Applies what the document hasn't got yet, without what it has. An item that begins with that is cut off by Yjs as it is
+ * integrated, and put behind its own beginning; where this is garbage and stands nowhere, it throws. Cut off before, the item
+ * hangs on garbage, and is garbage itself. What was integrated before the throw stays, and counts as what is there.
+ */
+function applyBeyond(doc: Y.Doc, update: Uint8Array, origin: unknown, cause: unknown): void {
+  const rest = Y.diffUpdate(update, Y.encodeStateVector(doc))
+  if (rest.byteLength === update.byteLength) throw cause
+  Y.applyUpdate(doc, rest, origin)
 }
 
 /** What each client's first waiting struct lacks, the others being behind it: client ids to clocks. */

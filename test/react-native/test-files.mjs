@@ -29,7 +29,7 @@ const LEFT_OUT = [
   [/^spec\/client-sizes$/, 'takes long: whole accounts'],
   [/^spec\/client-checkpoints$/, 'takes long: hundreds of signatures'],
   [/^property\/compaction$/, 'counts what many runs came upon'],
-  [/^property\/(undo|client-plain)$/, 'takes long: whole histories'],
+  [/^property\/(undo|client-plain|apply-update)$/, 'takes long: whole histories'],
   [/^property\/fuzz$/, 'reads its inputs from files'],
   [/^(spec|property)\/client-tabs$/, 'is about the tabs of a browser'],
   [/^simulation\/.*$/, 'is the simulated world, of which run-hermes.mjs runs histories'],

@@ -175,6 +175,70 @@ describe('being in sync', () => {
   })
 })
 
+describe('an item whose beginning is garbage', () => {
+  const messagesIn = (doc: Y.Doc) => doc.getArray<Y.Map<Y.Text>>('messages')
+
+  function applied(updates: readonly Uint8Array[], isTogether: boolean): Y.Doc {
+    const doc = new Y.Doc()
+    const applyAll = () => {
+      for (const update of updates) applyUpdate(doc, update)
+    }
+    if (isTogether) doc.transact(applyAll)
+    else applyAll()
+    return doc
+  }
+
+  it('[YJS13] is completed in the transaction that deletes what it stood in', () => {
+    const [author, other] = [new Y.Doc(), new Y.Doc()]
+    messagesIn(author).push([new Y.Map([['content', new Y.Text('abc')]])])
+    const made = Y.encodeStateAsUpdate(author)
+    applyUpdate(other, made)
+    const text = messagesIn(author).get(0).get('content') as Y.Text
+    const before = Y.encodeStateVector(author)
+    text.insert(0, 'd')
+    // The other one has the first of two letters by another way, and gives it back as garbage.
+    applyUpdate(other, Y.encodeStateAsUpdate(author, before))
+    messagesIn(other).delete(0)
+    text.insert(1, 'e')
+    const updates = [made, Y.encodeStateAsUpdate(other, before), Y.encodeStateAsUpdate(author, before)]
+    const [together, apart] = [applied(updates, true), applied(updates, false)]
+    expect(messagesIn(together).length).toBe(0)
+    expect(hasSameState(together, apart)).toBe(true)
+    applyUpdate(author, Y.encodeStateAsUpdate(together))
+    expect(hasSameState(author, together)).toBe(true)
+  })
+
+  it('[YJS13] is completed as garbage where nothing around it was deleted, as a hostile device may have it', () => {
+    const victim = new Y.Doc()
+    messagesIn(victim).push([new Y.Map([['content', new Y.Text('abc')]])])
+    const text = messagesIn(victim).get(0).get('content') as Y.Text
+    const hostile = applied([Y.encodeStateAsUpdate(victim)], false)
+    const before = Y.encodeStateVector(hostile)
+    messagesIn(hostile).get(0).get('content')?.insert(0, 'xyz')
+    const item = Y.encodeStateAsUpdate(hostile, before)
+    // One client with one struct from clock 0 on, which is garbage of length 1; no deletions.
+    const garbage = encoding.encode((encoder) => {
+      for (const n of [1, 1, hostile.clientID, 0]) encoding.writeVarUint(encoder, n)
+      encoding.writeUint8(encoder, 0)
+      for (const n of [1, 0]) encoding.writeVarUint(encoder, n)
+    })
+    for (const update of [garbage, item]) {
+      expect(checkUpdate(update, KIND.chat, DEFAULT_LIMITS).clientIds).toEqual([hostile.clientID])
+      applyUpdate(victim, update)
+    }
+    expect(text.toString()).toBe('abc')
+    expect(hasPending(victim)).toBe(false)
+    text.insert(3, 'd')
+    const copy = applied([Y.encodeStateAsUpdate(victim)], false)
+    expect(messagesIn(copy).get(0).get('content')?.toString()).toBe('abcd')
+  })
+
+  it('[YJS13] doesn’t make anything else applicable', () => {
+    const doc = new Y.Doc()
+    expect(() => applyUpdate(doc, Uint8Array.of(1, 1, 1))).toThrow()
+  })
+})
+
 describe('the sync message in an event', () => {
   const { maxUpdateBytes } = DEFAULT_LIMITS
   const message = (type: number, update: Uint8Array, tail: readonly number[] = []): string => {

@@ -22,6 +22,11 @@ import type { World, WorldDevice } from './world.js'
 /** Looks on while a history runs. */
 export interface Watch {
   world: World | undefined
+  /**
+   * Whether devices may have gone to a plain relay. What they saved there counts as saved, and what they bring from there to
+   * the server is signed once more.
+   */
+  isMoving: boolean
   readonly problems: string[]
   delivered(device: WorldDevice, text: string): void
   sent(device: WorldDevice, text: string): void
@@ -80,6 +85,7 @@ export function createWatch(): Watch {
 
   const watch: Watch = {
     world: undefined,
+    isMoving: false,
     problems,
     delivered(device, text) {
       const message = JSON.parse(text) as unknown[]
@@ -126,7 +132,8 @@ export function createWatch(): Watch {
     status(device, { unsent, refused }) {
       const { world } = watch
       // After a reset the server may lack what it once had, and what was refused is not unsent.
-      if (world === undefined || unsent > 0 || refused > 0 || world.serverDisk.resets > 0) return
+      if (world === undefined || watch.isMoving || unsent > 0 || refused > 0 || world.serverDisk.resets > 0)
+        return
       noteCommits(world)
       for (const [token, chat] of tokensKept.get(device) ?? []) {
         if (!tokensOnServer.has(token) && !deleting.has(chat ?? ''))
@@ -136,7 +143,7 @@ export function createWatch(): Watch {
     },
     async beforeReset() {
       const { world } = watch
-      if (world === undefined || world.serverDisk.resets > 0) return
+      if (world === undefined || watch.isMoving || world.serverDisk.resets > 0) return
       await world.clock.settle()
       problems.push(...(await readServer(world, true)).problems)
     },
@@ -168,8 +175,8 @@ export function createWatch(): Watch {
 }
 
 /** Checks a world at rest against every promise. @returns what is broken */
-export async function checkWorld(world: World, model: ReferenceModel): Promise<string[]> {
-  const server = await readServer(world, world.serverDisk.resets === 0)
+export async function checkWorld(world: World, model: ReferenceModel, isMoving = false): Promise<string[]> {
+  const server = await readServer(world, world.serverDisk.resets === 0 && !isMoving)
   const problems = [...server.problems, ...(await checkLog(world))]
   for (const device of world.devices) problems.push(...(await checkDevice(device, server, model, world)))
   for (const address of new Set([...server.documents.keys(), ...server.deleted]))

@@ -1,4 +1,4 @@
-import type { Batching, CheckpointOptions, CompactionOptions } from '@onyx-sync/client'
+import type { Batching, CheckpointOptions, CompactionOptions, SyncClientOptions } from '@onyx-sync/client'
 import type { SeededRandom } from './seeded-random.js'
 
 /** How the devices of a world are set up, where that isn't as in a real device. */
@@ -6,6 +6,10 @@ export interface DeviceSettings {
   readonly checkpoints: Required<CheckpointOptions> | false
   readonly compaction: Required<CompactionOptions>
   readonly batching: Batching
+  /** When signatures are checked. @default as in a real device */
+  readonly checking?: SyncClientOptions['checking']
+  /** Whom merged states are taken from. @default as in a real device */
+  readonly trust?: SyncClientOptions['trust']
   /** Documents kept loaded besides those in use. @default as in a real device */
   readonly maxLoadedDocuments?: number
   /** How long a signer takes at most, by device; people and remote signers take longer than a CPU. Milliseconds. */
@@ -30,6 +34,8 @@ export function drawDeviceSettings(random: SeededRandom): DeviceSettings {
     batching: { intervalMs: random.pick([0, 0, 0, 500]) },
     // Few enough that they are loaded again and again, while something else happens to them.
     maxLoadedDocuments: random.fork('loaded').pick([0, 1, 32]),
+    checking: random.fork('checking').pick(['before', 'idle']),
+    trust: random.fork('trust').pick(['server', 'server', 'authors']),
     maxSignMs: (device) => {
       const ofDevice = random.fork(device)
       return ofDevice.chance(0.3) ? ofDevice.below(600) : 0

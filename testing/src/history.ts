@@ -11,6 +11,7 @@ export type Action =
   | { readonly type: 'share' | 'delete-chat'; readonly device: string; readonly draw: number }
   | { readonly type: 'consent'; readonly device: string; readonly isGiven: boolean }
   | { readonly type: 'contribute' | 'revoke'; readonly device: string; readonly draw: number }
+  | { readonly type: 'move'; readonly device: string; readonly isElsewhere: boolean }
   | { readonly type: 'evict' | 'open'; readonly device: string; readonly draw: number }
   | { readonly type: 'hold'; readonly device: string; readonly choice: HoldChoice }
   | { readonly type: 'crash' | 'offline' | 'online' | 'cut' | 'half-open' | 'wake'; readonly device: string }
@@ -23,9 +24,9 @@ export type Action =
 
 /**
  * What histories are about besides the usual: a device that holds some chats only, chats that are deleted for good, messages
- * that are contributed as training data.
+ * that are contributed as training data, devices that move between the server and a plain relay.
  */
-export const SCENARIOS = ['standard', 'holding', 'deleting', 'contributing'] as const
+export const SCENARIOS = ['standard', 'holding', 'deleting', 'contributing', 'moving'] as const
 export type Scenario = (typeof SCENARIOS)[number]
 
 /** Who takes part: device names by account. */

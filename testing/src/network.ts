@@ -26,9 +26,9 @@ export interface NetworkOptions {
   /** What a byte on its way to a device counts for in the server's socket. @default 0 */
   readonly queuedFactor?: number
   /** The server at this moment, if it is up. */
-  accept(): Accept | undefined
+  accept(device: string): Accept | undefined
   /** The NIP-11 document. */
-  info(): unknown
+  info(device: string): unknown
   /** What becomes of a message to a device on the way. @default what it was */
   onTheWay?(text: string): string
   /** Called with every message that a server hands to the network, and for whom. */
@@ -101,7 +101,7 @@ export function createNetwork(options: NetworkOptions): Network {
   }
 
   function open(link: Link): void {
-    const accept = options.accept()
+    const accept = options.accept(link.device)
     if (link.isClosed || link.isDead) return
     if (accept === undefined || offline.has(link.device)) {
       closeDevice(link, 1006, '')
@@ -209,10 +209,10 @@ export function createNetwork(options: NetworkOptions): Network {
       },
       async fetchInfo() {
         await new Promise<void>((resolve) => clock.setTimeout(resolve, delayMs()))
-        if (options.accept() === undefined || offline.has(device)) {
+        if (options.accept(device) === undefined || offline.has(device)) {
           throw new SyncError('CONNECTION_FAILED', 'the server can not be reached')
         }
-        return options.info()
+        return options.info(device)
       },
     }),
 

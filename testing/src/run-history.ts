@@ -88,7 +88,10 @@ export async function runHistory(options: HistoryOptions): Promise<HistoryResult
   const problems = [...watch.problems, ...world.errors, ...stuck]
   if (stuck.length === 0) await excuseRemoved(world, model)
   if (stuck.length === 0)
-    problems.push(...(await checkWorld(world, model)), ...(await checkTraining(world, training)))
+    problems.push(
+      ...(await checkWorld(world, model, watch.isMoving)),
+      ...(await checkTraining(world, training)),
+    )
   // Last, because a checkpoint that a server had no time for may come a while later. With events that are much
   // smaller or larger than usual, or checkpoints that took the place of nothing, the bounds are others.
   const isUsual = stuck.length === 0 && options.limits === undefined && !endsMerging
@@ -154,6 +157,12 @@ async function perform(action: Action, stage: Stage): Promise<void> {
     case 'online':
       world.network.setOnline(device.name, action.type === 'online')
       if (action.type === 'online') device.client?.wake()
+      return
+    case 'move':
+      device.isElsewhere = action.isElsewhere
+      stage.watch.isMoving = true
+      device.crash()
+      device.start()
       return
     case 'cut':
       return world.network.cut(device.name)
@@ -353,6 +362,10 @@ export async function comeToRest(world: World): Promise<string[]> {
     device.disk.faults.refuse = 0
     device.skewMs = 0
     device.isSignerBroken = false
+    if (device.isElsewhere) {
+      device.isElsewhere = false
+      device.crash()
+    }
     world.network.setOnline(device.name, true)
     device.start()
   }

@@ -8,6 +8,7 @@ import {
   STANDARD_WEIGHTS,
 } from './history.js'
 import { HOLDING_WEIGHTS, withHolding } from './hold-history.js'
+import { withMoving } from './move-history.js'
 import { type HistoryOptions, runHistory } from './run-history.js'
 import { createSeededRandom } from './seeded-random.js'
 import type { WorldFault } from './world.js'
@@ -66,6 +67,7 @@ export function scenarioHistory(
   if (scenario === 'holding') return withHolding(historyOf(seed, length, HOLDING_WEIGHTS), random)
   if (scenario === 'deleting') return withDeleting(historyOf(seed, length), random)
   if (scenario === 'contributing') return withContributing(historyOf(seed, length), random)
+  if (scenario === 'moving') return withMoving(historyOf(seed, length), random)
   return historyOf(seed, length, weights)
 }
 

@@ -25,6 +25,7 @@ import type { DeviceSettings } from './device-settings.js'
 import { createDeviceDisk, createServerDisk, type DeviceDisk, type ServerDisk } from './disks.js'
 import type { Scenario } from './history.js'
 import { type Accept, createNetwork, type Network } from './network.js'
+import { createPlainRelay } from './plain-relay.js'
 import { createQuickKey, type QuickKey, quickVerifier } from './quick-keys.js'
 import { createSeededRandom, type SeededRandom } from './seeded-random.js'
 import { tamperWithState } from './tamper.js'
@@ -57,6 +58,8 @@ export interface WorldDevice {
   skewMs: number
   /** Whether its signer fails for now. */
   isSignerBroken: boolean
+  /** Whether it goes to a plain relay in place of the server, from its next start. */
+  isElsewhere: boolean
   /** Starts the client and connects. Does nothing while it runs. */
   start(): void
   /** Kills the client in the middle of whatever it does. */
@@ -152,6 +155,7 @@ export function createWorld(options: WorldOptions): World {
   let relay: Relay | undefined
   let isRelayAlive = () => false
   let serverStarts = 0
+  const plainRelay = createPlainRelay()
 
   // Of its own, so that a message that is tampered with doesn't move what else is drawn.
   const tampering = random.fork('tampering')
@@ -161,17 +165,24 @@ export function createWorld(options: WorldOptions): World {
     clock,
     random: random.fork('network'),
     queuedFactor: isSlow ? random.fork('network/sockets').pick(QUEUED_FACTORS) : 0,
-    accept: (): Accept | undefined =>
-      relay === undefined ? undefined : (peer) => (relay as Relay).connect(peer),
-    info: () => ({
-      yjs_sync: 1,
-      self: serverKey().pubkey,
-      ...(options.offersSummaries === false ? {} : { yjs_summaries: 1 }),
-      limitation: { max_content_length: limits.maxEventBytes },
-    }),
+    accept(name): Accept | undefined {
+      if (isElsewhere(name)) return plainRelay
+      return relay === undefined ? undefined : (peer) => (relay as Relay).connect(peer)
+    },
+    info: (name) =>
+      isElsewhere(name)
+        ? { name: 'plain' }
+        : {
+            yjs_sync: 1,
+            self: serverKey().pubkey,
+            ...(options.offersSummaries === false ? {} : { yjs_summaries: 1 }),
+            limitation: { max_content_length: limits.maxEventBytes },
+          },
     onTheWay: (text) =>
       text.startsWith('["EVENT"') && tampering.chance(TAMPERED) ? tamperWithState(text) : text,
-    onDelivered: (name, text) => options.onDelivered?.(deviceOf(name), text),
+    onDelivered(name, text) {
+      if (!isElsewhere(name)) options.onDelivered?.(deviceOf(name), text)
+    },
     onSent: (name, text) => options.onSent?.(deviceOf(name), text),
   })
 
@@ -194,6 +205,10 @@ export function createWorld(options: WorldOptions): World {
 
   function deviceOf(name: string): WorldDevice {
     return devices.find((candidate) => candidate.name === name) as WorldDevice
+  }
+
+  function isElsewhere(name: string): boolean {
+    return devices.some((device) => device.name === name && device.isElsewhere)
   }
 
   function addDevice(name: string, account: string): WorldDevice {
@@ -255,6 +270,7 @@ export function createWorld(options: WorldOptions): World {
       },
       skewMs: 0,
       isSignerBroken: false,
+      isElsewhere: false,
       start() {
         if (isRunning) return
         isRunning = true
