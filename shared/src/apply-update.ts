@@ -1,5 +1,7 @@
 import * as Y from 'yjs'
 
+type Struct = ReturnType<typeof Y.decodeUpdateV2>['structs'][number]
+
 /** For each document what waited in it when it was looked at last. */
 const looked = new WeakMap<Y.Doc, Uint8Array>()
 
@@ -13,33 +15,65 @@ const looked = new WeakMap<Y.Doc, Uint8Array>()
  * @throws what Yjs does on an update that `checkUpdate` would refuse
  */
 export function applyUpdate(doc: Y.Doc, update: Uint8Array, origin?: unknown): void {
+  const waiting = doc.store.pendingStructs?.update
   try {
     Y.applyUpdate(doc, update, origin)
   } catch (error) {
-    applyBeyond(doc, update, origin, error)
+    applyBeyond(doc, update, waiting, origin, error)
   }
-  const pending = doc.store.pendingStructs
-  if (pending === null || looked.get(doc) === pending.update) return
-  looked.set(doc, pending.update)
-  pending.missing = missingFor(doc.store, pending.update)
+  lookAtWaiting(doc, origin)
+}
+
+/** Leaves nothing waiting that lacks nothing, and notes what the rest lacks. */
+function lookAtWaiting(doc: Y.Doc, origin: unknown): void {
+  const { store } = doc
+  const isKnown = (struct: Struct) =>
+    !(struct instanceof Y.Skip) && struct.id.clock < Y.getState(store, struct.id.client)
+  for (;;) {
+    const pending = store.pendingStructs
+    if (pending === null || looked.get(doc) === pending.update) return
+    const { structs } = Y.decodeUpdateV2(pending.update)
+    if (!structs.some(isKnown)) {
+      looked.set(doc, pending.update)
+      pending.missing = missingFor(store, structs)
+      return
+    }
+    // It came in another piece meanwhile, such as garbage, which hangs on nothing: what is behind it must not wait for what it
+    // would have hung on.
+    store.pendingStructs = null
+    Y.applyUpdateV2(doc, Y.diffUpdateV2(pending.update, Y.encodeStateVector(doc)), origin)
+  }
 }
 
 /**
  * Applies what the document hasn't got yet, without what it has. An item that begins with that is cut off by Yjs as it is
  * integrated, and put behind its own beginning; where this is garbage and stands nowhere, it throws. Cut off before, the item
  * hangs on garbage, and is garbage itself. What was integrated before the throw stays, and counts as what is there.
+ *
+ * @param waiting what waited before (format V2): it may be the one that can go on and throws, and Yjs has forgotten it then
  */
-function applyBeyond(doc: Y.Doc, update: Uint8Array, origin: unknown, cause: unknown): void {
+function applyBeyond(
+  doc: Y.Doc,
+  update: Uint8Array,
+  waiting: Uint8Array | undefined,
+  origin: unknown,
+  cause: unknown,
+): void {
   const rest = Y.diffUpdate(update, Y.encodeStateVector(doc))
-  if (rest.byteLength === update.byteLength) throw cause
-  Y.applyUpdate(doc, rest, origin)
+  if (rest.byteLength === update.byteLength && waiting === undefined) throw cause
+  doc.store.pendingStructs = null
+  try {
+    Y.applyUpdate(doc, rest, origin)
+  } finally {
+    if (waiting !== undefined) Y.applyUpdateV2(doc, Y.diffUpdateV2(waiting, Y.encodeStateVector(doc)), origin)
+  }
 }
 
 /** What each client's first waiting struct lacks, the others being behind it: client ids to clocks. */
-function missingFor(store: Y.Doc['store'], pending: Uint8Array): Map<number, number> {
+function missingFor(store: Y.Doc['store'], waiting: readonly Struct[]): Map<number, number> {
   const missing = new Map<number, number>()
   let client: number | undefined
-  for (const struct of Y.decodeUpdateV2(pending).structs) {
+  for (const struct of waiting) {
     if (struct.id.client === client || struct instanceof Y.Skip) continue
     client = struct.id.client
     const lacking = lackingOf(store, struct)

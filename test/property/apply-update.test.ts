@@ -23,16 +23,20 @@ function edit(doc: Y.Doc, random: SeededRandom): void {
 }
 
 /**
- * What replicas might send when they have heard of some of the others' edits: what they lack of each other's states, as of
- * different times, so that the same items come in different lengths, and as garbage from who has collected them.
+ * Each edit of some replicas, and what they might send besides when they have heard of some of the others': what they lack of
+ * each other's states, as of different times, so that the same items come in different lengths, and as garbage from who has
+ * collected them.
  */
-function updatesOf(random: SeededRandom): { updates: Uint8Array[]; wholes: Uint8Array[] } {
+function updatesOf(random: SeededRandom): Uint8Array[] {
+  const updates: Uint8Array[] = []
   const docs = Array.from({ length: REPLICAS }, (_, index) => {
     const doc = new Y.Doc()
     doc.clientID = index + 1
+    doc.on('update', (update: Uint8Array, _origin: unknown, _doc: Y.Doc, { local }: Y.Transaction) => {
+      if (local) updates.push(update)
+    })
     return doc
   })
-  const updates: Uint8Array[] = []
   const vectors: Uint8Array[] = [Y.encodeStateVector(new Y.Doc())]
   for (let step = 0; step < 25; step++) {
     const doc = random.pick(docs)
@@ -45,7 +49,7 @@ function updatesOf(random: SeededRandom): { updates: Uint8Array[]; wholes: Uint8
       applyUpdate(other, Y.encodeStateAsUpdate(doc, Y.encodeStateVector(other)))
     }
   }
-  return { updates, wholes: docs.map((doc) => Y.encodeStateAsUpdate(doc)) }
+  return updates
 }
 
 function shuffled<T>(items: readonly T[], random: SeededRandom): T[] {
@@ -60,8 +64,8 @@ describe('updates that overlap', () => {
     fc.assert(
       fc.property(fc.nat(), (seed) => {
         const random = createSeededRandom(String(seed))
-        const { updates, wholes } = updatesOf(random)
-        const states = Array.from({ length: 4 }, () => {
+        const updates = updatesOf(random)
+        const [first, ...others] = Array.from({ length: 4 }, () => {
           const doc = new Y.Doc()
           const mixed = shuffled(updates, random)
           while (mixed.length > 0) {
@@ -70,14 +74,13 @@ describe('updates that overlap', () => {
               for (const update of together) applyUpdate(doc, update)
             })
           }
-          for (const whole of wholes) applyUpdate(doc, whole)
           return doc
-        })
-        const [first, ...others] = states as [Y.Doc, ...Y.Doc[]]
+        }) as [Y.Doc, ...Y.Doc[]]
         expect(hasPending(first)).toBe(false)
         for (const other of others) expect(hasSameBytes(other, first)).toBe(true)
       }),
-      { numRuns: 1_000 },
+      // The examples are the first that failed: as Yjs has it, and where only what was being applied was cut.
+      { numRuns: 500, examples: [[1691425252], [1992704642]] },
     )
   }, 60_000)
 })
