@@ -2,8 +2,14 @@ import * as Y from 'yjs'
 
 type Struct = ReturnType<typeof Y.decodeUpdateV2>['structs'][number]
 
-/** For each document what waited in it when it was looked at last. */
-const looked = new WeakMap<Y.Doc, Uint8Array>()
+/** What waits in a document, as it was looked at last. */
+interface Looked {
+  readonly update: Uint8Array
+  /** What each client's first waiting struct is, the others being behind it. */
+  readonly first: readonly Y.ID[]
+}
+
+const looked = new WeakMap<Y.Doc, Looked>()
 
 /**
  * Applies an update (format V1) as Yjs does, but for two things. What waits for something missing is applied as soon as that
@@ -27,15 +33,17 @@ export function applyUpdate(doc: Y.Doc, update: Uint8Array, origin?: unknown): v
 /** Leaves nothing waiting that lacks nothing, and notes what the rest lacks. */
 function lookAtWaiting(doc: Y.Doc, origin: unknown): void {
   const { store } = doc
-  const isKnown = (struct: Struct) =>
-    !(struct instanceof Y.Skip) && struct.id.clock < Y.getState(store, struct.id.client)
+  const isKnown = ({ client, clock }: Y.ID) => clock < Y.getState(store, client)
   for (;;) {
     const pending = store.pendingStructs
-    if (pending === null || looked.get(doc) === pending.update) return
-    const { structs } = Y.decodeUpdateV2(pending.update)
-    if (!structs.some(isKnown)) {
-      looked.set(doc, pending.update)
-      pending.missing = missingFor(store, structs)
+    if (pending === null) return
+    const last = looked.get(doc)
+    if (last?.update === pending.update && !last.first.some(isKnown)) return
+    const waiting = firstOfEach(Y.decodeUpdateV2(pending.update).structs)
+    const first = waiting.map(({ id }) => id)
+    if (!first.some(isKnown)) {
+      looked.set(doc, { update: pending.update, first })
+      pending.missing = missingFor(store, waiting)
       return
     }
     // It came in another piece meanwhile, such as garbage, which hangs on nothing: what is behind it must not wait for what it
@@ -69,13 +77,20 @@ function applyBeyond(
   }
 }
 
-/** What each client's first waiting struct lacks, the others being behind it: client ids to clocks. */
-function missingFor(store: Y.Doc['store'], waiting: readonly Struct[]): Map<number, number> {
+/** Each client's first struct, of structs by client and clock. */
+function firstOfEach(structs: readonly Struct[]): (Y.Item | Y.GC)[] {
+  const first: (Y.Item | Y.GC)[] = []
+  for (const struct of structs) {
+    if (struct instanceof Y.Skip || struct.id.client === first[first.length - 1]?.id.client) continue
+    first.push(struct)
+  }
+  return first
+}
+
+/** What waiting structs lack: client ids to clocks. */
+function missingFor(store: Y.Doc['store'], waiting: readonly (Y.Item | Y.GC)[]): Map<number, number> {
   const missing = new Map<number, number>()
-  let client: number | undefined
   for (const struct of waiting) {
-    if (struct.id.client === client || struct instanceof Y.Skip) continue
-    client = struct.id.client
     const lacking = lackingOf(store, struct)
     const known = lacking === undefined ? undefined : missing.get(lacking.client)
     if (lacking !== undefined && (known === undefined || lacking.clock < known))

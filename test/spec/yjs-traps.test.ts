@@ -188,6 +188,27 @@ describe('an item whose beginning is garbage', () => {
     return doc
   }
 
+  /** One client with one struct from clock 0 on, which is garbage of length 1; no deletions. */
+  const garbageOf = (client: number): Uint8Array =>
+    encoding.encode((encoder) => {
+      for (const n of [1, 1, client, 0]) encoding.writeVarUint(encoder, n)
+      encoding.writeUint8(encoder, 0)
+      for (const n of [1, 0]) encoding.writeVarUint(encoder, n)
+    })
+
+  it('[YJS12][YJS13] holds up nothing behind it, though what it hung on as an item never comes', () => {
+    const other = new Y.Doc()
+    other.getArray('messages').push(['never comes'])
+    const author = applied([Y.encodeStateAsUpdate(other)], false)
+    author.getArray('messages').push(['after it'])
+    author.getMap('metadata').set('title', 'Oslo')
+    const own = Y.diffUpdate(Y.encodeStateAsUpdate(author), Y.encodeStateVector(other))
+    const doc = applied([own], false)
+    expect([doc.getMap('metadata').get('title'), hasPending(doc)]).toEqual([undefined, true])
+    applyUpdate(doc, garbageOf(author.clientID))
+    expect([doc.getMap('metadata').get('title'), hasPending(doc)]).toEqual(['Oslo', false])
+  })
+
   it('[YJS13] is completed in the transaction that deletes what it stood in', () => {
     const [author, other] = [new Y.Doc(), new Y.Doc()]
     messagesIn(author).push([new Y.Map([['content', new Y.Text('abc')]])])
@@ -216,13 +237,7 @@ describe('an item whose beginning is garbage', () => {
     const before = Y.encodeStateVector(hostile)
     messagesIn(hostile).get(0).get('content')?.insert(0, 'xyz')
     const item = Y.encodeStateAsUpdate(hostile, before)
-    // One client with one struct from clock 0 on, which is garbage of length 1; no deletions.
-    const garbage = encoding.encode((encoder) => {
-      for (const n of [1, 1, hostile.clientID, 0]) encoding.writeVarUint(encoder, n)
-      encoding.writeUint8(encoder, 0)
-      for (const n of [1, 0]) encoding.writeVarUint(encoder, n)
-    })
-    for (const update of [garbage, item]) {
+    for (const update of [garbageOf(hostile.clientID), item]) {
       expect(checkUpdate(update, KIND.chat, DEFAULT_LIMITS).clientIds).toEqual([hostile.clientID])
       applyUpdate(victim, update)
     }
