@@ -1,5 +1,5 @@
 import type { Filter, NostrEvent } from '@onyx-sync/shared'
-import { compareNewestFirst, DEFAULT_LIMITS, matchFilter, parseFilter, tagValues } from '@onyx-sync/shared'
+import { compareNewestFirst, coordinateOf, DEFAULT_LIMITS, matchFilter, parseFilter } from '@onyx-sync/shared'
 import type { Script, ScriptedLink } from './scripted-server.js'
 
 /** How a plain relay behaves; each part may be replaced while it runs. */
@@ -37,11 +37,6 @@ export function createPlainRelay(options: PlainRelayOptions = {}): PlainRelay {
   const loggedIn = new Set<ScriptedLink>()
   const cache = new Map<string, ReadonlySet<NostrEvent>>()
 
-  function addressOf({ kind, pubkey, tags, id }: NostrEvent): string {
-    if (kind >= 30_000) return `${kind}:${pubkey}:${tagValues({ tags }, 'd')[0] ?? ''}`
-    return kind >= 10_000 ? `${kind}:${pubkey}:` : id
-  }
-
   function isLoginMissing(link: ScriptedLink): boolean {
     return options.auth === 'requires' && !loggedIn.has(link)
   }
@@ -49,7 +44,7 @@ export function createPlainRelay(options: PlainRelayOptions = {}): PlainRelay {
   function put(event: NostrEvent): string {
     const refusal = options.judge?.(event)
     if (refusal !== undefined) return refusal
-    const address = addressOf(event)
+    const address = coordinateOf(event) ?? event.id
     const before = kept.get(address)
     if (before?.id === event.id) return 'duplicate: have it'
     if (before !== undefined && compareNewestFirst(event, before) > 0) return 'replaced: have newer event'

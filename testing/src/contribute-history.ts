@@ -1,4 +1,4 @@
-import type { Action } from './history.js'
+import { type Action, devicesIn } from './history.js'
 import type { SeededRandom } from './seeded-random.js'
 
 /**
@@ -6,9 +6,7 @@ import type { SeededRandom } from './seeded-random.js'
  * to that at the beginning, and now and then somebody doesn't any more.
  */
 export function withContributing(actions: readonly Action[], random: SeededRandom): Action[] {
-  const devices = [
-    ...new Set(actions.flatMap((action) => ('device' in action ? [action.device] : []))),
-  ].filter((name) => name !== 'server')
+  const devices = devicesIn(actions)
   const agreed = devices.map((device): Action => ({ type: 'consent', device, isGiven: true }))
   const takesBack = random.chance(0.5)
   return actions.flatMap((action, index): Action[] => {

@@ -140,6 +140,12 @@ function createClockAction(random: SeededRandom, device: string): Action {
   return { type: 'skew', device, ms: random.pick([0, 0, HOUR_MS, -YEAR_MS, -60_000, 300_000]) }
 }
 
+/** Names of the devices that do something, in the order in which they first do. */
+export function devicesIn(actions: readonly Action[]): string[] {
+  const names = new Set(actions.flatMap((action) => ('device' in action ? [action.device] : [])))
+  return [...names].filter((name) => name !== 'server')
+}
+
 /** An action as one line of a trace. */
 export function formatAction(action: Action): string {
   const { type, ...rest } = action

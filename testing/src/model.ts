@@ -1,3 +1,5 @@
+import { getOrCreate } from '@onyx-sync/shared'
+
 /**
  * The dumb reference model: what a history's user did, and what must therefore be there in the end. It knows
  * nothing of Yjs, events or networks.
@@ -145,22 +147,11 @@ export function createReferenceModel(): ReferenceModel {
       attempt(messages(chat).get(messageId)?.tokens, token, account),
     deleting({ chat, account }, messageId) {
       const deletions = messages(chat).get(messageId)?.deletions
-      const call = Symbol(messageId)
-      deletions?.set(call, 'attempted')
-      return {
-        returned: () => void deletions?.set(call, { certainFor: account }),
-        declined: () => void deletions?.delete(call),
-      }
+      return noteCall<Certainty>(deletions, 'attempted', { certainFor: account })
     },
     deletingChat(chat) {
-      const calls = chatDeletions.get(chat) ?? new Map<symbol, 'attempted' | 'certain'>()
-      chatDeletions.set(chat, calls)
-      const call = Symbol(chat)
-      calls.set(call, 'attempted')
-      return {
-        returned: () => void calls.set(call, 'certain'),
-        declined: () => void calls.delete(call),
-      }
+      const calls = getOrCreate(chatDeletions, chat, () => new Map<symbol, 'attempted' | 'certain'>())
+      return noteCall(calls, 'attempted', 'certain')
     },
     checkDeleted(chat, isDeleted) {
       const calls = [...(chatDeletions.get(chat)?.values() ?? [])]
@@ -250,5 +241,15 @@ function attempt(certainties: Map<string, Certainty> | undefined, key: string, a
     declined() {
       certainties?.delete(key)
     },
+  }
+}
+
+/** Notes a call among others that do the same; undefined `calls`: what they are about is unknown, and nothing is noted. */
+export function noteCall<C>(calls: Map<symbol, C> | undefined, attempted: C, certain: C): Attempt {
+  const call = Symbol('call')
+  calls?.set(call, attempted)
+  return {
+    returned: () => void calls?.set(call, certain),
+    declined: () => void calls?.delete(call),
   }
 }

@@ -112,7 +112,7 @@ function contribute(draw: number, { account, client }: WorldDevice, stage: Stage
   const candidates = stage.model
     .messagesOf(chat.address)
     .filter((id) => !stage.training.isContributed(account, id))
-  const messageId = candidates[Math.floor(draw * 7919) % Math.max(1, candidates.length)]
+  const messageId = pickMessage(draw, candidates)
   if (messageId === undefined) return
   const attempt = stage.training.submitting(account, messageId)
   follow(client.training.submit(chat.address, messageId, 5), () => {}, attempt)
@@ -129,6 +129,11 @@ function revoke(draw: number, { account, client }: WorldDevice, { training }: St
     },
     () => {},
   )
+}
+
+/** One of some messages, by the same draw as the chat that they are in. */
+function pickMessage(draw: number, candidates: readonly string[]): string | undefined {
+  return candidates[Math.floor(draw * 7919) % Math.max(1, candidates.length)]
 }
 
 /** A chat that exists somewhere. */
@@ -193,8 +198,7 @@ function edit(
     const id = `m${stage.tokens}`
     follow(client.chats.send(address, text, { id }), textKept, model.sending(by, id, text))
   }
-  const candidates = model.messagesOf(address)
-  const messageId = candidates[Math.floor(draw * 7919) % Math.max(1, candidates.length)]
+  const messageId = pickMessage(draw, model.messagesOf(address))
   if (messageId === undefined) return
   if (type === 'delete')
     follow(client.chats.deleteMessage(address, messageId), nothingKept, model.deleting(by, messageId))

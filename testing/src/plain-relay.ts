@@ -1,11 +1,11 @@
 import {
   compareNewestFirst,
+  coordinateOf,
   DEFAULT_LIMITS,
   type Filter,
   matchFilter,
   type NostrEvent,
   parseFilter,
-  tagValues,
 } from '@onyx-sync/shared'
 import type { Accept } from './network.js'
 
@@ -15,7 +15,7 @@ export function createPlainRelay(): Accept {
   const subscribers = new Set<(event: NostrEvent) => void>()
 
   function put(event: NostrEvent): string {
-    const address = addressOf(event)
+    const address = coordinateOf(event) ?? event.id
     const before = kept.get(address)
     if (before?.id === event.id) return 'duplicate: have it'
     if (before !== undefined && compareNewestFirst(event, before) > 0) return 'replaced: have newer event'
@@ -54,9 +54,4 @@ export function createPlainRelay(): Accept {
       end: () => void subscribers.delete(tell),
     }
   }
-}
-
-function addressOf({ kind, pubkey, tags, id }: NostrEvent): string {
-  if (kind >= 30_000) return `${kind}:${pubkey}:${tagValues({ tags }, 'd')[0] ?? ''}`
-  return kind >= 10_000 ? `${kind}:${pubkey}:` : id
 }

@@ -85,12 +85,11 @@ export async function runHistory(options: HistoryOptions): Promise<HistoryResult
   options.trace?.(`${String(world.clock.now()).slice(-9)}  at rest`)
   await options.inspect?.(world)
   const problems = [...watch.problems, ...world.errors, ...stuck]
-  if (stuck.length === 0) await excuseRemoved(world, model)
-  if (stuck.length === 0)
-    problems.push(
-      ...(await checkWorld(world, model, watch.isMoving)),
-      ...(await checkTraining(world, training)),
-    )
+  if (stuck.length === 0) {
+    await excuseRemoved(world, model)
+    problems.push(...(await checkWorld(world, model, watch.isMoving)))
+    problems.push(...(await checkTraining(world, training)))
+  }
   // Last, because a checkpoint that a server had no time for may come a while later. With events that are much
   // smaller or larger than usual, or checkpoints that took the place of nothing, the bounds are others.
   const isUsual = stuck.length === 0 && options.limits === undefined && !endsMerging

@@ -1,6 +1,6 @@
 import type { Contribution } from '@onyx-sync/client'
-import { KIND, type NostrEvent, tagValues } from '@onyx-sync/shared'
-import type { Attempt } from './model.js'
+import { getOrCreate, KIND, type NostrEvent, tagValues } from '@onyx-sync/shared'
+import { type Attempt, noteCall } from './model.js'
 import type { World, WorldDevice } from './world.js'
 
 /**
@@ -29,11 +29,7 @@ export function createTrainingModel(): TrainingModel {
   const byAccount = new Map<string, Map<string, Contributed>>()
   const disagreed = new Set<string>()
 
-  function of(account: string): Map<string, Contributed> {
-    const known = byAccount.get(account) ?? new Map<string, Contributed>()
-    byAccount.set(account, known)
-    return known
-  }
+  const of = (account: string) => getOrCreate(byAccount, account, () => new Map<string, Contributed>())
 
   return {
     isContributed: (account, messageId) => of(account).has(messageId),
@@ -49,12 +45,7 @@ export function createTrainingModel(): TrainingModel {
     },
     revoking(account, messageId) {
       const revocations = of(account).get(messageId)?.revocations
-      const call = Symbol(messageId)
-      revocations?.set(call, 'attempted')
-      return {
-        returned: () => void revocations?.set(call, 'certain'),
-        declined: () => void revocations?.delete(call),
-      }
+      return noteCall(revocations, 'attempted', 'certain')
     },
     disagreeing: (account) => void disagreed.add(account),
     check(account, found) {

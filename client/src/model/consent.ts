@@ -46,7 +46,7 @@ export function createConsent({ settings, feed, clock, journal, outbox }: Consen
   // To show it soon. Whatever this doesn't reach, the outbox asks about before it signs or sends.
   feed.onRows('settings', (rows) => {
     const isMeant = [...rows.keys()].some((id) => id.endsWith(`/preferences/${CONSENT_PREFERENCE}`))
-    // What isn't written now goes with the next batch: the outbox tells the app that the disk is full.
+    // What isn't written now goes with the next batch, and the app hears of the disk from the journal.
     if (isMeant)
       void enforce()
         .then(journal.flush)
