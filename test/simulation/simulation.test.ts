@@ -27,6 +27,12 @@ const PINNED = [
     found: 'a chat that went before an event of it was applied was listed as it had been',
   },
   {
+    seed: 5201845,
+    length: 80,
+    scenario: 'holding',
+    found: 'a chat went by rows read before its newest message, and was not called back',
+  },
+  {
     seed: 322,
     length: 80,
     scenario: 'deleting',

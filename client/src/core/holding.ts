@@ -287,6 +287,8 @@ export function createHolding(options: HoldingOptions): Holding {
       if (body !== 'held' || !isChat(address) || wanted.has(address)) continue
       const isGone = whyKept(address) === undefined && (await letGo(address, 'listed'))
       if (!isGone) isLeft = true
+      // What is wanted was read a while ago: rows that were written since may call it back.
+      else isDue = true
     }
     if (!isLeft) mustTrim = false
     await journal.flush()
