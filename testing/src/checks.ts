@@ -255,7 +255,11 @@ async function checkDevice(
       const inRows = rows
         .filter((row) => row.address === address)
         .sort((a, b) => Number(a.position) - Number(b.position))
-        .map((row) => ({ id: String(row.message_id), content: String(row.content) }))
+        .map((row) => ({
+          id: String(row.message_id),
+          content: String(row.content),
+          status: String(row.status),
+        }))
       const inDocument = readMessages(doc)
       if (JSON.stringify(inRows) !== JSON.stringify(inDocument)) {
         problems.push(`${device.name}: the rows of ${address} are not what the document says`)

@@ -17,6 +17,8 @@ export interface DiskFaults {
 /** What is common to both kinds of disk: writes take time, and a crash catches them in the middle. */
 interface Disk {
   readonly faults: DiskFaults
+  /** Whether something is being written. */
+  readonly isWriting: boolean
   /** The machine stops: writes under way are there as a whole or not at all, and nobody hears of it. */
   crash(): void
 }
@@ -62,9 +64,13 @@ function createWriter(clock: VirtualClock, random: SeededRandom, faults: DiskFau
   const maxWriteMs = random.pick(MAX_WRITES_MS)
   let generation = 0
   const underWay = new Set<() => Promise<void>>()
+  const whenIdle: (() => void)[] = []
   return {
     get generation() {
       return generation
+    },
+    get isWriting() {
+      return underWay.size > 0
     },
     async write(apply: () => Promise<void>): Promise<void> {
       const startedIn = generation
@@ -72,11 +78,16 @@ function createWriter(clock: VirtualClock, random: SeededRandom, faults: DiskFau
       await new Promise<void>((resolve) => clock.setTimeout(resolve, 1 + random.below(maxWriteMs)))
       if (startedIn !== generation) return never()
       underWay.delete(apply)
+      if (underWay.size === 0) for (const resolve of whenIdle.splice(0)) void clock.settle().then(resolve)
       if (random.chance(faults.refuse)) {
         if (isThere()) await apply()
         throw new SyncError('STORE_FAILED', 'no space left on the simulated disk')
       }
       await apply()
+    },
+    /** Resolves when what is being written now is there. */
+    async idle(): Promise<void> {
+      if (underWay.size > 0) await new Promise<void>((resolve) => whenIdle.push(resolve))
     },
     crash(loses = 0.5) {
       generation++
@@ -122,9 +133,13 @@ export function createDeviceDisk(
   return {
     faults,
     contents,
+    get isWriting() {
+      return writer.isWriting
+    },
     crash: () => writer.crash(),
     open() {
       const { alive, read } = accessTo(writer, takeTime)
+      let isClosed = false
       return {
         loadMeta: read(() => contents.loadMeta()),
         lastSeq: read(() => contents.lastSeq()),
@@ -135,8 +150,14 @@ export function createDeviceDisk(
         loadRows: read((table, where) => contents.loadRows(table, where)),
         loadMessages: read((address, range) => contents.loadMessages(address, range)),
         searchRows: read((table, query, options) => contents.searchRows(table, query, options)),
-        commit: alive((batch) => writer.write(() => contents.commit(batch))),
-        close: alive(async () => {}),
+        commit: alive(async (batch) => {
+          if (isClosed) throw new SyncError('STORE_FAILED', 'the simulated disk is closed')
+          await writer.write(() => contents.commit(batch))
+        }),
+        close: alive(async () => {
+          isClosed = true
+          await writer.idle()
+        }),
       }
     },
   }
@@ -193,6 +214,9 @@ export function createServerDisk(
       if (syncDelayMs === 0) return
       const synced = writtenAtMs.filter((atMs) => atMs <= clock.now() - syncDelayMs).length
       if (synced < commits.length) void truncate(synced)
+    },
+    get isWriting() {
+      return writer.isWriting
     },
     get resets() {
       return resets

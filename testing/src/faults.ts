@@ -125,6 +125,16 @@ export const KNOWN_FAULTS: readonly WorldFault[] = [
     upkeep: { checkpoints: false, compaction: { minBytes: 1_000_000 } },
   },
   {
+    name: 'interrupted-unmarked',
+    summary:
+      'a reply that a device was writing when its process ended looks for ever as if it were being written',
+    scenario: 'using',
+    wrapStore: (store) => ({
+      ...store,
+      loadRows: async (table, where) => (where?.equals === 'streaming' ? [] : store.loadRows(table, where)),
+    }),
+  },
+  {
     name: 'tombstone-forgotten',
     summary: 'a chat that was deleted for good is taken again from a device that was offline',
     scenario: 'deleting',

@@ -27,5 +27,9 @@ export function readMessages(doc: Y.Doc): FoundMessage[] {
   return doc
     .getArray<Y.Map<unknown>>('messages')
     .toArray()
-    .map((item) => ({ id: String(item.get('id')), content: String(item.get('content')) }))
+    .map((item) => ({
+      id: String(item.get('id')),
+      content: String(item.get('content')),
+      status: String(item.get('status')),
+    }))
 }

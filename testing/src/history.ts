@@ -13,20 +13,29 @@ export type Action =
   | { readonly type: 'contribute' | 'revoke'; readonly device: string; readonly draw: number }
   | { readonly type: 'move'; readonly device: string; readonly isElsewhere: boolean }
   | { readonly type: 'evict' | 'open'; readonly device: string; readonly draw: number }
+  | { readonly type: 'stream' | 'show' | 'undo' | 'mark'; readonly device: string; readonly draw: number }
   | { readonly type: 'hold'; readonly device: string; readonly choice: HoldChoice }
-  | { readonly type: 'crash' | 'offline' | 'online' | 'cut' | 'half-open' | 'wake'; readonly device: string }
+  | {
+      readonly type: 'close' | 'crash' | 'offline' | 'online' | 'cut' | 'half-open' | 'wake'
+      readonly device: string
+    }
   | { readonly type: 'skew'; readonly device: string; readonly ms: number }
   | { readonly type: 'signer'; readonly device: string; readonly isBroken: boolean }
   | { readonly type: 'disk'; readonly device: string | 'server'; readonly refuse: number }
-  | { readonly type: 'crash-server' | 'start-server' | 'replace-server' }
+  | { readonly type: 'crash-server' | 'start-server' | 'restart-server' | 'replace-server' }
   | { readonly type: 'restore-server'; readonly draw: number }
   | { readonly type: 'wait'; readonly ms: number }
 
 /**
- * What histories are about besides the usual: a device that holds some chats only, chats that are deleted for good, messages
- * that are contributed as training data, devices that move between the server and a plain relay.
+ * What a history is about besides the usual: a device that holds some chats only, chats that are deleted for good, messages that
+ * are contributed as training data, devices that move between the server and a plain relay, apps that stream replies, show chats,
+ * undo, and are closed.
  */
-export const SCENARIOS = ['standard', 'holding', 'deleting', 'contributing', 'moving'] as const
+export const THEMES = ['holding', 'deleting', 'contributing', 'moving', 'using'] as const
+export type Theme = (typeof THEMES)[number]
+
+/** Histories of the usual, of one theme each, and of several at once. */
+export const SCENARIOS = ['standard', ...THEMES, 'mixed'] as const
 export type Scenario = (typeof SCENARIOS)[number]
 
 /** Who takes part: device names by account. */
@@ -122,7 +131,8 @@ const EDITS = [
   ...many(2, 'share'),
 ] as const
 
-function many<T extends string>(count: number, item: T): T[] {
+/** A list of the same item. */
+export function many<T extends string>(count: number, item: T): T[] {
   return new Array<T>(count).fill(item)
 }
 

@@ -11,6 +11,8 @@ export {
   type Scenario,
   STANDARD_CAST,
   STANDARD_WEIGHTS,
+  THEMES,
+  type Theme,
 } from './history.js'
 export { createReferenceModel, type ReferenceModel } from './model.js'
 export { type HistoryOptions, type HistoryResult, runHistory } from './run-history.js'

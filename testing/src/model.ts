@@ -10,6 +10,8 @@ import { getOrCreate } from '@onyx-sync/shared'
 export interface ReferenceModel {
   /** A message is being sent.  */
   sending(by: Author, messageId: string, token: string): Attempt
+  /** A message is being begun that is written bit by bit. */
+  streaming(by: Author, messageId: string): StreamAttempt
   /** A piece of text is being put into a message. */
   inserting(by: Author, messageId: string, token: string): Attempt
   deleting(by: Author, messageId: string): Attempt
@@ -51,10 +53,21 @@ export interface Attempt {
   declined(): void
 }
 
+/** A message that is written bit by bit. */
+export interface StreamAttempt extends Attempt {
+  /** A piece of text is being added, behind those before. */
+  pushing(token: string): void
+  /** All that was pushed so far is where it stays. */
+  kept(): void
+  /** It is being ended. Returns: it is all there, with this status. */
+  ending(status: string): Attempt
+}
+
 /** A message as the world has it at the end. */
 export interface FoundMessage {
   readonly id: string
   readonly content: string
+  readonly status: string
 }
 
 /** `certain` for one account: unless that account is excused. */
@@ -65,6 +78,17 @@ interface ModelMessage {
   /** One for each call that did not say that there was nothing to delete. */
   readonly deletions: Map<symbol, Certainty>
   readonly tokens: Map<string, Certainty>
+  /** Of one that is streamed. */
+  readonly stream?: ModelStream
+}
+
+interface ModelStream {
+  readonly account: string
+  /** What was pushed, in order. */
+  readonly pushed: string[]
+  /** How it may have ended. */
+  readonly endings: Set<string>
+  undeclinedEndings: number
 }
 
 /** What separates pieces of text; no piece contains it. */
@@ -119,6 +143,12 @@ export function createReferenceModel(): ReferenceModel {
       counts.delete(token)
     }
     for (const token of counts.keys()) problems.push(`text ${token} of message ${id} was never written`)
+    const { stream } = message
+    if (stream !== undefined) {
+      // Whoever may not write any more can't say either that it has come to an end.
+      const mayGoOn = excused.has(`${chat} ${stream.account}`)
+      problems.push(...checkStream(stream, id, copies[0] as FoundMessage, mayGoOn))
+    }
     if (content.replace(TOKEN, '') !== '') problems.push(`message ${id} holds broken text: ${content}`)
     return problems
   }
@@ -140,6 +170,42 @@ export function createReferenceModel(): ReferenceModel {
         },
         declined() {
           messages(chat).delete(messageId)
+        },
+      }
+    },
+    streaming({ chat, account }, messageId) {
+      const stream: ModelStream = { account, pushed: [], endings: new Set(['aborted']), undeclinedEndings: 0 }
+      const message: ModelMessage = { sent: 'attempted', deletions: new Map(), tokens: new Map(), stream }
+      messages(chat).set(messageId, message)
+      const kept = () => {
+        for (const token of stream.pushed) message.tokens.set(token, { certainFor: account })
+      }
+      return {
+        returned() {
+          message.sent = { certainFor: account }
+        },
+        declined() {
+          messages(chat).delete(messageId)
+        },
+        pushing(token) {
+          stream.pushed.push(token)
+          message.tokens.set(token, 'attempted')
+        },
+        kept,
+        ending(status) {
+          // One that the disk refused is kept in memory, and counts.
+          const isFirst = stream.undeclinedEndings++ === 0
+          if (isFirst) stream.endings.add(status)
+          return {
+            returned() {
+              kept()
+              if (isFirst && status !== 'aborted') stream.endings.delete('aborted')
+            },
+            declined() {
+              stream.undeclinedEndings--
+              if (isFirst && status !== 'aborted') stream.endings.delete(status)
+            },
+          }
         },
       }
     },
@@ -230,6 +296,22 @@ export function createReferenceModel(): ReferenceModel {
       return problems
     },
   }
+}
+
+/** What was pushed is there in order and without a gap, and nothing looks as if it were still being written. */
+function checkStream(
+  { pushed, endings }: ModelStream,
+  id: string,
+  { content, status }: FoundMessage,
+  mayGoOn: boolean,
+): string[] {
+  const problems: string[] = []
+  if (!endings.has(status) && !(mayGoOn && status === 'streaming'))
+    problems.push(`message ${id} is ${status}, not ${[...endings].join(' or ')}`)
+  const found = (content.match(TOKEN) ?? []).filter((token) => pushed.includes(token))
+  if (found.join('') !== pushed.slice(0, found.length).join(''))
+    problems.push(`message ${id} holds ${found.join('')} of what was streamed: ${pushed.join('')}`)
+  return problems
 }
 
 function attempt(certainties: Map<string, Certainty> | undefined, key: string, account: string): Attempt {

@@ -1,24 +1,10 @@
 import type { SyncClient } from '@onyx-sync/client'
 import { SyncError } from '@onyx-sync/shared'
 import * as Y from 'yjs'
-import type { Watch } from './checks.js'
 import type { Action } from './history.js'
-import type { Attempt, ReferenceModel } from './model.js'
-import type { TrainingModel } from './training-model.js'
+import { performUse } from './perform-use.js'
+import { chatOf, follow, pickMessage, type Stage } from './stage.js'
 import type { World, WorldDevice } from './world.js'
-
-/** Where actions happen, and who is told of them. */
-export interface Stage {
-  readonly world: World
-  readonly model: ReferenceModel
-  readonly training: TrainingModel
-  readonly watch: Watch
-  /** Chats that exist, by the account that owns them. */
-  readonly chats: { readonly id: string; readonly account: string }[]
-  tokens: number
-  /** The text of a message or an insertion: the token, or a longer text that is as unique. */
-  writeText(token: string): string
-}
 
 /** Does one action. What its devices begin goes on by itself: what happens next may hit it in the middle. */
 export async function perform(action: Action, stage: Stage): Promise<void> {
@@ -42,6 +28,9 @@ export async function perform(action: Action, stage: Stage): Promise<void> {
       await stage.watch.beforeReset()
       await world.serverDisk.restore(Math.floor(world.serverDisk.commits.length * action.draw))
       return world.startServer()
+    case 'restart-server':
+      void world.stopServer().then(() => world.clock.setTimeout(world.startServer, 500))
+      return
     case 'disk': {
       const disk = action.device === 'server' ? world.serverDisk : device?.disk
       if (disk !== undefined) disk.faults.refuse = action.refuse
@@ -55,6 +44,15 @@ export async function perform(action: Action, stage: Stage): Promise<void> {
       // Somebody starts the app again, sooner or later.
       world.clock.setTimeout(() => device.start(), 500 + world.random.below(5_000))
       return
+    case 'close': {
+      const { client } = device
+      const reopen = () => world.clock.setTimeout(() => device.start(), 100 + world.random.below(2_000))
+      device
+        .close()
+        .then(() => keepStreams(client, stage))
+        .then(reopen, reopen)
+      return
+    }
     case 'offline':
     case 'online':
       world.network.setOnline(device.name, action.type === 'online')
@@ -90,6 +88,11 @@ export async function perform(action: Action, stage: Stage): Promise<void> {
       return contribute(action.draw, device, stage)
     case 'revoke':
       return revoke(action.draw, device, stage)
+    case 'stream':
+    case 'show':
+    case 'undo':
+    case 'mark':
+      return performUse(action.type, action.draw, device, stage)
     case 'evict':
     case 'open': {
       const chat = chatOf(action.draw, stage)
@@ -103,6 +106,13 @@ export async function perform(action: Action, stage: Stage): Promise<void> {
     }
     default:
       if (device.client !== undefined) edit(action.type, action.draw, device, device.client, stage)
+  }
+}
+
+/** What a client was still writing when it was closed is where it stays, to the last piece. */
+function keepStreams(client: SyncClient | undefined, { streams, hidden }: Stage): void {
+  for (const { chat, attempt } of (client && streams.get(client)) ?? []) {
+    if (!hidden.has(chat)) attempt.kept()
   }
 }
 
@@ -129,19 +139,6 @@ function revoke(draw: number, { account, client }: WorldDevice, { training }: St
     },
     () => {},
   )
-}
-
-/** One of some messages, by the same draw as the chat that they are in. */
-function pickMessage(draw: number, candidates: readonly string[]): string | undefined {
-  return candidates[Math.floor(draw * 7919) % Math.max(1, candidates.length)]
-}
-
-/** A chat that exists somewhere. */
-function chatOf(draw: number, { chats, world }: Stage): { address: string; account: string } | undefined {
-  const chat = chats[Math.floor(draw * chats.length)]
-  const owner = world.devices.find((candidate) => candidate.account === chat?.account)
-  if (chat === undefined || owner === undefined) return undefined
-  return { address: `30001:${owner.pubkey}:${chat.id}`, account: chat.account }
 }
 
 async function openForAWhile(client: SyncClient, chat: string, world: World): Promise<void> {
@@ -209,29 +206,6 @@ function edit(
       model.inserting(by, messageId, text),
     )
   }
-}
-
-/** Errors that say: nothing was there to change, and nothing was changed. */
-const DECLINED = [
-  'CONSENT_MISSING',
-  'DELETED',
-  'DOCUMENT_NOT_FOUND',
-  'DOCUMENT_NOT_HELD',
-  'MESSAGE_NOT_FOUND',
-  'VALUE_INVALID',
-  'WRITE_RESTRICTED',
-]
-
-function follow(call: Promise<unknown>, kept: () => void, attempt?: Attempt): void {
-  call.then(
-    () => {
-      attempt?.returned()
-      kept()
-    },
-    (error: unknown) => {
-      if (DECLINED.includes((error as { code?: string }).code ?? '')) attempt?.declined()
-    },
-  )
 }
 
 /** Puts a piece of text between two others, as an app does that holds the `Y.Doc`. */

@@ -1,12 +1,14 @@
 import type { Limits } from '@onyx-sync/shared'
 import { checkWorld, createWatch } from './checks.js'
 import { drawDeviceSettings } from './device-settings.js'
-import { type Action, type Cast, formatAction, STANDARD_CAST } from './history.js'
+import { type Action, type Cast, formatAction, STANDARD_CAST, type Theme } from './history.js'
 import { FIRST_CHOICE, HOLDING_DEVICE } from './hold-history.js'
 import { checkLogGrowth } from './log-growth.js'
 import { createReferenceModel, type ReferenceModel } from './model.js'
-import { perform, type Stage } from './perform.js'
+import { perform } from './perform.js'
+import { createScreens } from './screens.js'
 import { createSeededRandom } from './seeded-random.js'
+import type { Stage } from './stage.js'
 import { checkTraining, createTrainingModel } from './training-model.js'
 import { createWorld, type World, type WorldDevice, type WorldFault } from './world.js'
 
@@ -32,8 +34,8 @@ export interface HistoryOptions {
    * what counts as saved is saved is then looked at only in the end. @default a few characters
    */
   readonly maxTextLength?: number
-  /** Whether one device holds only some documents. @default false */
-  readonly isHolding?: boolean
+  /** What it is about. @default only the usual */
+  readonly themes?: readonly Theme[]
   /** Looks at the world when it has come to rest, before it is checked. */
   inspect?(world: World): Promise<void>
   /** Called with a line for each thing that happens. */
@@ -47,6 +49,7 @@ const REST_MS = 15 * 60_000
 
 /** Runs a history, lets the world come to rest with everything healthy, and checks every promise. */
 export async function runHistory(options: HistoryOptions): Promise<HistoryResult> {
+  const isAbout = (theme: Theme) => options.themes?.includes(theme) === true
   const watch = createWatch()
   const settings = drawDeviceSettings(createSeededRandom(`${options.seed}/settings`))
   const world = createWorld({
@@ -60,7 +63,7 @@ export async function runHistory(options: HistoryOptions): Promise<HistoryResult
     isSlow: true,
     ...(options.fault === undefined ? {} : { fault: options.fault }),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
-    ...(options.isHolding === true ? { holds: { [HOLDING_DEVICE]: FIRST_CHOICE } } : {}),
+    ...(isAbout('holding') ? { holds: { [HOLDING_DEVICE]: FIRST_CHOICE } } : {}),
   })
   watch.world = world
   for (const [account, names] of Object.entries(options.cast ?? STANDARD_CAST)) {
@@ -69,7 +72,15 @@ export async function runHistory(options: HistoryOptions): Promise<HistoryResult
   const model = createReferenceModel()
   const training = createTrainingModel()
   const writeText = createWriter(world, options)
-  const stage: Stage = { world, model, training, watch, chats: [], tokens: 0, writeText }
+  const screens = createScreens()
+  const stage: Stage = {
+    ...{ world, model, training, screens, watch, writeText },
+    chats: [],
+    tokens: 0,
+    streams: new Map(),
+    hidden: new Set(),
+    undoing: new Map(),
+  }
   world.startServer()
   for (const device of world.devices) device.start()
   await world.advance(1_000)
@@ -80,11 +91,12 @@ export async function runHistory(options: HistoryOptions): Promise<HistoryResult
   }
   const { endsMerging } = world
   const stuck = await comeToRest(world)
+  if (isAbout('using')) stuck.push(...(await screens.check(world)), ...(await reopen(world)))
   // The list is told of what came last a moment later, and bodies come after that.
-  if (options.isHolding === true) await world.advance(10_000)
+  if (isAbout('holding')) await world.advance(10_000)
   options.trace?.(`${String(world.clock.now()).slice(-9)}  at rest`)
   await options.inspect?.(world)
-  const problems = [...watch.problems, ...world.errors, ...stuck]
+  const problems = [...watch.problems, ...screens.problems, ...world.errors, ...stuck]
   if (stuck.length === 0) {
     await excuseRemoved(world, model)
     problems.push(...(await checkWorld(world, model, watch.isMoving)))
@@ -141,6 +153,12 @@ export async function comeToRest(world: World): Promise<string[]> {
       const status = device.client?.status
       return `${device.name} does not come to rest: ${JSON.stringify(status ?? 'not running')}`
     })
+}
+
+/** Closes every app and opens it again: what it was writing when it was closed has come to an end then. */
+async function reopen(world: World): Promise<string[]> {
+  for (const device of world.devices) await world.clock.until(device.close())
+  return comeToRest(world)
 }
 
 /** Whoever may not write to a chat in the end may have had edits refused. */

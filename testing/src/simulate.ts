@@ -6,11 +6,14 @@ import {
   type HistoryWeights,
   type Scenario,
   STANDARD_WEIGHTS,
+  THEMES,
+  type Theme,
 } from './history.js'
 import { HOLDING_WEIGHTS, withHolding } from './hold-history.js'
 import { withMoving } from './move-history.js'
 import { type HistoryOptions, runHistory } from './run-history.js'
-import { createSeededRandom } from './seeded-random.js'
+import { createSeededRandom, type SeededRandom } from './seeded-random.js'
+import { withUsing } from './use-history.js'
 import type { WorldFault } from './world.js'
 
 /** A seed whose history broke a promise. */
@@ -56,6 +59,23 @@ export function historyOf(seed: number, length = STANDARD_LENGTH, weights = STAN
   return createHistory(createSeededRandom(`${seed}/history`), length, undefined, weights)
 }
 
+/** What a history of a scenario is about. */
+export function themesOf(scenario: Scenario, seed: number): readonly Theme[] {
+  if (scenario === 'standard') return []
+  if (scenario !== 'mixed') return [scenario]
+  const random = createSeededRandom(`${seed}/mixed`)
+  const drawn = THEMES.filter(() => random.chance(0.5))
+  return drawn.length > 1 ? drawn : THEMES
+}
+
+const MAKERS: Readonly<Record<Theme, (actions: readonly Action[], random: SeededRandom) => Action[]>> = {
+  holding: withHolding,
+  deleting: withDeleting,
+  contributing: withContributing,
+  moving: withMoving,
+  using: withUsing,
+}
+
 /** The history of a seed in a scenario. `weights` are for the standard one. */
 export function scenarioHistory(
   scenario: Scenario,
@@ -63,12 +83,13 @@ export function scenarioHistory(
   length = STANDARD_LENGTH,
   weights = STANDARD_WEIGHTS,
 ): Action[] {
-  const random = createSeededRandom(`${seed}/${scenario}`)
-  if (scenario === 'holding') return withHolding(historyOf(seed, length, HOLDING_WEIGHTS), random)
-  if (scenario === 'deleting') return withDeleting(historyOf(seed, length), random)
-  if (scenario === 'contributing') return withContributing(historyOf(seed, length), random)
-  if (scenario === 'moving') return withMoving(historyOf(seed, length), random)
-  return historyOf(seed, length, weights)
+  const themes = themesOf(scenario, seed)
+  const usual =
+    scenario === 'standard' ? weights : themes.includes('holding') ? HOLDING_WEIGHTS : STANDARD_WEIGHTS
+  return themes.reduce(
+    (actions, theme) => MAKERS[theme](actions, createSeededRandom(`${seed}/${theme}`)),
+    historyOf(seed, length, usual),
+  )
 }
 
 /** Runs the histories of many seeds. */
@@ -83,7 +104,7 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
     const result = await runHistory({
       seed: String(seed),
       actions,
-      isHolding: scenario === 'holding',
+      themes: themesOf(scenario, seed),
       ...(fault === undefined ? {} : { fault }),
       ...(limits === undefined ? {} : { limits }),
       ...(maxTextLength === undefined ? {} : { maxTextLength }),
@@ -115,8 +136,8 @@ export function runKept(
 ) {
   const all = scenarioHistory(scenario, seed, length)
   const actions = keep.map((index) => all[index]).filter((action) => action !== undefined)
-  const isHolding = scenario === 'holding'
-  return runHistory({ seed: String(seed), actions, isHolding, ...(trace === undefined ? {} : { trace }) })
+  const themes = themesOf(scenario, seed)
+  return runHistory({ seed: String(seed), actions, themes, ...(trace === undefined ? {} : { trace }) })
 }
 
 /**

@@ -64,6 +64,8 @@ export interface WorldDevice {
   start(): void
   /** Kills the client in the middle of whatever it does. */
   crash(): void
+  /** Closes the client, as an app does before it ends. Rejects as that does; the device is off then, too. */
+  close(): Promise<void>
 }
 
 /** A server and devices in one process, on virtual time. The same seed and the same calls give the same history. */
@@ -80,6 +82,8 @@ export interface World {
   startServer(): void
   /** Kills the server in the middle of whatever it does. */
   crashServer(): void
+  /** Has the server stop in an orderly way: what it has taken is answered first. */
+  stopServer(): Promise<void>
   /** Lets virtual time pass, milliseconds. */
   advance(ms: number): Promise<void>
   /** What went wrong inside a client that should never go wrong. */
@@ -290,9 +294,26 @@ export function createWorld(options: WorldOptions): World {
         network.deviceGone(name)
         options.onDeviceCrashed?.(device)
       },
+      async close() {
+        const [closing, startedAs] = [client, starts]
+        if (closing === undefined) return
+        client = undefined
+        await closing.close().finally(() => {
+          if (starts !== startedAs || !isRunning) return
+          if (disk.isWriting) errors.push(`${name} is closed, and still writes`)
+          device.crash()
+        })
+      },
     }
     devices.push(device)
     return device
+  }
+
+  function endServer(): void {
+    relay = undefined
+    serverDisk.crash()
+    network.serverGone()
+    options.onServerCrashed?.()
   }
 
   const world: World = {
@@ -329,11 +350,14 @@ export function createWorld(options: WorldOptions): World {
       })
     },
     crashServer() {
-      if (relay === undefined) return
-      relay = undefined
-      serverDisk.crash()
-      network.serverGone()
-      options.onServerCrashed?.()
+      if (relay !== undefined) endServer()
+    },
+    async stopServer() {
+      const stopping = relay
+      await stopping?.stop()
+      if (stopping === undefined || relay !== stopping) return
+      if (serverDisk.isWriting) errors.push('the server has stopped, and still writes')
+      endServer()
     },
     advance: (ms) => clock.advance(ms),
   }
