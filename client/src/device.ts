@@ -197,6 +197,7 @@ export async function openDevice(
 
   let serverMaxEventBytes = limits.maxEventBytes
   const pacing = createPacing({ clock, ...batching })
+  const note = createPlainNote(plainNote)
   outbox = createOutbox({
     journal: documents.journal,
     stage: createStaging({
@@ -216,6 +217,7 @@ export async function openDevice(
     logger,
     maxEventBytes: () => serverMaxEventBytes,
     entries: await store.loadOutbox(),
+    notePlain: () => note.set(),
     isHeld: isUnchecked,
     ...(options.inFlightPerDocument === undefined ? {} : { inFlightPerLane: options.inFlightPerDocument }),
     beforeContribution: consent.enforce,
@@ -223,7 +225,6 @@ export async function openDevice(
     onProblem,
   })
 
-  const note = createPlainNote(plainNote)
   let plain: PlainMode | undefined
   function editState(address: string): EditState {
     const isWritten = !documents.journal.unwrittenLanes().includes(address)
@@ -292,6 +293,7 @@ export async function openDevice(
   })
 
   holding = createHolding({
+    deviceId,
     documents,
     store,
     trust,

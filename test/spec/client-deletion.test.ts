@@ -1,5 +1,5 @@
 import { createMemoryStore, createSyncClient } from '@onyx-sync/client'
-import { type NostrEvent, parseAddress } from '@onyx-sync/shared'
+import { KIND, type NostrEvent, parseAddress } from '@onyx-sync/shared'
 import type { World } from '@onyx-sync/testing'
 import { describe, expect, it } from 'vitest'
 import { chatAddressText, chatEvent, deletionEvent, messageUpdate, testKey } from '../support/events.js'
@@ -154,6 +154,32 @@ describe('deleting a chat for good', () => {
     expect(await leftOf(world, 'phone', address)).toEqual(GONE)
   })
 
+  it('[DLD4] and what hangs on edits that went with the chat is sent after the request', async () => {
+    const { clock, client, server } = await openScripted(testKey(1), {
+      script: {
+        onEvent(link, { id, kind }) {
+          const refusal = kind === KIND.deletion ? '' : 'blocked: its owner deleted it'
+          clock.setTimeout(() => link.send('OK', id, refusal === '', refusal), 1_000)
+        },
+      },
+    })
+    const { address } = await client.chats.create({ id: 'oslo' })
+    const opened = await client.chats.open('oslo')
+    await opened.send('A coat?', { id: 'coat' })
+    await client.chats.deleteForever('oslo')
+    client.connect()
+    await clock.advance(500)
+    expect(server.events().map(({ kind }) => kind)).toEqual([KIND.deletion])
+    await opened.edit('coat', 'A warm coat?')
+    await clock.advance(500)
+    // Before that it would be stored, and others would wait for what it hangs on.
+    expect(server.events().map(({ kind }) => kind)).toEqual([KIND.deletion])
+    await clock.advance(5_000)
+    expect(server.events().map(({ kind }) => kind)).toEqual([KIND.deletion, KIND.chat])
+    expect(client.stateOf(address)).toBe('refused')
+    await client.close()
+  })
+
   it('[DLD5][S6] holds on a server that was set back: any device of the account brings the request again', async () => {
     const { world, phone, address } = await sharedChat('set back')
     const before = world.serverDisk.commits.length
@@ -203,6 +229,36 @@ describe('deleting a chat for good', () => {
     await clock.advance(5_000)
     expect(await client.chats.list()).toEqual([])
     expect(parseAddress(address)).toBeDefined()
+  })
+})
+
+describe('a request for a chat that is not here', () => {
+  it('[DLD2] keeps an own one away for good, from whatever server it may come later', async () => {
+    const [owner, friend] = [testKey(1), testKey(2)]
+    const [own, foreign] = [chatAddressText(owner), chatAddressText(friend)]
+    const update = messageUpdate('hello')
+    const store = createMemoryStore()
+    const { clock, client, server } = await openScripted(owner, {
+      store,
+      script: {
+        onReq(link, id) {
+          link.send('EVENT', id, deletionEvent(owner, { addresses: [own] }), 'c1')
+          link.send('EVENT', id, deletionEvent(friend, { addresses: [foreign] }), 'c2')
+          link.send('EOSE', id, ['finish', 'cursor:c2'])
+        },
+      },
+    })
+    client.connect()
+    await clock.advance(5_000)
+    // Whoever shares a chat could name any number of theirs.
+    expect((await store.loadDocuments()).map(({ address, body }) => [address, body])).toEqual([
+      [own, 'deleted'],
+    ])
+    expect(client.status).toMatchObject({ documents: 0, unsent: 0, isCaughtUp: true })
+    server.link.send('EVENT', 'sync', chatEvent(owner, { update }), 'c3')
+    await clock.advance(5_000)
+    expect(await client.chats.list()).toEqual([])
+    await expect(client.chats.open(own)).rejects.toMatchObject({ code: 'DELETED' })
   })
 })
 

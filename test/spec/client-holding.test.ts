@@ -309,6 +309,28 @@ describe('what a device holds', () => {
     await expectExact(world)
   })
 
+  it('[HLD7][STR7] a body stays while this device writes a message in it, which comes to its end', async () => {
+    const world = await withChats('streamed into', { kinds: [30001] })
+    const { chats, hold } = clientOf(world, 'tablet')
+    const reply = await during(world, chats.stream('c1', { id: 'reply' }))
+    await during(world, hold({}))
+    await world.advance(60_000)
+    expect(await heldOn(world)).toEqual(['c1'])
+    expect(await during(world, codeOf(chats.evict('c1')))).toBe('DOCUMENT_IN_USE')
+    await during(world, reply.complete())
+    await world.advance(60_000)
+    expect(await heldOn(world)).toEqual([])
+    // One whose process ends with it is marked when the device is opened, and may go then.
+    await during(world, chats.stream('c2', { id: 'cut off' }))
+    await world.advance(60_000)
+    deviceOf(world, 'tablet').crash()
+    deviceOf(world, 'tablet').start()
+    await world.advance(60_000)
+    await during(world, clientOf(world, 'tablet').chats.evict('c2'))
+    const [cutOff] = (await during(world, clientOf(world, 'phone').chats.read('c2'))).messages.slice(-1)
+    expect(cutOff).toMatchObject({ id: 'cut off', status: 'aborted' })
+  })
+
   it('[HLD7] on a device that holds everything nothing is evicted, and settings never', async () => {
     const world = await withChats('all', 'all', 1)
     const { chats } = clientOf(world, 'tablet')

@@ -5,6 +5,7 @@ import {
   decodeContent,
   EMPTY_ROSTER,
   hasSameBytes,
+  KIND,
   type NostrEvent,
   parseEncodingTag,
   parsePlainState,
@@ -786,6 +787,39 @@ describe('changing between servers', () => {
     expect(back.client.status).toMatchObject({ unsent: 1, refused: 0 })
     await sync(clock, back)
     expect(log).toHaveLength(1)
+  })
+
+  it('[PLN10][TRN2] brings the sync server a contribution that the relay took, though it took nothing else', async () => {
+    const log: NostrEvent[] = []
+    const isContribution = ({ kind }: NostrEvent) => kind === KIND.training
+    const { relay, clock, device } = plainWorld(
+      createPlainRelay({ judge: (event) => (isContribution(event) ? undefined : 'blocked: no') }),
+    )
+    const { onEvent, ...script } = syncScript(log)
+    // Its answer to the contribution gets lost.
+    const phone = await device({
+      script: { ...script, onEvent: (link, event) => isContribution(event) || onEvent(link, event) },
+    })
+    await during(clock, phone.client.training.setConsent(true))
+    await during(clock, phone.client.chats.create({ id: 'oslo' }))
+    const { id } = await during(clock, phone.client.chats.send('oslo', 'What should I pack?'))
+    await sync(clock, phone)
+    await during(clock, phone.client.training.submit('oslo', id, 5))
+    await clock.advance(5_000)
+    await during(clock, phone.client.close())
+    const atRelay = await device({ store: phone.store })
+    atRelay.client.connect()
+    await clock.advance(10_000)
+    // On its next connection the relay says that it has it.
+    atRelay.client.disconnect()
+    atRelay.client.connect()
+    await clock.advance(10_000)
+    const [contribution] = relay.published.filter(isContribution)
+    await during(clock, atRelay.client.close())
+
+    const back = await device({ store: phone.store, script: syncScript(log) })
+    await sync(clock, back)
+    expect(log.filter(isContribution)).toEqual([contribution])
   })
 
   it('[PLN10] leaves what was signed for the sync server as it is until a state holds it', async () => {

@@ -59,6 +59,8 @@ export function createDeletions(options: DeletionsOptions): Deletions {
     documents.list().flatMap(({ address, body }) => (body === 'deleting' ? address : [])),
   )
 
+  const isOwn = (address: string): boolean => parseAddress(address)?.owner === pubkey
+
   /** Nothing of it is shown from here on, whatever is still to be sent. */
   function markDeleted(address: string, deletedAtMs: number): void {
     documents.markDeleted(address, deletedAtMs)
@@ -102,6 +104,10 @@ export function createDeletions(options: DeletionsOptions): Deletions {
         logger.info('a chat was deleted by its owner', { address })
         markDeleted(address, event.created_at * 1000)
       }
+      // It may still be on a plain relay, which knows of no requests, and come from there. Of others' chats only what is
+      // known is noted: somebody who shares one could name any number.
+      const unknown = named.filter((address) => documents.info(address) === undefined && isOwn(address))
+      for (const address of unknown) documents.setBody(address, 'deleted')
       // What the server had saved is gone with the rest; what it hasn't seen is refused there, and listed.
       const outboxDelete = chats.flatMap((address) => outbox.forgetSaved(address))
       const outboxPut = entryOf(event)
@@ -110,7 +116,7 @@ export function createDeletions(options: DeletionsOptions): Deletions {
     },
 
     async deleteChat(address, createdAt) {
-      if (parseAddress(address)?.owner !== pubkey) {
+      if (!isOwn(address)) {
         throw new SyncError('VALUE_INVALID', 'only the owner of a chat deletes it for good')
       }
       // Until none of its edits is on its way to the disk: the outbox doesn't know of those yet, so that they would be

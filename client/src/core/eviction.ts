@@ -12,6 +12,7 @@ export interface Eviction {
 }
 
 export interface EvictionParts {
+  readonly deviceId: string
   readonly documents: Documents
   readonly store: SyncStore
   readonly list: ChatList
@@ -53,9 +54,16 @@ export function createEviction(parts: EvictionParts): Eviction {
     return undefined
   }
 
+  /** Whether this device is writing a message in it: once it is gone, nobody would say that the message has come to its end. */
+  async function isStreamedInto(address: string): Promise<boolean> {
+    const streaming = await store.loadRows('messages', { column: 'status', equals: 'streaming' })
+    return streaming.some((row) => row.address === address && row.device === parts.deviceId)
+  }
+
   async function letGo(address: string, body: 'listed' | 'evicted'): Promise<boolean> {
     const bytes = await documents.sizeOf(address)
     const [row] = await store.loadRows('chats', { column: 'address', equals: address })
+    if (await isStreamedInto(address)) return false
     // Nothing awaits from here on: what was looked at above may have changed.
     if (whyKept(address) !== undefined || documents.info(address)?.body !== 'held') return false
     if (!documents.dropBody(address, body)) return false

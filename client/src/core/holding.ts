@@ -64,6 +64,7 @@ export interface Holding {
 }
 
 export interface HoldingOptions {
+  readonly deviceId: string
   readonly documents: Documents
   readonly store: SyncStore
   readonly trust: ServerTrust

@@ -34,6 +34,8 @@ export interface OutboxSender {
    * lanes of documents are handed to it, and nothing of them is sent from here.
    */
   start(send: (text: string) => void, publish?: PublishDocument): void
+  /** Whether events go to a plain relay now. */
+  readonly isPlain: boolean
   /** The connection is gone. What was under way counts as not sent. */
   stop(): void
   /** As `Outbox.hurry`. */
@@ -262,6 +264,10 @@ export function createOutboxSender(options: OutboxSenderOptions): OutboxSender {
     failed,
     place,
     settle,
+
+    get isPlain() {
+      return publish !== undefined
+    },
 
     start(sendText, publishDocument) {
       settleLanes()

@@ -73,17 +73,37 @@ export interface Outbox extends OutboxQueries {
 export interface OutboxOptions extends Omit<OutboxSenderOptions, 'lanes' | 'progress'> {
   /** Entries as they are on disk. */
   readonly entries: readonly OutboxEntry[]
+  /** What to write with something that a plain relay has saved, and a sync server may lack. @default nothing */
+  notePlain?(): JournalChange
 }
 
 export function createOutbox(options: OutboxOptions): Outbox {
   const { journal, logger } = options
   const lanes = createLanes(options.entries)
   const progress = createOutboxProgress()
-  const sender = createOutboxSender({ ...options, lanes, progress })
+  const sender = createOutboxSender({
+    ...options,
+    lanes,
+    progress,
+    isHeld: (name) => isBeingDeleted(name) || options.isHeld?.(name) === true,
+  })
   const { pump, settle } = sender
   const ahead = createSigningAhead({ ...options, lanes, sender })
   const whole = createWholeLanes(lanes, journal, progress)
   for (const entry of options.entries) if (entry.state === 'saved') progress.follow(entry)
+
+  /**
+   * Whether the server has yet to be asked to delete a document. What is edited in it meanwhile is for it to refuse: sent before
+   * that it would be stored, without the edits that went with the chat and that it hangs on.
+   */
+  function isBeingDeleted(name: string): boolean {
+    return lanes
+      .entriesOf(DELETION_LANE)
+      .some(
+        ({ state, event }) =>
+          (state === 'pending' || state === 'staged') && event.includes(JSON.stringify(name)),
+      )
+  }
 
   /** Sends an entry again, all of it, whatever of it came back before. */
   function restage(entry: OutboxEntry): void {
@@ -189,6 +209,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
       if (entry === undefined) return
       if (accepted) {
         followed.accepted.add(eventId)
+        if (sender.isPlain) journal.add(options.notePlain?.() ?? {})
         // The server had it before: whether it came back or is hidden from this key, there is nothing to await.
         if (reason.startsWith('duplicate:')) followed.outstanding.delete(eventId)
       } else if (isRetryable(reason)) {
@@ -204,6 +225,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
       // If this isn't written, a restart sends the same event again and hears that it is a duplicate.
       journal.flush().catch(() => {})
       pump(lane)
+      if (lane === DELETION_LANE) for (const { name } of lanes.all()) pump(name)
       options.onChange()
     },
 
