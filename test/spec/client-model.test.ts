@@ -513,6 +513,39 @@ describe('views', () => {
     stop()
   })
 
+  it('[MOD10] a view shows what it has read though something changes meanwhile, and reads that next', async () => {
+    const memory = createMemoryStore()
+    const readings: { end(): void; fail(): void }[] = []
+    const store: SyncStore = {
+      ...memory,
+      async loadRows(table, where) {
+        const rows = await memory.loadRows(table, where)
+        if (table !== 'settings') return rows
+        return new Promise((resolve, reject) => {
+          readings.push({ end: () => resolve(rows), fail: () => reject(new Error('the disk is gone')) })
+        })
+      },
+    }
+    const { client, clock } = await openOffline({ store })
+    const view = client.settings.watch()
+    const error = { subscribe: view.subscribe, getSnapshot: view.getError }
+    const stop = view.subscribe(() => {})
+    await clock.settle()
+    await client.settings.set('a', 1)
+    readings[0]?.end()
+    expect((await shows(view)).preferences).toEqual({})
+    await clock.settle()
+    // The next one fails after another change: that is no reason to wait for one more.
+    await client.settings.set('a', 2)
+    readings[1]?.fail()
+    expect(await shows(error)).toMatchObject({ code: 'STORE_FAILED' })
+    await clock.settle()
+    readings[2]?.end()
+    await shows(view, ({ preferences }) => preferences.a === 2)
+    expect(view.getError()).toBeUndefined()
+    stop()
+  })
+
   it('[MOD1] who listens to a chat hears of its draft, and of what can be undone, by the time it changed', async () => {
     const { client } = await openOffline()
     await client.chats.create({ id: 'chat' })

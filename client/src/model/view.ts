@@ -60,13 +60,22 @@ export function createView<T>({ read, listen }: ViewParts<T>): View<T> {
       while (isStale && stop !== undefined) {
         isStale = false
         const startedIn = reads
-        const next = await read()
-        if (startedIn === reads && !isStale && stop !== undefined) show(next)
+        const result = await settled(read())
+        // What changed meanwhile is read next. Until then this is newer than what is shown, and changes may never pause.
+        if (startedIn === reads && stop !== undefined) result.show()
       }
-    } catch (error) {
-      if (stop !== undefined) fail(error)
     } finally {
       isReading = false
+    }
+  }
+
+  /** How a reading ended, to be shown if it is still wanted. */
+  async function settled(reading: Promise<T>): Promise<{ show(): void }> {
+    try {
+      const next = await reading
+      return { show: () => show(next) }
+    } catch (error) {
+      return { show: () => fail(error) }
     }
   }
 
