@@ -13,7 +13,11 @@ export type Action =
   | { readonly type: 'contribute' | 'revoke'; readonly device: string; readonly draw: number }
   | { readonly type: 'move'; readonly device: string; readonly isElsewhere: boolean }
   | { readonly type: 'evict' | 'open'; readonly device: string; readonly draw: number }
-  | { readonly type: 'stream' | 'show' | 'undo' | 'mark'; readonly device: string; readonly draw: number }
+  | {
+      readonly type: 'stream' | 'show' | 'undo' | 'mark' | 'import'
+      readonly device: string
+      readonly draw: number
+    }
   | { readonly type: 'hold'; readonly device: string; readonly choice: HoldChoice }
   | {
       readonly type: 'close' | 'crash' | 'offline' | 'online' | 'cut' | 'half-open' | 'wake'

@@ -15,6 +15,8 @@ export interface ReferenceModel {
   /** A piece of text is being put into a message. */
   inserting(by: Author, messageId: string, token: string): Attempt
   deleting(by: Author, messageId: string): Attempt
+  /** All messages that are in a chat somewhere are being deleted: which those are is not known. */
+  clearing(chat: string): void
   setting(account: string, key: string, value: string): Attempt
   /** The owner decides what a key may do in a chat. */
   deciding(chat: string, key: string, role: Decision): Attempt
@@ -214,6 +216,9 @@ export function createReferenceModel(): ReferenceModel {
     deleting({ chat, account }, messageId) {
       const deletions = messages(chat).get(messageId)?.deletions
       return noteCall<Certainty>(deletions, 'attempted', { certainFor: account })
+    },
+    clearing(chat) {
+      for (const { deletions } of messages(chat).values()) deletions.set(Symbol('clearing'), 'attempted')
     },
     deletingChat(chat) {
       const calls = getOrCreate(chatDeletions, chat, () => new Map<symbol, 'attempted' | 'certain'>())

@@ -11,12 +11,13 @@ const MAX_PIECES = 20
 
 /** Does what an app does besides editing, and doesn't wait for it. */
 export function performUse(
-  type: 'stream' | 'show' | 'undo' | 'mark',
+  type: 'stream' | 'show' | 'undo' | 'mark' | 'import',
   draw: number,
   device: WorldDevice,
   stage: Stage,
 ): void {
   const { client } = device
+  if (type === 'import') importChat(draw, device, stage)
   const chat = chatOf(draw, stage)
   if (chat === undefined || client === undefined) return
   const random = stage.world.random.fork(`${type} ${draw}`)
@@ -45,6 +46,10 @@ function mark({ chat, client, random, stage }: Use): void {
     () => client.chats.setDraft(chat, random.chance(0.3) ? '' : `draft ${random.below(100)}`),
     () => client.chats.restore(chat),
     () => {
+      stage.model.clearing(chat)
+      return client.chats.clear(chat)
+    },
+    () => {
       stage.hidden.add(chat)
       return client.chats.delete(chat)
     },
@@ -52,6 +57,30 @@ function mark({ chat, client, random, stage }: Use): void {
   random
     .pick(calls)()
     .catch(() => {})
+}
+
+/** Imports one of a few chats: whoever does so, and how often, it is there once. */
+function importChat(draw: number, { account, pubkey, client }: WorldDevice, stage: Stage): void {
+  if (client === undefined) return
+  const id = `imported${Math.floor(draw * 2)}`
+  const chat = `30001:${pubkey}:${id}`
+  const messages = [1, 2, 3].map((createdAt) => ({
+    id: `${id}-${createdAt}`,
+    role: 'user' as const,
+    content: `<${id}-${createdAt}>`,
+    createdAt,
+  }))
+  const isKnown = stage.chats.some((other) => other.id === id && other.account === account)
+  if (!isKnown) stage.chats.push({ id, account })
+  const attempts = isKnown
+    ? []
+    : messages.map((message) => stage.model.sending({ chat, account }, message.id, message.content))
+  client.import([{ id, title: id, createdAt: 1, messages }]).then(
+    ({ problems }) => {
+      for (const attempt of problems.length > 0 ? [] : attempts) attempt.returned()
+    },
+    () => {},
+  )
 }
 
 /** Streams a reply, piece by piece, as long as its device runs. */

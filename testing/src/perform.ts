@@ -92,6 +92,7 @@ export async function perform(action: Action, stage: Stage): Promise<void> {
     case 'show':
     case 'undo':
     case 'mark':
+    case 'import':
       return performUse(action.type, action.draw, device, stage)
     case 'evict':
     case 'open': {

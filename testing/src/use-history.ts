@@ -24,5 +24,6 @@ const USES = [
   ...many(2, 'undo'),
   ...many(2, 'mark'),
   ...many(3, 'close'),
+  'import',
   'restart-server',
 ] as const
