@@ -469,7 +469,14 @@ describe('views', () => {
     await chat.deleteMessage('m1')
     expect(await shows(view, ({ total }) => total === 19)).toMatchObject({ start: 6 })
     expect(places(view.getSnapshot() as never)).toEqual(['m7', 'm8', 'm9', 'm10'])
-    view.loadNewer(2)
+    // What comes in between, such as another device's from while it was offline, pushes nothing out.
+    await client.chats.restoreMessage('chat', { ...(chat.messages[0] as Message), id: 'between' }, 'm8')
+    expect(places(await shows(view, ({ total }) => total === 20))).toEqual([
+      ...['m7', 'm8', 'between', 'm9', 'm10'],
+    ])
+    await chat.deleteMessage('between')
+    expect(places(await shows(view, ({ total }) => total === 19))).toEqual(['m7', 'm8', 'm9', 'm10', 'm11'])
+    view.loadNewer(1)
     expect(places(await shows(view, ({ messages }) => messages.length === 6))).toContain('m12')
     view.loadOlder(1)
     expect(places(await shows(view, ({ start }) => start === 5))[0]).toBe('m6')

@@ -1,4 +1,4 @@
-import type { MessagesView, SyncClient, View } from '@onyx-sync/client'
+import type { MessagesView, MessageWindow, SyncClient, View } from '@onyx-sync/client'
 import { getOrCreate } from '@onyx-sync/shared'
 import { readMessages } from './fingerprint.js'
 import type { SeededRandom } from './seeded-random.js'
@@ -25,6 +25,10 @@ interface Shown {
   readonly opened: Chat[]
 }
 
+function idsOf(window: MessageWindow | undefined): string[] {
+  return window?.messages.map(({ id }) => id) ?? []
+}
+
 export function createScreens(): Screens {
   const problems: string[] = []
   const shown = new Map<SyncClient, Shown>()
@@ -35,6 +39,18 @@ export function createScreens(): Screens {
     return { list, windows: [], opened: [] }
   }
 
+  /** What was shown stays, as long as it is in the chat. */
+  async function noteMoved(
+    { name, disk }: WorldDevice,
+    chat: string,
+    gone: readonly string[],
+  ): Promise<void> {
+    const rows = await disk.contents.loadRows('messages', { column: 'address', equals: chat })
+    const moved = rows.filter(({ message_id }) => gone.includes(String(message_id)))
+    if (moved.length > 0)
+      problems.push(`${name} shows ${gone.join(', ')} of ${chat} no more, which are there`)
+  }
+
   return {
     problems,
     show(device, client, chat, random) {
@@ -43,11 +59,18 @@ export function createScreens(): Screens {
         const around = random.chance(0.3) ? { around: random.below(10) } : {}
         const view = client.chats.messages(chat, { last: 1 + random.below(4), ...around })
         screens.windows.push({ chat, view })
+        let before: MessageWindow | undefined
         view.subscribe(() => {
-          const ids = view.getSnapshot()?.messages.map(({ id }) => id) ?? []
+          const now = view.getSnapshot()
+          const ids = now?.messages.map(({ id }) => id) ?? []
           if (new Set(ids).size < ids.length) problems.push(`${device.name} shows a message of ${chat} twice`)
+          // A chat that was empty, or not here, begins anew.
+          const gone = now?.isHeld && ids.length > 0 ? idsOf(before).filter((id) => !ids.includes(id)) : []
+          before = now
+          if (gone.length > 0) void noteMoved(device, chat, gone)
           if (random.chance(0.1)) view.loadOlder(1 + random.below(3))
           if (random.chance(0.1)) view.loadNewer(1 + random.below(3))
+          if (random.chance(0.1)) view.load().catch(() => {})
         })
       } catch {
         // It has not heard of that chat.

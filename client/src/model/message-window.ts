@@ -80,9 +80,11 @@ export function createMessagesView(
     if (around !== undefined && shown.size === 0) end = start + last
     const asked = { from: start, end }
     let rows = await loadRange(start, end)
-    const drift = await driftSince(rows)
+    const ids = [...shown.keys()]
+    const drift = await driftOf(ids, shownFrom, rows)
     if (start > 0) start = Math.max(0, start + drift)
-    if (end !== undefined) end += drift
+    // Where others came between them, the last one has moved further: none that was shown falls out.
+    if (end !== undefined) end += Math.max(drift, await driftOf(ids.reverse(), shownFrom + ids.length - 1, rows))
     if (end !== undefined && end >= total) {
       end = undefined
       wanted = total - start
@@ -100,13 +102,13 @@ export function createMessagesView(
     return Math.max(0, Math.min(place, total - last))
   }
 
-  /** How far the messages that were shown have moved, because others came or went before them. */
-  async function driftSince(rows: readonly QueryRow[]): Promise<number> {
+  /** How far the first of some messages that is there still has moved from a place. */
+  async function driftOf(ids: readonly string[], place: number, rows: readonly QueryRow[]): Promise<number> {
     const here = new Map(rows.map((row) => [row.id, row]))
-    for (const id of shown.keys()) {
+    for (const id of ids) {
       const row = here.get(id) ?? (await store.loadRows('messages', { column: 'id', equals: id }))[0]
-      // One that was deleted: the next one takes its place.
-      if (row !== undefined) return Number(row.position) - shownFrom
+      // Of one that was deleted the next one takes the place.
+      if (row !== undefined) return Number(row.position) - place
     }
     return 0
   }
