@@ -456,6 +456,34 @@ describe('views', () => {
     expect(() => again.client.chats.messages('nowhere')).toThrow(/no chat/)
   })
 
+  it('[MOD11] a window is right also where it is read twice at once, and the chat changes in between', async () => {
+    const memory = createMemoryStore()
+    let open = () => {}
+    let gate: Promise<void> | undefined
+    const store: SyncStore = {
+      ...memory,
+      async loadMessages(address, range) {
+        await gate
+        return memory.loadMessages(address, range)
+      },
+    }
+    const { client, clock } = await openOffline({ store })
+    await client.chats.create({ id: 'chat' })
+    await client.chats.send('chat', 'hello')
+    const view = client.chats.messages('chat', { last: 3 })
+    gate = new Promise((resolve) => {
+      open = resolve
+    })
+    const first = view.load()
+    await clock.settle()
+    await client.chats.clear('chat')
+    const second = view.load()
+    await clock.settle()
+    open()
+    expect((await first).start).toBe(0)
+    expect(await second).toMatchObject({ start: 0, total: 0, messages: [] })
+  })
+
   it('[MOD11] a window around a place stays there, reaches both ways, and follows from the end on', async () => {
     const { client } = await openOffline()
     await client.chats.create({ id: 'chat' })
@@ -537,17 +565,21 @@ describe('views', () => {
     const view = client.settings.watch()
     const error = { subscribe: view.subscribe, getSnapshot: view.getError }
     const stop = view.subscribe(() => {})
-    await clock.settle()
+    const reading = async (index: number) => {
+      while (readings[index] === undefined) await clock.settle()
+      return readings[index]
+    }
+    const first = await reading(0)
     await client.settings.set('a', 1)
-    readings[0]?.end()
+    first.end()
     expect((await shows(view)).preferences).toEqual({})
-    await clock.settle()
     // The next one fails after another change: that is no reason to wait for one more.
+    const second = await reading(1)
     await client.settings.set('a', 2)
-    readings[1]?.fail()
+    second.fail()
     expect(await shows(error)).toMatchObject({ code: 'STORE_FAILED' })
-    await clock.settle()
-    readings[2]?.end()
+    const third = await reading(2)
+    third.end()
     await shows(view, ({ preferences }) => preferences.a === 2)
     expect(view.getError()).toBeUndefined()
     stop()

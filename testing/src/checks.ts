@@ -27,6 +27,8 @@ export interface Watch {
    * the server is signed once more.
    */
   isMoving: boolean
+  /** Whether edits may be signed twice: by devices that were set back, or by several that bring back the same. */
+  mayRepeat: boolean
   readonly problems: string[]
   delivered(device: WorldDevice, text: string): void
   sent(device: WorldDevice, text: string): void
@@ -86,6 +88,7 @@ export function createWatch(): Watch {
   const watch: Watch = {
     world: undefined,
     isMoving: false,
+    mayRepeat: false,
     problems,
     delivered(device, text) {
       const message = JSON.parse(text) as unknown[]
@@ -175,8 +178,8 @@ export function createWatch(): Watch {
 }
 
 /** Checks a world at rest against every promise. @returns what is broken */
-export async function checkWorld(world: World, model: ReferenceModel, isMoving = false): Promise<string[]> {
-  const server = await readServer(world, world.serverDisk.resets === 0 && !isMoving)
+export async function checkWorld(world: World, model: ReferenceModel, mayRepeat = false): Promise<string[]> {
+  const server = await readServer(world, world.serverDisk.resets === 0 && !mayRepeat)
   const problems = [...server.problems, ...(await checkLog(world))]
   for (const device of world.devices) problems.push(...(await checkDevice(device, server, model, world)))
   for (const address of new Set([...server.documents.keys(), ...server.deleted]))

@@ -1,4 +1,4 @@
-import { createMemoryStore, type SyncStore } from '@onyx-sync/client'
+import { createMemoryStore, type QueryTable, type SyncStore } from '@onyx-sync/client'
 import { type Commit, createMemoryLog, type EventLog, type InspectableLog } from '@onyx-sync/server'
 import { SyncError } from '@onyx-sync/shared'
 import { type Delay, NO_DELAY } from './delay.js'
@@ -29,6 +29,10 @@ export interface DeviceDisk extends Disk {
   open(): SyncStore
   /** What is on the disk, for checks. */
   readonly contents: SyncStore
+  /** A copy of what is on it. */
+  copy(): Promise<SyncStore>
+  /** Puts something else on it, which is copied. Only while no process has it open. */
+  replace(contents: SyncStore): Promise<void>
 }
 
 /** The server's disk. */
@@ -129,14 +133,20 @@ export function createDeviceDisk(
 ): DeviceDisk {
   const faults: DiskFaults = { refuse: 0 }
   const writer = createWriter(clock, random, faults)
-  const contents = createMemoryStore()
+  let contents = createMemoryStore()
   return {
     faults,
-    contents,
+    get contents() {
+      return contents
+    },
     get isWriting() {
       return writer.isWriting
     },
     crash: () => writer.crash(),
+    copy: () => copyOf(contents),
+    async replace(others) {
+      contents = await copyOf(others)
+    },
     open() {
       const { alive, read } = accessTo(writer, takeTime)
       let isClosed = false
@@ -161,6 +171,23 @@ export function createDeviceDisk(
       }
     },
   }
+}
+
+const TABLES: readonly QueryTable[] = ['chats', 'messages', 'settings', 'training']
+
+async function copyOf(store: SyncStore): Promise<SyncStore> {
+  const copy = createMemoryStore()
+  const documents = await store.loadDocuments()
+  const updates = await Promise.all(documents.map(({ address }) => store.loadUpdates(address)))
+  const rows = TABLES.map(async (table) => ({ table, put: await store.loadRows(table), delete: [] }))
+  await copy.commit({
+    documents,
+    updates: updates.flat(),
+    outboxPut: await store.loadOutbox(),
+    rows: await Promise.all(rows),
+    meta: await store.loadMeta(),
+  })
+  return copy
 }
 
 /**

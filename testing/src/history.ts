@@ -4,25 +4,16 @@ import type { SeededRandom } from './seeded-random.js'
 /** One thing that happens in a history. Each is complete in itself, so that any may be left out. */
 export type Action =
   | {
-      readonly type: 'new-chat' | 'send' | 'insert' | 'delete' | 'rename' | 'set'
+      readonly type: (typeof DRAWN)[number]
       readonly device: string
+      /** What in particular, 0 to 1. */
       readonly draw: number
     }
-  | { readonly type: 'share' | 'delete-chat'; readonly device: string; readonly draw: number }
   | { readonly type: 'consent'; readonly device: string; readonly isGiven: boolean }
-  | { readonly type: 'contribute' | 'revoke'; readonly device: string; readonly draw: number }
   | { readonly type: 'move'; readonly device: string; readonly isElsewhere: boolean }
-  | { readonly type: 'evict' | 'open'; readonly device: string; readonly draw: number }
-  | {
-      readonly type: 'stream' | 'show' | 'undo' | 'mark' | 'import'
-      readonly device: string
-      readonly draw: number
-    }
   | { readonly type: 'hold'; readonly device: string; readonly choice: HoldChoice }
-  | {
-      readonly type: 'close' | 'crash' | 'offline' | 'online' | 'cut' | 'half-open' | 'wake'
-      readonly device: string
-    }
+  | { readonly type: 'set-back'; readonly device: string; readonly from: string }
+  | { readonly type: (typeof PLAIN)[number]; readonly device: string }
   | { readonly type: 'skew'; readonly device: string; readonly ms: number }
   | { readonly type: 'signer'; readonly device: string; readonly isBroken: boolean }
   | { readonly type: 'disk'; readonly device: string | 'server'; readonly refuse: number }
@@ -30,12 +21,18 @@ export type Action =
   | { readonly type: 'restore-server'; readonly draw: number }
   | { readonly type: 'wait'; readonly ms: number }
 
+const DRAWN = [
+  ...(['new-chat', 'send', 'insert', 'delete', 'rename', 'set', 'share', 'delete-chat'] as const),
+  ...(['contribute', 'revoke', 'evict', 'open', 'stream', 'show', 'undo', 'mark', 'import'] as const),
+] as const
+const PLAIN = ['close', 'crash', 'offline', 'online', 'cut', 'half-open', 'wake', 'back-up'] as const
+
 /**
  * What a history is about besides the usual: a device that holds some chats only, chats that are deleted for good, messages that
  * are contributed as training data, devices that move between the server and a plain relay, apps that stream replies, show chats,
- * undo, and are closed.
+ * undo, and are closed, devices that are set back to a backup or get that of another one.
  */
-export const THEMES = ['holding', 'deleting', 'contributing', 'moving', 'using'] as const
+export const THEMES = ['holding', 'deleting', 'contributing', 'moving', 'using', 'copying'] as const
 export type Theme = (typeof THEMES)[number]
 
 /** Histories of the usual, of one theme each, and of several at once. */

@@ -1,6 +1,5 @@
 import type { HoldChoice } from '@onyx-sync/client'
-import type { Action, HistoryWeights } from './history.js'
-import { STANDARD_WEIGHTS } from './history.js'
+import type { Action } from './history.js'
 import type { SeededRandom } from './seeded-random.js'
 
 /** The device of the standard cast that holds only some documents, where a history is about that. */
@@ -8,12 +7,6 @@ export const HOLDING_DEVICE = 'tablet'
 
 /** What it holds at first. */
 export const FIRST_CHOICE: HoldChoice = { recent: 2 }
-
-/**
- * What happens besides in such a history. The server isn't set back: what a device has let go of, and no other has,
- * it couldn't bring back.
- */
-export const HOLDING_WEIGHTS: HistoryWeights = { ...STANDARD_WEIGHTS, resets: 0 }
 
 /** A history with actions put in between by which a device changes what it holds. */
 export function withHolding(actions: readonly Action[], random: SeededRandom): Action[] {

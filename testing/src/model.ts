@@ -24,6 +24,11 @@ export interface ReferenceModel {
   deletingChat(chat: string): Attempt
   /** Whether it is right that the chat is gone, or that it is there. @returns what is wrong */
   checkDeleted(chat: string, isDeleted: boolean): string[]
+  /**
+   * A device of the account was set back: what it was writing then it takes for interrupted, however that has ended since. Where
+   * that isn't to a backup of its own, what it was writing now never comes to an end.
+   */
+  setBack(account: string, isSame: boolean): void
   /** Messages that may be edited or deleted: sent, by calls that have returned. */
   messagesOf(chat: string): string[]
   /**
@@ -268,6 +273,12 @@ export function createReferenceModel(): ReferenceModel {
           problems.push(`${chat}: ${key} is a member whom nobody let in`)
       }
       return problems
+    },
+    setBack(account) {
+      for (const ofChat of chats.values()) {
+        for (const { stream } of ofChat.values())
+          if (stream?.account === account) stream.endings.add('aborted')
+      }
     },
     messagesOf: (chat) =>
       [...messages(chat)].filter(([, message]) => message.sent !== 'attempted').map(([id]) => id),

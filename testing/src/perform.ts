@@ -61,9 +61,15 @@ export async function perform(action: Action, stage: Stage): Promise<void> {
     case 'move':
       device.isElsewhere = action.isElsewhere
       stage.watch.isMoving = true
+      stage.watch.mayRepeat = true
       device.crash()
       device.start()
       return
+    case 'back-up':
+      stage.backups.set(device.name, await device.disk.copy())
+      return
+    case 'set-back':
+      return setBack(device, action.from, stage)
     case 'cut':
       return world.network.cut(device.name)
     case 'half-open':
@@ -108,6 +114,22 @@ export async function perform(action: Action, stage: Stage): Promise<void> {
     default:
       if (device.client !== undefined) edit(action.type, action.draw, device, device.client, stage)
   }
+}
+
+/**
+ * A device's disk is lost, and a backup takes its place. Only where nothing is lost with it: it says that everything is on the
+ * server's disk.
+ */
+async function setBack(device: WorldDevice, from: string, stage: Stage): Promise<void> {
+  const backup = stage.backups.get(from)
+  const { unsent, refused, isCaughtUp } = device.client?.status ?? {}
+  const isSaved = unsent === 0 && refused === 0 && isCaughtUp && !device.isElsewhere
+  if (backup === undefined || !isSaved) return
+  stage.watch.mayRepeat = true
+  stage.model.setBack(device.account, device.name === from)
+  device.crash()
+  await device.disk.replace(backup)
+  stage.world.clock.setTimeout(() => device.start(), stage.world.random.below(2_000))
 }
 
 /** What a client was still writing when it was closed is where it stays, to the last piece. */

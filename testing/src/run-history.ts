@@ -63,6 +63,7 @@ export async function runHistory(options: HistoryOptions): Promise<HistoryResult
     isSlow: true,
     ...(options.fault === undefined ? {} : { fault: options.fault }),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
+    knowsInstalls: isAbout('copying'),
     ...(isAbout('holding') ? { holds: { [HOLDING_DEVICE]: FIRST_CHOICE } } : {}),
   })
   watch.world = world
@@ -77,6 +78,7 @@ export async function runHistory(options: HistoryOptions): Promise<HistoryResult
     ...{ world, model, training, screens, watch, writeText },
     chats: [],
     tokens: 0,
+    backups: new Map(),
     streams: new Map(),
     hidden: new Set(),
     undoing: new Map(),
@@ -99,7 +101,7 @@ export async function runHistory(options: HistoryOptions): Promise<HistoryResult
   const problems = [...watch.problems, ...screens.problems, ...world.errors, ...stuck]
   if (stuck.length === 0) {
     await excuseRemoved(world, model)
-    problems.push(...(await checkWorld(world, model, watch.isMoving)))
+    problems.push(...(await checkWorld(world, model, watch.mayRepeat)))
     problems.push(...(await checkTraining(world, training)))
   }
   // Last, because a checkpoint that a server had no time for may come a while later. With events that are much

@@ -1,4 +1,5 @@
 import { withContributing } from './contribute-history.js'
+import { withCopying } from './copy-history.js'
 import { withDeleting } from './delete-history.js'
 import {
   type Action,
@@ -9,7 +10,7 @@ import {
   THEMES,
   type Theme,
 } from './history.js'
-import { HOLDING_WEIGHTS, withHolding } from './hold-history.js'
+import { withHolding } from './hold-history.js'
 import { withMoving } from './move-history.js'
 import { type HistoryOptions, runHistory } from './run-history.js'
 import { createSeededRandom, type SeededRandom } from './seeded-random.js'
@@ -68,12 +69,15 @@ export function themesOf(scenario: Scenario, seed: number): readonly Theme[] {
   return drawn.length > 1 ? drawn : THEMES
 }
 
+const WEIGHTS_WITHOUT_RESETS: HistoryWeights = { ...STANDARD_WEIGHTS, resets: 0 }
+
 const MAKERS: Readonly<Record<Theme, (actions: readonly Action[], random: SeededRandom) => Action[]>> = {
   holding: withHolding,
   deleting: withDeleting,
   contributing: withContributing,
   moving: withMoving,
   using: withUsing,
+  copying: withCopying,
 }
 
 /** The history of a seed in a scenario. `weights` are for the standard one. */
@@ -84,8 +88,9 @@ export function scenarioHistory(
   weights = STANDARD_WEIGHTS,
 ): Action[] {
   const themes = themesOf(scenario, seed)
-  const usual =
-    scenario === 'standard' ? weights : themes.includes('holding') ? HOLDING_WEIGHTS : STANDARD_WEIGHTS
+  // What a device has let go of, or lost with its disk, it couldn't bring back to a server that was set back.
+  const isKept = !themes.includes('holding') && !themes.includes('copying')
+  const usual = scenario === 'standard' ? weights : isKept ? STANDARD_WEIGHTS : WEIGHTS_WITHOUT_RESETS
   return themes.reduce(
     (actions, theme) => MAKERS[theme](actions, createSeededRandom(`${seed}/${theme}`)),
     historyOf(seed, length, usual),

@@ -1,4 +1,4 @@
-import type { SyncClient } from '@onyx-sync/client'
+import type { SyncClient, SyncStore } from '@onyx-sync/client'
 import type { Watch } from './checks.js'
 import type { Attempt, ReferenceModel, StreamAttempt } from './model.js'
 import type { Screens } from './screens.js'
@@ -15,6 +15,8 @@ export interface Stage {
   /** Chats that exist, by the account that owns them. */
   readonly chats: { readonly id: string; readonly account: string }[]
   tokens: number
+  /** What was on disks when they were copied last, by device. */
+  readonly backups: Map<string, SyncStore>
   /** Replies that were begun, by client. */
   readonly streams: Map<SyncClient, { readonly chat: string; readonly attempt: StreamAttempt }[]>
   /** Chats that somebody marked as deleted: what is streamed into them waits until they are restored. */

@@ -108,6 +108,8 @@ export interface WorldOptions {
   readonly holds?: Readonly<Record<string, HoldChoice>>
   /** Whether the server tells of documents without their bodies. @default true */
   readonly offersSummaries?: boolean
+  /** Whether devices can tell a copy of another one's disk from their own. @default false */
+  readonly knowsInstalls?: boolean
   /** @default as in a real device, with signers that take no time */
   readonly settings?: DeviceSettings
   /**
@@ -250,6 +252,7 @@ export function createWorld(options: WorldOptions): World {
         clock: createOwnedClock(clock, () => device.skewMs, isAlive),
         random: random.fork(`device ${name} start ${startedAs}`),
         ...(hold === undefined || startedAs > 1 ? {} : { hold }),
+        ...(options.knowsInstalls === true ? { installId: name } : {}),
         ...settings,
         ...fault?.upkeep,
         ...(fault?.inFlightPerDocument === undefined

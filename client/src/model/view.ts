@@ -35,6 +35,14 @@ export function createView<T>({ read, listen }: ViewParts<T>): View<T> {
   let reads = 0
   let isReading = false
   let isStale = false
+  let lastReading: Promise<unknown> = Promise.resolve()
+
+  /** One reading after another: some go by what was read last. */
+  function readNext(): Promise<T> {
+    const reading = lastReading.then(read)
+    lastReading = reading.catch(() => {})
+    return reading
+  }
 
   function show(next: T): void {
     if (next === snapshot && failure === undefined) return
@@ -60,7 +68,7 @@ export function createView<T>({ read, listen }: ViewParts<T>): View<T> {
       while (isStale && stop !== undefined) {
         isStale = false
         const startedIn = reads
-        const result = await settled(read())
+        const result = await settled(readNext())
         // What changed meanwhile is read next. Until then this is newer than what is shown, and changes may never pause.
         if (startedIn === reads && stop !== undefined) result.show()
       }
@@ -107,7 +115,7 @@ export function createView<T>({ read, listen }: ViewParts<T>): View<T> {
         reads++
       }
     },
-    load: read,
+    load: readNext,
   }
 }
 
