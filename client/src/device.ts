@@ -35,7 +35,7 @@ import { createPacing } from './core/pacing.js'
 import { createPlainMode, type PlainMode } from './core/plain.js'
 import { createPlainNote } from './core/plain-note.js'
 import { createPresence } from './core/presence.js'
-import { META_ROWS_VERSION, ROWS_VERSION, rebuildRows } from './core/rebuild.js'
+import { META_ROWS_VERSION, ROWS_VERSION } from './core/rows-version.js'
 import { createServerTrust, META_SERVER_KEY } from './core/server-trust.js'
 import type { Session } from './core/session-api.js'
 import { createStaging } from './core/staging.js'
@@ -62,7 +62,7 @@ const PLAIN_INTERVAL_MS = 2_000
 /** Puts a device together and opens it. Rejects as `createSyncClient` does. */
 export async function openDevice(
   options: SyncClientOptions,
-  { rollBack, createHistory }: RareCode,
+  { rollBack, rebuildRows, createHistory }: RareCode,
   /** Whether messages that were being written when the device was last open are marked as interrupted here and now. */
   marksInterrupted = true,
 ): Promise<Device> {

@@ -1,7 +1,7 @@
 import { bytesToHex, isHex64, type Random, type Signer, SyncError } from '@onyx-sync/shared'
 import { META_CURSOR } from './core/inbox.js'
 import { META_PLAIN } from './core/plain-note.js'
-import { META_ROWS_VERSION, ROWS_VERSION } from './core/rebuild.js'
+import { META_ROWS_VERSION, ROWS_VERSION } from './core/rows-version.js'
 import { META_SERVER_KEY } from './core/server-trust.js'
 import type { SyncStore } from './ports/store.js'
 

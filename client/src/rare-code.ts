@@ -1,3 +1,4 @@
+import { rebuildRows } from './core/rebuild.js'
 import { type RollBack, rollBack } from './core/roll-back.js'
 import { type ChatHistory, createHistory, type HistoryParts } from './model/history.js'
 import { type CreateImporter, createImporter } from './model/import/import-chats.js'
@@ -6,6 +7,8 @@ import { type CreateImporter, createImporter } from './model/import/import-chats
 export interface RareCode {
   /** Where something forged was taken for right. */
   readonly rollBack: RollBack
+  /** Where another version of this package made the query rows. */
+  readonly rebuildRows: typeof rebuildRows
   /** When somebody looks at a chat's history. */
   createHistory(parts: HistoryParts): Promise<ChatHistory>
   /** When somebody brings chats in. */
@@ -15,6 +18,7 @@ export interface RareCode {
 /** It is at hand. */
 export const rareCode: RareCode = {
   rollBack,
+  rebuildRows,
   createHistory: async (parts) => createHistory(parts),
   createImporter,
 }

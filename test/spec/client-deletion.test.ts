@@ -1,4 +1,4 @@
-import { createMemoryStore, createSyncClient } from '@onyx-sync/client'
+import { createMemoryStore, createSyncClient, type SyncStore } from '@onyx-sync/client'
 import { KIND, type NostrEvent, parseAddress } from '@onyx-sync/shared'
 import type { World } from '@onyx-sync/testing'
 import { describe, expect, it } from 'vitest'
@@ -177,6 +177,45 @@ describe('deleting a chat for good', () => {
     await clock.advance(5_000)
     expect(server.events().map(({ kind }) => kind)).toEqual([KIND.deletion, KIND.chat])
     expect(client.stateOf(address)).toBe('refused')
+    await client.close()
+  })
+
+  it('[DLD1] also for a call that is still loading the chat when it is deleted', async () => {
+    const key = testKey(1)
+    const memory = createMemoryStore()
+    let gate: Promise<void> | undefined
+    let open = () => {}
+    const store: SyncStore = {
+      ...memory,
+      async loadUpdates(address) {
+        await gate
+        return memory.loadUpdates(address)
+      },
+      close: async () => {},
+    }
+    const first = await openScripted(key, { store })
+    const { address } = await first.client.chats.create({ id: 'oslo' })
+    await first.client.chats.send('oslo', 'What should I pack?')
+    await first.client.close()
+    const { client, clock } = await openScripted(key, { store, seed: 'again' })
+    const before = (await memory.loadUpdates(address)).length
+    gate = new Promise((resolve) => {
+      open = resolve
+    })
+    const deleted = client.chats.deleteForever('oslo')
+    const calls = [client.chats.send('oslo', 'too late'), client.chats.open('oslo')].map((call) =>
+      call.then(
+        () => 'no error',
+        ({ code }) => code,
+      ),
+    )
+    await clock.settle()
+    await deleted
+    open()
+    expect(await Promise.all(calls)).toEqual(['DELETED', 'DELETED'])
+    expect((await memory.loadUpdates(address)).length).toBeLessThanOrEqual(before)
+    // Nothing but the request is to be sent.
+    expect((await memory.loadOutbox()).map(({ lane }) => lane)).toEqual(['deletions'])
     await client.close()
   })
 

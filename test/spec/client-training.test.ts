@@ -69,6 +69,31 @@ describe('contributions of other devices', () => {
     }
   })
 
+  it.each([false, true])(
+    '[TRN4][DLD6] are one where two devices make the same in the same second; taken back by then: %s',
+    async (isTakenBack) => {
+      const { world, phone, laptop, kinds } = await startContributed(`at once ${isTakenBack}`)
+      world.network.setOnline('laptop', false)
+      await world.advance(10_000)
+      // What is done on both by the same second has one id.
+      await during(world, Promise.all([phone, laptop].map(({ training }) => training.submit('chat', 'b', 5))))
+      await world.advance(10_000)
+      const own = (await phone.training.list()).find(({ messageId }) => messageId === 'b')
+      expect(own?.state).toBe('sent')
+      if (isTakenBack) await during(world, phone.training.revoke(own?.id ?? ''))
+      await world.advance(10_000)
+      world.network.setOnline('laptop', true)
+      laptop.wake()
+      await world.advance(60_000)
+      for (const device of [phone, laptop]) {
+        const listed = (await device.training.list()).map(({ messageId, state }) => [messageId, state])
+        expect(listed.sort()).toEqual([['a', 'sent'], ...(isTakenBack ? [] : [['b', 'sent']])])
+        expect(device.status).toMatchObject({ unsent: 0, refused: 0, isCaughtUp: true })
+      }
+      expect((await kinds()).sort()).toEqual(isTakenBack ? [1, 5] : [1, 1])
+    },
+  )
+
   it('[DLD6] are gone too on the device that never heard that they had arrived', async () => {
     const { world, phone, laptop, kinds } = await startContributed('not heard')
     const submitted = phone.training.submit('chat', 'b', 5)

@@ -274,10 +274,14 @@ export function createReferenceModel(): ReferenceModel {
       }
       return problems
     },
-    setBack(account) {
-      for (const ofChat of chats.values()) {
-        for (const { stream } of ofChat.values())
-          if (stream?.account === account) stream.endings.add('aborted')
+    setBack(account, isSame) {
+      const streams = [...chats.values()].flatMap((ofChat) =>
+        [...ofChat.values()].map(({ stream }) => stream),
+      )
+      for (const stream of streams) {
+        if (stream?.account !== account) continue
+        stream.endings.add('aborted')
+        if (!isSame) stream.endings.add('streaming')
       }
     },
     messagesOf: (chat) =>

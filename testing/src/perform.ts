@@ -127,6 +127,7 @@ async function setBack(device: WorldDevice, from: string, stage: Stage): Promise
   if (backup === undefined || !isSaved) return
   stage.watch.mayRepeat = true
   stage.model.setBack(device.account, device.name === from)
+  stage.training.setBack(device.account)
   device.crash()
   await device.disk.replace(backup)
   stage.world.clock.setTimeout(() => device.start(), stage.world.random.below(2_000))

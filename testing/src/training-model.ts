@@ -12,6 +12,8 @@ export interface TrainingModel {
   isContributed(account: string, messageId: string): boolean
   submitting(account: string, messageId: string): Attempt
   revoking(account: string, messageId: string): Attempt
+  /** A device of the account was set back: what was taken back before it was sent is to be sent again, as far as it knows. */
+  setBack(account: string): void
   /** Consent is taken back, maybe: what was not sent isn't sent any more. */
   disagreeing(account: string): void
   /** @returns what is wrong with the messages that the server has of an account's training data */
@@ -46,6 +48,10 @@ export function createTrainingModel(): TrainingModel {
     revoking(account, messageId) {
       const revocations = of(account).get(messageId)?.revocations
       return noteCall(revocations, 'attempted', 'certain')
+    },
+    setBack(account) {
+      for (const { revocations } of of(account).values())
+        for (const call of revocations.keys()) revocations.set(call, 'attempted')
     },
     disagreeing: (account) => void disagreed.add(account),
     check(account, found) {

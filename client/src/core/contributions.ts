@@ -1,8 +1,7 @@
 import { KIND, type NostrEvent, parseDeletion, tagValues } from '@onyx-sync/shared'
-import type { OutboxEntry } from '../ports/store.js'
 import type { Journal, JournalChange } from './journal.js'
 import type { Outbox } from './outbox.js'
-import { confirmedEntry, entryIdOf, eventsOf } from './outbox-events.js'
+import { confirmedEntry, entryIdOf, eventIdsOf } from './outbox-events.js'
 import { TRAINING_LANE } from './outbox-lanes.js'
 
 /**
@@ -50,9 +49,17 @@ export function createContributions({
 
     apply(event) {
       if (!isNews(event)) return {}
-      const entry = confirmedEntry(TRAINING_LANE, journal.nextSeq(), event)
+      let seq: number | undefined
+      // One that waits here is the same event already where another device made it in the same second, or this one did before
+      // it was set back to a backup.
+      const outboxDelete = outbox.forget(TRAINING_LANE, (entry) => {
+        const isSame = entry.state === 'pending' && eventIdsOf(entry, pubkey).includes(event.id)
+        if (isSame) seq = entry.seq
+        return isSame
+      })
+      const entry = confirmedEntry(TRAINING_LANE, seq ?? journal.nextSeq(), event)
       outbox.keep([entry])
-      return { outboxPut: [entry] }
+      return { outboxDelete, outboxPut: [entry] }
     },
 
     deleted(request) {
@@ -62,7 +69,7 @@ export function createContributions({
       // Not what was withdrawn here: that stays listed. The server may have what this device has heard nothing of since it sent
       // it, and another device may have taken that back.
       const gone = outbox.forget(TRAINING_LANE, (entry) => {
-        const isMeant = isSigned(entry) && eventsOf(entry).some(({ id }) => named.has(id))
+        const isMeant = entry.state !== 'withdrawn' && eventIdsOf(entry, pubkey).some((id) => named.has(id))
         if (isMeant) rows.push(`${TRAINING_LANE}-${entry.seq}`)
         return isMeant
       })
@@ -70,8 +77,4 @@ export function createContributions({
       return { outboxDelete: [...gone, ...rows] }
     },
   }
-}
-
-function isSigned({ state }: OutboxEntry): boolean {
-  return state !== 'pending' && state !== 'withdrawn'
 }

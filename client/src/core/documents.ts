@@ -21,6 +21,7 @@ import {
 } from '../ports/store.js'
 import type { Turns } from '../ports/turns.js'
 import { type CompactionOptions, createCompaction } from './compaction.js'
+import { deletedError, isDeleted } from './deletions.js'
 import { createDocumentRecords, readRoster } from './document-records.js'
 import type { DocumentInfo, Documents } from './documents-api.js'
 import { createHiddenRows } from './hidden-rows.js'
@@ -153,10 +154,7 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
     isUnchecked: (address) => options.unchecked?.()?.has(address) === true,
   })
 
-  function isGone(address: string): boolean {
-    const body = records.get(address)?.body
-    return body === 'deleting' || body === 'deleted'
-  }
+  const isGone = (address: string): boolean => isDeleted(records.get(address)?.body)
 
   /** Rows are derived and can be rebuilt: a document that can't be projected must not hold up its edits. */
   function takeRows({ address, doc, projection }: Loaded): readonly RowChange[] {
@@ -226,12 +224,19 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
     compaction.added(address, seq, update.byteLength)
   }
 
+  /** Throws `DELETED`, also where it was deleted for good while it was loaded: what is left of it would pass for all of it. */
+  async function loadUnlessGone(address: string): Promise<Loaded> {
+    const entry = await loaded.load(address)
+    if (isGone(address)) throw deletedError(address)
+    return entry
+  }
+
   async function readNow<T>(address: string, look: (doc: Y.Doc) => T): Promise<T> {
-    return look((await loaded.load(address)).doc)
+    return look((await loadUnlessGone(address)).doc)
   }
 
   async function editNow<T>(address: string, change: (doc: Y.Doc) => T, origin?: unknown): Promise<T> {
-    const { doc } = await loaded.load(address)
+    const { doc } = await loadUnlessGone(address)
     const result = doc.transact(() => change(doc), origin ?? null)
     await journal.flush()
     return result
@@ -276,7 +281,7 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
     read: readNow,
 
     async open(address) {
-      const entry = await loaded.load(address)
+      const entry = await loadUnlessGone(address)
       entry.pins++
       let released = false
       return {
@@ -339,6 +344,7 @@ export async function createDocuments(options: DocumentsOptions): Promise<Docume
     },
 
     async decideMembers(address, decisions, alongside = {}) {
+      if (isGone(address)) throw deletedError(address)
       records.ensure(address, true)
       const nowSeconds = Math.floor(options.clock.now() / 1000)
       const roster = decideRoster(records.roster(address), decisions, nowSeconds)

@@ -1,4 +1,5 @@
-import { type NostrEvent, stringifyEvent } from '@onyx-sync/shared'
+import { type EventTemplate, type NostrEvent, stringifyEvent } from '@onyx-sync/shared'
+import { getEventHash } from 'nostr-tools/pure'
 import type { OutboxEntry } from '../ports/store.js'
 
 const encoder = new TextEncoder()
@@ -13,6 +14,12 @@ export function eventsOf(entry: Pick<OutboxEntry, 'event'>): readonly NostrEvent
 export function confirmedEntry(lane: string, seq: number, event: NostrEvent): OutboxEntry {
   const place = { id: entryIdOf(event), lane, seq, throughSeq: seq, edits: 1 }
   return { ...place, state: 'confirmed', event: stringifyEvent(event), reason: '' }
+}
+
+/** Ids of the signed events of an entry; of one of no document that waits to be signed, the id that its event is to have. */
+export function eventIdsOf({ state, event }: Pick<OutboxEntry, 'state' | 'event'>, pubkey: string): string[] {
+  if (state !== 'pending') return eventsOf({ event }).map(({ id }) => id)
+  return [getEventHash({ ...(JSON.parse(event) as EventTemplate), pubkey })]
 }
 
 /** Id of the entry of a signed event; of one in parts its first. */

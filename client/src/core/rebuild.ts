@@ -2,11 +2,7 @@ import type { QueryTable, SyncStore } from '../ports/store.js'
 import type { Documents } from './documents-api.js'
 import { isHere } from './hold-filters.js'
 import type { RowChange } from './journal.js'
-
-/** Key in the store's meta: the version of the query rows that are on disk. */
-export const META_ROWS_VERSION = 'rowsVersion'
-/** What the code makes of documents. Another number, and every device rebuilds its query tables once. */
-export const ROWS_VERSION = '2'
+import { META_ROWS_VERSION, ROWS_VERSION } from './rows-version.js'
 
 export interface RebuildParts {
   readonly store: SyncStore

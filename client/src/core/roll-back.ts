@@ -10,7 +10,7 @@ import {
 import { createClientId } from './client-id.js'
 import { META_CURSOR } from './inbox.js'
 import { rebaseEdits } from './rebase-edits.js'
-import { META_ROWS_VERSION } from './rebuild.js'
+import { META_ROWS_VERSION } from './rows-version.js'
 import { META_CHECKING } from './unchecked.js'
 
 /** Reads as little as that of a log at once. */

@@ -84,7 +84,8 @@ export function createMessagesView(
     const drift = await driftOf(ids, shownFrom, rows)
     if (start > 0) start = Math.max(0, start + drift)
     // Where others came between them, the last one has moved further: none that was shown falls out.
-    if (end !== undefined) end += Math.max(drift, await driftOf(ids.reverse(), shownFrom + ids.length - 1, rows))
+    if (end !== undefined)
+      end += Math.max(drift, await driftOf(ids.reverse(), shownFrom + ids.length - 1, rows))
     if (end !== undefined && end >= total) {
       end = undefined
       wanted = total - start
