@@ -331,6 +331,27 @@ describe('what a device holds', () => {
     expect(cutOff).toMatchObject({ id: 'cut off', status: 'aborted' })
   })
 
+  it('[HLD11] a device that held some goes on with those where another server has taken the place of its own', async () => {
+    const world = await withChats('another server', { recent: 2 })
+    const tablet = clientOf(world, 'tablet')
+    world.crashServer()
+    world.serverDisk.replace()
+    world.startServer()
+    // Whose word about what else there is isn't taken: it has no list to hold all by.
+    await during(world, tablet.hold('all'))
+    await world.advance(60_000)
+    await during(world, tablet.chats.send('c4', 'after it'))
+    await world.advance(60_000)
+    expect(tablet.status).toMatchObject({
+      connection: 'live',
+      isCaughtUp: true,
+      unsent: 0,
+      problem: { code: 'SERVER_KEY_CHANGED' },
+    })
+    expect(textsOf(await serverDocument(world, addressOf(world, 'c4')))).toContain('after it')
+    expect(await heldOn(world)).toEqual(expect.arrayContaining(['c3', 'c4']))
+  })
+
   it('[HLD7] on a device that holds everything nothing is evicted, and settings never', async () => {
     const world = await withChats('all', 'all', 1)
     const { chats } = clientOf(world, 'tablet')

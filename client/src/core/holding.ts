@@ -178,8 +178,10 @@ export function createHolding(options: HoldingOptions): Holding {
         ),
       )
       isDue = true
-    } else if (choice === 'all') await widen(session, startedIn)
-    else if (mustTrim || movesByItself(choice)) await trim(wanted)
+    } else if (choice === 'all') {
+      // Without a list it isn't known what else there is: it goes on with those that it holds (SPEC HLD11).
+      if (canList()) await widen(session, startedIn)
+    } else if (mustTrim || movesByItself(choice)) await trim(wanted)
   }
 
   function isNewcomer(address: string, body: BodyState, wanted: ReadonlySet<string>): boolean {
