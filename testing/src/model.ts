@@ -1,4 +1,6 @@
 import { getOrCreate } from '@onyx-sync/shared'
+import { type Attempt, noteCall } from './attempt.js'
+import { createStreamModel, type StreamModel } from './stream-model.js'
 
 /**
  * The dumb reference model: what a history's user did, and what must therefore be there in the end. It knows
@@ -24,10 +26,7 @@ export interface ReferenceModel {
   deletingChat(chat: string): Attempt
   /** Whether it is right that the chat is gone, or that it is there. @returns what is wrong */
   checkDeleted(chat: string, isDeleted: boolean): string[]
-  /**
-   * A device of the account was set back: what it was writing then it takes for interrupted, however that has ended since. Where
-   * that isn't to a backup of its own, what it was writing now never comes to an end.
-   */
+  /** A device of the account was set back, to a backup of its own or to that of another one. */
   setBack(account: string, isSame: boolean): void
   /** Messages that may be edited or deleted: sent, by calls that have returned. */
   messagesOf(chat: string): string[]
@@ -50,14 +49,6 @@ export type Decision = 'read' | 'write' | 'none'
 export interface Author {
   readonly chat: string
   readonly account: string
-}
-
-/** How a call ended. If neither is called, it may have happened or not. */
-export interface Attempt {
-  /** It has returned: it happened. */
-  returned(): void
-  /** It said that there was nothing to change: it did not happen. */
-  declined(): void
 }
 
 /** A message that is written bit by bit. */
@@ -86,16 +77,7 @@ interface ModelMessage {
   readonly deletions: Map<symbol, Certainty>
   readonly tokens: Map<string, Certainty>
   /** Of one that is streamed. */
-  readonly stream?: ModelStream
-}
-
-interface ModelStream {
-  readonly account: string
-  /** What was pushed, in order. */
-  readonly pushed: string[]
-  /** How it may have ended. */
-  readonly endings: Set<string>
-  undeclinedEndings: number
+  readonly stream?: StreamModel
 }
 
 /** What separates pieces of text; no piece contains it. */
@@ -154,7 +136,9 @@ export function createReferenceModel(): ReferenceModel {
     if (stream !== undefined) {
       // Whoever may not write any more can't say either that it has come to an end.
       const mayGoOn = excused.has(`${chat} ${stream.account}`)
-      problems.push(...checkStream(stream, id, copies[0] as FoundMessage, mayGoOn))
+      const { content: text = '', status = '' } = copies[0] ?? {}
+      const found = { tokens: text.match(TOKEN) ?? [], status }
+      problems.push(...stream.check(found, mayGoOn).map((problem) => `message ${id} ${problem}`))
     }
     if (content.replace(TOKEN, '') !== '') problems.push(`message ${id} holds broken text: ${content}`)
     return problems
@@ -181,7 +165,7 @@ export function createReferenceModel(): ReferenceModel {
       }
     },
     streaming({ chat, account }, messageId) {
-      const stream: ModelStream = { account, pushed: [], endings: new Set(['aborted']), undeclinedEndings: 0 }
+      const stream = createStreamModel(account)
       const message: ModelMessage = { sent: 'attempted', deletions: new Map(), tokens: new Map(), stream }
       messages(chat).set(messageId, message)
       const kept = () => {
@@ -195,22 +179,17 @@ export function createReferenceModel(): ReferenceModel {
           messages(chat).delete(messageId)
         },
         pushing(token) {
-          stream.pushed.push(token)
+          stream.pushing(token)
           message.tokens.set(token, 'attempted')
         },
         kept,
         ending(status) {
-          // One that the disk refused is kept in memory, and counts.
-          const isFirst = stream.undeclinedEndings++ === 0
-          if (isFirst) stream.endings.add(status)
+          const ending = stream.ending(status)
           return {
+            ...ending,
             returned() {
               kept()
-              if (isFirst && status !== 'aborted') stream.endings.delete('aborted')
-            },
-            declined() {
-              stream.undeclinedEndings--
-              if (isFirst && status !== 'aborted') stream.endings.delete(status)
+              ending.returned()
             },
           }
         },
@@ -278,11 +257,7 @@ export function createReferenceModel(): ReferenceModel {
       const streams = [...chats.values()].flatMap((ofChat) =>
         [...ofChat.values()].map(({ stream }) => stream),
       )
-      for (const stream of streams) {
-        if (stream?.account !== account) continue
-        stream.endings.add('aborted')
-        if (!isSame) stream.endings.add('streaming')
-      }
+      for (const stream of streams) if (stream?.account === account) stream.setBack(isSame)
     },
     messagesOf: (chat) =>
       [...messages(chat)].filter(([, message]) => message.sent !== 'attempted').map(([id]) => id),
@@ -318,22 +293,6 @@ export function createReferenceModel(): ReferenceModel {
   }
 }
 
-/** What was pushed is there in order and without a gap, and nothing looks as if it were still being written. */
-function checkStream(
-  { pushed, endings }: ModelStream,
-  id: string,
-  { content, status }: FoundMessage,
-  mayGoOn: boolean,
-): string[] {
-  const problems: string[] = []
-  if (!endings.has(status) && !(mayGoOn && status === 'streaming'))
-    problems.push(`message ${id} is ${status}, not ${[...endings].join(' or ')}`)
-  const found = (content.match(TOKEN) ?? []).filter((token) => pushed.includes(token))
-  if (found.join('') !== pushed.slice(0, found.length).join(''))
-    problems.push(`message ${id} holds ${found.join('')} of what was streamed: ${pushed.join('')}`)
-  return problems
-}
-
 function attempt(certainties: Map<string, Certainty> | undefined, key: string, account: string): Attempt {
   certainties?.set(key, 'attempted')
   return {
@@ -343,15 +302,5 @@ function attempt(certainties: Map<string, Certainty> | undefined, key: string, a
     declined() {
       certainties?.delete(key)
     },
-  }
-}
-
-/** Notes a call among others that do the same; undefined `calls`: what they are about is unknown, and nothing is noted. */
-export function noteCall<C>(calls: Map<symbol, C> | undefined, attempted: C, certain: C): Attempt {
-  const call = Symbol('call')
-  calls?.set(call, attempted)
-  return {
-    returned: () => void calls?.set(call, certain),
-    declined: () => void calls?.delete(call),
   }
 }

@@ -1,6 +1,7 @@
 import type { SyncClient } from '@onyx-sync/client'
 import { getOrCreate } from '@onyx-sync/shared'
-import type { Attempt, StreamAttempt } from './model.js'
+import type { Attempt } from './attempt.js'
+import type { StreamAttempt } from './model.js'
 import type { SeededRandom } from './seeded-random.js'
 import { chatOf, follow, pickMessage, type Stage } from './stage.js'
 import type { WorldDevice } from './world.js'

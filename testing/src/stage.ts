@@ -1,6 +1,7 @@
 import type { SyncClient, SyncStore } from '@onyx-sync/client'
+import type { Attempt } from './attempt.js'
 import type { Watch } from './checks.js'
-import type { Attempt, ReferenceModel, StreamAttempt } from './model.js'
+import type { ReferenceModel, StreamAttempt } from './model.js'
 import type { Screens } from './screens.js'
 import type { TrainingModel } from './training-model.js'
 import type { World } from './world.js'

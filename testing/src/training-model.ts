@@ -1,6 +1,6 @@
 import type { Contribution } from '@onyx-sync/client'
 import { getOrCreate, KIND, type NostrEvent, tagValues } from '@onyx-sync/shared'
-import { type Attempt, noteCall } from './model.js'
+import { type Attempt, noteCall } from './attempt.js'
 import type { World, WorldDevice } from './world.js'
 
 /**
