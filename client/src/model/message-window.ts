@@ -82,10 +82,11 @@ export function createMessagesView(
     let rows = await loadRange(start, end)
     const ids = [...shown.keys()]
     const drift = await driftOf(ids, shownFrom, rows)
-    if (start > 0) start = Math.max(0, start + drift)
     // Where others came between them, the last one has moved further: none that was shown falls out.
-    if (end !== undefined)
-      end += Math.max(drift, await driftOf(ids.reverse(), shownFrom + ids.length - 1, rows))
+    const lastDrift = end === undefined ? 0 : await driftOf(ids.reverse(), shownFrom + ids.length - 1, rows)
+    // Now, because more may have been asked for meanwhile.
+    if (start > 0) start = Math.max(0, start + drift)
+    if (end !== undefined) end += Math.max(drift, lastDrift)
     if (end !== undefined && end >= total) {
       end = undefined
       wanted = total - start
