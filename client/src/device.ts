@@ -304,7 +304,7 @@ export async function openDevice(
       verifier,
       limits,
       cursor: meta[META_LIST_CURSOR] ?? '',
-      onChange: () => holding?.look(),
+      onTold: (addresses) => holding?.told(addresses),
       onFailed: (error) => session?.fail(error),
     }),
     loader: createBodyLoader({ trust, verifier, limits, logger, inflate }),

@@ -331,6 +331,29 @@ describe('what a device holds', () => {
     expect(cutOff).toMatchObject({ id: 'cut off', status: 'aborted' })
   })
 
+  it('[HLD8][HLD10] what a server that was set back has lost is held once somebody has brought it there', async () => {
+    const world = await withChats('brought back', {}, 2)
+    const isOf = (address: string) =>
+      world.serverDisk.commits.findIndex(({ documents }) =>
+        documents.some((document) => document.address === address),
+      )
+    world.network.setOnline('phone', false)
+    await world.advance(5_000)
+    world.crashServer()
+    await world.serverDisk.restore(isOf(addressOf(world, 'c1')))
+    world.startServer()
+    await world.advance(60_000)
+    const tablet = clientOf(world, 'tablet')
+    await during(world, tablet.hold({ kinds: [30001] }))
+    await world.advance(20_000)
+    expect(await bodiesOn(world)).toEqual({ c0: 'held', c1: 'listed' })
+    world.network.setOnline('phone', true)
+    clientOf(world, 'phone').wake()
+    await world.advance(60_000)
+    expect(await bodiesOn(world)).toEqual({ c0: 'held', c1: 'held' })
+    await expectExact(world)
+  })
+
   it('[HLD11] a device that held some goes on with those where another server has taken the place of its own', async () => {
     const world = await withChats('another server', { recent: 2 })
     const tablet = clientOf(world, 'tablet')

@@ -30,9 +30,11 @@ const PLAIN = ['close', 'crash', 'offline', 'online', 'cut', 'half-open', 'wake'
 /**
  * What a history is about besides the usual: a device that holds some chats only, chats that are deleted for good, messages that
  * are contributed as training data, devices that move between the server and a plain relay, apps that stream replies, show chats,
- * undo, and are closed, devices that are set back to a backup or get that of another one.
+ * undo, and are closed, devices that are set back to a backup or get that of another one, servers that are set back or replaced.
  */
-export const THEMES = ['holding', 'deleting', 'contributing', 'moving', 'using', 'copying'] as const
+export const THEMES = [
+  ...(['holding', 'deleting', 'contributing', 'moving', 'using', 'copying', 'resetting'] as const),
+] as const
 export type Theme = (typeof THEMES)[number]
 
 /** Histories of the usual, of one theme each, and of several at once. */

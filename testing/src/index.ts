@@ -1,4 +1,4 @@
-export { checkWorld } from './checks.js'
+export { checkWorld, type WorldChecks } from './checks.js'
 export { KNOWN_FAULTS } from './faults.js'
 export { type FuzzSchemaOptions, fuzzSchema, type SchemaFailure } from './fuzz-schema.js'
 export {

@@ -35,6 +35,8 @@ export interface ReferenceModel {
    * the server refuses what it had not sent.
    */
   excuse(chat: string, account: string): void
+  /** From now on anything may be missing, or be there still: it was lost with the disks that it was on. */
+  excuseAll(): void
   /** What is wrong with the messages found at the end; empty when nothing is. */
   checkChat(chat: string, found: readonly FoundMessage[]): string[]
   /** Nobody is let in, or removed, whom nobody meant: a role that was given stays until it is taken. */
@@ -102,8 +104,10 @@ export function createReferenceModel(): ReferenceModel {
   /** What was decided about each key, by chat: an entry for each call that did not say that it was nothing. */
   const decisions = new Map<string, Map<string, { role: Decision; isCertain: boolean }[]>>()
 
+  let isAllExcused = false
+
   function isCertain(chat: string, certainty: Certainty | undefined): boolean {
-    if (certainty === undefined || certainty === 'attempted') return false
+    if (isAllExcused || certainty === undefined || certainty === 'attempted') return false
     return !excused.has(`${chat} ${certainty.certainFor}`)
   }
 
@@ -135,13 +139,17 @@ export function createReferenceModel(): ReferenceModel {
     const { stream } = message
     if (stream !== undefined) {
       // Whoever may not write any more can't say either that it has come to an end.
-      const mayGoOn = excused.has(`${chat} ${stream.account}`)
+      const mayGoOn = isAllExcused || excused.has(`${chat} ${stream.account}`)
       const { content: text = '', status = '' } = copies[0] ?? {}
       const found = { tokens: text.match(TOKEN) ?? [], status }
       problems.push(...stream.check(found, mayGoOn).map((problem) => `message ${id} ${problem}`))
     }
     if (content.replace(TOKEN, '') !== '') problems.push(`message ${id} holds broken text: ${content}`)
     return problems
+  }
+
+  function streams(): StreamModel[] {
+    return [...chats.values()].flatMap((ofChat) => [...ofChat.values()].flatMap(({ stream }) => stream ?? []))
   }
 
   return {
@@ -211,7 +219,8 @@ export function createReferenceModel(): ReferenceModel {
     checkDeleted(chat, isDeleted) {
       const calls = [...(chatDeletions.get(chat)?.values() ?? [])]
       if (isDeleted && calls.length === 0) return [`${chat} was deleted by nobody, and is gone`]
-      if (!isDeleted && calls.includes('certain')) return [`${chat} was deleted for good, and is there`]
+      if (!isDeleted && calls.includes('certain') && !isAllExcused)
+        return [`${chat} was deleted for good, and is there`]
       return []
     },
     setting(account, key, value) {
@@ -241,7 +250,8 @@ export function createReferenceModel(): ReferenceModel {
       const problems: string[] = []
       for (const [key, list] of decisions.get(chat) ?? []) {
         const role = found.get(key) ?? 'none'
-        const isGiven = list.some((decision) => decision.isCertain && decision.role !== 'none')
+        const isGiven =
+          !isAllExcused && list.some((decision) => decision.isCertain && decision.role !== 'none')
         const isTaken = list.some((decision) => decision.role === 'none')
         if (role === 'none' && isGiven && !isTaken) problems.push(`${chat}: ${key} was let in and is out`)
         if (role !== 'none' && !list.some((decision) => decision.role === role))
@@ -254,10 +264,11 @@ export function createReferenceModel(): ReferenceModel {
       return problems
     },
     setBack(account, isSame) {
-      const streams = [...chats.values()].flatMap((ofChat) =>
-        [...ofChat.values()].map(({ stream }) => stream),
-      )
-      for (const stream of streams) if (stream?.account === account) stream.setBack(isSame)
+      for (const stream of streams()) if (stream.account === account) stream.setBack(isSame)
+    },
+    excuseAll() {
+      isAllExcused = true
+      for (const stream of streams()) stream.setBack(false)
     },
     messagesOf: (chat) =>
       [...messages(chat)].filter(([, message]) => message.sent !== 'attempted').map(([id]) => id),
@@ -282,7 +293,7 @@ export function createReferenceModel(): ReferenceModel {
       for (const [key, values] of settings.get(account) ?? []) {
         const value = found[key]
         if (value === undefined) {
-          if ([...values.values()].some((certainty) => certainty !== 'attempted'))
+          if (!isAllExcused && [...values.values()].some((certainty) => certainty !== 'attempted'))
             problems.push(`setting ${key} of ${account} is lost`)
         } else if (!values.has(String(value))) {
           problems.push(`setting ${key} of ${account} has a value that nobody set: ${String(value)}`)

@@ -101,7 +101,12 @@ export async function runHistory(options: HistoryOptions): Promise<HistoryResult
   const problems = [...watch.problems, ...screens.problems, ...world.errors, ...stuck]
   if (stuck.length === 0) {
     await excuseRemoved(world, model)
-    problems.push(...(await checkWorld(world, model, watch.mayRepeat)))
+    // What a device has let go of, or lost with its disk, may be lost with the server's, too; and a list that a server with
+    // another key tells isn't taken.
+    const isLossy = world.serverDisk.resets > 0 && (isAbout('holding') || isAbout('copying'))
+    if (isLossy) for (const excused of [model, training]) excused.excuseAll()
+    const isListed = !(isLossy && isAbout('holding'))
+    problems.push(...(await checkWorld(world, model, { mayRepeat: watch.mayRepeat, isListed })))
     problems.push(...(await checkTraining(world, training)))
   }
   // Last, because a checkpoint that a server had no time for may come a while later. With events that are much

@@ -12,6 +12,7 @@ import {
 } from './history.js'
 import { withHolding } from './hold-history.js'
 import { withMoving } from './move-history.js'
+import { withResets } from './reset-history.js'
 import { type HistoryOptions, runHistory } from './run-history.js'
 import { createSeededRandom, type SeededRandom } from './seeded-random.js'
 import { withUsing } from './use-history.js'
@@ -78,6 +79,7 @@ const MAKERS: Readonly<Record<Theme, (actions: readonly Action[], random: Seeded
   moving: withMoving,
   using: withUsing,
   copying: withCopying,
+  resetting: withResets,
 }
 
 /** The history of a seed in a scenario. `weights` are for the standard one. */
@@ -88,7 +90,8 @@ export function scenarioHistory(
   weights = STANDARD_WEIGHTS,
 ): Action[] {
   const themes = themesOf(scenario, seed)
-  // What a device has let go of, or lost with its disk, it couldn't bring back to a server that was set back.
+  // What a device has let go of, or lost with its disk, it couldn't bring back to a server that was set back. Where it is,
+  // for its theme's sake, less is looked at in the end.
   const isKept = !themes.includes('holding') && !themes.includes('copying')
   const usual = scenario === 'standard' ? weights : isKept ? STANDARD_WEIGHTS : WEIGHTS_WITHOUT_RESETS
   return themes.reduce(

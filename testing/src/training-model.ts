@@ -14,6 +14,8 @@ export interface TrainingModel {
   revoking(account: string, messageId: string): Attempt
   /** A device of the account was set back: what was taken back before it was sent is to be sent again, as far as it knows. */
   setBack(account: string): void
+  /** From now on anything may be missing, or be there still. */
+  excuseAll(): void
   /** Consent is taken back, maybe: what was not sent isn't sent any more. */
   disagreeing(account: string): void
   /** @returns what is wrong with the messages that the server has of an account's training data */
@@ -30,6 +32,7 @@ interface Contributed {
 export function createTrainingModel(): TrainingModel {
   const byAccount = new Map<string, Map<string, Contributed>>()
   const disagreed = new Set<string>()
+  let isAllExcused = false
 
   const of = (account: string) => getOrCreate(byAccount, account, () => new Map<string, Contributed>())
 
@@ -53,6 +56,9 @@ export function createTrainingModel(): TrainingModel {
       for (const { revocations } of of(account).values())
         for (const call of revocations.keys()) revocations.set(call, 'attempted')
     },
+    excuseAll() {
+      isAllExcused = true
+    },
     disagreeing: (account) => void disagreed.add(account),
     check(account, found) {
       const problems: string[] = []
@@ -60,9 +66,10 @@ export function createTrainingModel(): TrainingModel {
         const what = `the contribution ${messageId} of ${account}`
         const copies = found.filter((id) => id === messageId).length
         if (copies > 1) problems.push(`${what} is there ${copies} times`)
-        if (copies > 0 && [...revocations.values()].includes('certain'))
+        if (copies > 0 && !isAllExcused && [...revocations.values()].includes('certain'))
           problems.push(`${what} was taken back and is there`)
-        const isWanted = submitted === 'certain' && revocations.size === 0 && !disagreed.has(account)
+        const mayBeLost = isAllExcused || disagreed.has(account)
+        const isWanted = submitted === 'certain' && revocations.size === 0 && !mayBeLost
         if (copies === 0 && isWanted) problems.push(`${what} is lost`)
       }
       for (const id of found)

@@ -49,8 +49,8 @@ export interface ChatListOptions {
   readonly limits: Limits
   /** As it is on disk; empty before the first time. */
   readonly cursor: string
-  /** The list has changed, after the first EOSE. */
-  onChange(): void
+  /** The list has told of chats, by their addresses, after the first EOSE. */
+  onTold(addresses: readonly string[]): void
   /** What came can't be believed, or stored. */
   onFailed(error: unknown): void
 }
@@ -133,8 +133,9 @@ export function createChatList(options: ChatListOptions): ChatList {
       session.open(LIST_ID, [filter], {
         onEvent(event, eventCursor) {
           inOrder(async () => {
-            await storeSummaries(openSummaries(event), eventCursor)
-            if (isEoseSeen) options.onChange()
+            const summaries = openSummaries(event)
+            await storeSummaries(summaries, eventCursor)
+            if (isEoseSeen) options.onTold(summaries.map(({ address }) => address))
           })
         },
         onEose(hints) {

@@ -53,6 +53,8 @@ export interface Holding {
   down(): void
   /** Something may have to be brought or let go of. */
   look(): void
+  /** The list has told of chats anew. */
+  told(addresses: readonly string[]): void
   choose(choice: HoldChoice): Promise<void>
   /**
    * Uses a document, whose body is brought first where it isn't here, and doesn't leave meanwhile. Rejects with
@@ -410,6 +412,11 @@ export function createHolding(options: HoldingOptions): Holding {
       }
     },
     look,
+    told(addresses) {
+      // Those of a server that was set back are there again once somebody has brought them.
+      for (const address of addresses) unavailable.delete(address)
+      look()
+    },
     async choose(next) {
       choice = next
       mustTrim = true
