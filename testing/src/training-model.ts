@@ -32,6 +32,7 @@ interface Contributed {
 export function createTrainingModel(): TrainingModel {
   const byAccount = new Map<string, Map<string, Contributed>>()
   const disagreed = new Set<string>()
+  const setBack = new Set<string>()
   let isAllExcused = false
 
   const of = (account: string) => getOrCreate(byAccount, account, () => new Map<string, Contributed>())
@@ -50,9 +51,11 @@ export function createTrainingModel(): TrainingModel {
     },
     revoking(account, messageId) {
       const revocations = of(account).get(messageId)?.revocations
-      return noteCall(revocations, 'attempted', 'certain')
+      // A device that was set back may take back what it doesn't know to be on the server.
+      return noteCall<Certainty>(revocations, 'attempted', setBack.has(account) ? 'attempted' : 'certain')
     },
     setBack(account) {
+      setBack.add(account)
       for (const { revocations } of of(account).values())
         for (const call of revocations.keys()) revocations.set(call, 'attempted')
     },
