@@ -5,8 +5,10 @@ import {
   type EventLog,
   KEPT_SUPERSEDED_IDS,
   type LoggedEvent,
+  type Pages,
 } from '@onyx-sync/server'
 import { describe, expect, it } from 'vitest'
+import { onePage } from '../../server/src/core/pages.js'
 import { loadInPages } from '../../server/src/core/stored-events.js'
 
 export const hex = (n: number, prefix = '00') => prefix + n.toString(16).padStart(62, '0')
@@ -61,9 +63,9 @@ export function commitOf(events: readonly LoggedEvent[], change: Partial<Commit>
   return { events, documents: [], grants: [], revocations: [], ...change }
 }
 
-async function collect<T>(source: AsyncIterable<T>): Promise<T[]> {
+async function collect<T>(source: AsyncIterable<readonly T[]>): Promise<T[]> {
   const items: T[] = []
-  for await (const item of source) items.push(item)
+  for await (const page of source) items.push(...page)
   return items
 }
 
@@ -133,10 +135,7 @@ export function describeEventLog(name: string, fixture: EventLogFixture): void {
         large(1).length,
       ])
       const pages: number[][] = []
-      for await (const page of loadInPages(
-        log,
-        seqs.map((seq) => ({ seq })),
-      )) {
+      for await (const page of loadInPages(log, onePage(seqs.map((seq) => ({ seq }))))) {
         expect(page.map(({ json }) => json)).toEqual(page.map(({ seq }) => large(seq)))
         pages.push(page.map(({ seq }) => seq))
       }
@@ -264,6 +263,43 @@ export function describeEventLog(name: string, fixture: EventLogFixture): void {
       expect(await collect(log.feed(alice, 0, 1200))).toEqual(seqs)
       expect((await collect(log.documentLog(chat('one'), 0, 1200))).map(({ seq }) => seq)).toEqual(seqs)
       expect((await collect(log.ownerLog(alice, 30001, 0, 9))).map(({ seq }) => seq)).toEqual(seqs)
+      await log.close()
+    })
+
+    it('[FAIR4] lists in pages, of which the first are small, and only the last may be shorter than that', async () => {
+      const log = await fixture.open()
+      const seqs = Array.from({ length: 200 }, (_, index) => index + 1)
+      await log.commit(commitOf(seqs.map((seq) => logged({ seq, createdAt: 5 }))))
+      const sizesOf = async (pages: Pages<unknown>) => {
+        const sizes: number[] = []
+        for await (const { length } of pages) sizes.push(length)
+        return sizes
+      }
+      expect(await sizesOf(log.feed(alice, 0, 200))).toEqual([16, 32, 64, 64, 24])
+      expect(await sizesOf(log.documentLog(chat('one'), 0, 200))).toEqual([16, 32, 64, 64, 24])
+      expect(await sizesOf(log.ownerLog(alice, 30001, 0, 9))).toEqual([16, 32, 64, 64, 24])
+      expect(await sizesOf(log.feed(alice, 0, 15))).toEqual([15])
+      expect(await sizesOf(log.feed(alice, 0, 16))).toEqual([16])
+      expect(await sizesOf(log.feed(alice, 0, 0))).toEqual([])
+      await log.close()
+    })
+
+    it('[FAIR4] fills pages of entries that are so long that a disk hands out a few of them at a time', async () => {
+      const log = await fixture.open()
+      const addresses = Array.from({ length: 40 }, (_, index) => chat(`${index}`.padStart(4_000, '-')))
+      const moves = addresses.map((address, index) => {
+        return { reader: alice, address, from: undefined, to: index + 1 }
+      })
+      await log.commit(
+        commitOf(
+          addresses.map((address, index) => logged({ seq: index + 1, address })),
+          { moves },
+        ),
+      )
+      const pages: number[][] = []
+      for await (const page of log.changedDocuments(alice, 0)) pages.push(page.map(({ seq }) => seq))
+      expect(pages.flat()).toEqual(addresses.map((_, index) => index + 1))
+      expect(pages.slice(0, -1).every(({ length }) => length >= 16)).toBe(true)
       await log.close()
     })
 

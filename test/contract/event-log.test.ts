@@ -123,8 +123,8 @@ describe('the data directory', () => {
     const indexed = (all: readonly number[]) => ({ training: all, feed: all })
     const indexOf = async ({ training, trainingFeed }: typeof log) => {
       const result: { training: number[]; feed: number[] } = { training: [], feed: [] }
-      for await (const { seq } of training(0, 9)) result.training.push(seq)
-      for await (const seq of trainingFeed(0, 9)) result.feed.push(seq)
+      for await (const page of training(0, 9)) result.training.push(...page.map(({ seq }) => seq))
+      for await (const page of trainingFeed(0, 9)) result.feed.push(...page)
       return result
     }
     expect(await indexOf(log)).toEqual(indexed([1, 3, 4]))

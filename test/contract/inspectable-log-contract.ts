@@ -232,7 +232,7 @@ export function describeInspectableLog(name: string, open: () => Promise<Inspect
       expect(await log.locate([hex(2)])).toEqual([2])
       expect(await log.documents([chat('two')])).toEqual([recordOf('two', 2)])
       const seqs: number[] = []
-      for await (const seq of log.feed(bob, 0, 9)) seqs.push(seq)
+      for await (const page of log.feed(bob, 0, 9)) seqs.push(...page)
       expect(seqs).toEqual([2, 3, 4])
       expect(await log.grants(bob, 0, 9)).toHaveLength(2)
       await log.close()

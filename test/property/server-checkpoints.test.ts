@@ -25,8 +25,9 @@ const step = fc.record({
 
 async function eventsOf(log: EventLog): Promise<NostrEvent[]> {
   const events: NostrEvent[] = []
-  for await (const { seq } of log.documentLog(chatAddressText(owner), 0, log.head)) {
-    events.push(JSON.parse((await log.load([seq]))[0] as string) as NostrEvent)
+  for await (const page of log.documentLog(chatAddressText(owner), 0, log.head)) {
+    const texts = await log.load(page.map(({ seq }) => seq))
+    events.push(...texts.map((json) => JSON.parse(json as string) as NostrEvent))
   }
   return events
 }

@@ -157,14 +157,14 @@ async function checkQuery(
   const readers = new Set(kinds.readersFor(reader, filters))
   const scope = { log, logger: silentLogger, clock: systemClock, keys: readers, kinds, through: log.head }
   const ids: string[] = []
-  for await (const { event } of queryEvents(scope, filters)) ids.push(event.id)
+  for await (const page of queryEvents(scope, filters)) ids.push(...page.map(({ event }) => event.id))
   expect(ids).toEqual(visible.filter((event) => chosen.has(event)).map(({ id }) => id))
   expect(await countEvents(scope, filters)).toBe(matching.size)
   // What came in the order of the log, by position: the same without limits and times.
   for (const key of [...reader, EVERYBODY]) {
-    for await (const seq of log.feed(key, 0, log.head)) {
-      const [json] = await log.load([seq])
-      expect(isVisible(JSON.parse(json as string) as NostrEvent, reader)).toBe(true)
+    for await (const page of log.feed(key, 0, log.head)) {
+      for (const json of await log.load(page))
+        expect(isVisible(JSON.parse(json as string) as NostrEvent, reader)).toBe(true)
     }
   }
 }

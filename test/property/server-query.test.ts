@@ -1,4 +1,4 @@
-import type { EventLog } from '@onyx-sync/server'
+import type { EventLog, Pages } from '@onyx-sync/server'
 import { createMemoryLog, openLevelLog } from '@onyx-sync/server'
 import {
   compareNewestFirst,
@@ -152,7 +152,8 @@ async function checkQueries(
   const ids: string[] = []
   const events = queryEvents(scope, filters)
   let result = await events.next()
-  for (; result.done !== true; result = await events.next()) ids.push(result.value.event.id)
+  for (; result.done !== true; result = await events.next())
+    ids.push(...result.value.map(({ event }) => event.id))
   expect({ ids, more: result.value }).toEqual({ ids: expected.ids, more: expected.more })
   expect(await countEvents(scope, filters)).toBe(expected.count)
 }
@@ -177,12 +178,28 @@ const toFilters = (values: readonly object[], accepted: readonly NostrEvent[], u
     ),
   )
 
+/** A log that lists the same, a few entries at a time. */
+function inSmallPages(log: EventLog, size: number): EventLog {
+  const cut = <A extends unknown[], T>(list: (...args: A) => Pages<T>) =>
+    async function* (...args: A): Pages<T> {
+      for await (const page of list(...args))
+        for (let from = 0; from < page.length; from += size) yield page.slice(from, from + size)
+    }
+  return Object.assign(Object.create(log) as EventLog, {
+    documentLog: cut(log.documentLog.bind(log)),
+    ownerLog: cut(log.ownerLog.bind(log)),
+    training: cut(log.training.bind(log)),
+    listed: cut(log.listed.bind(log)),
+  })
+}
+
 describe('the query engine', () => {
   it('[REQ1][REQ2][REQ3][REQ4][PERM3][OPR1] answers like a plain filter over all visible events', async () => {
     await fc.assert(
-      fc.asyncProperty(history, queries, fc.boolean(), async (steps, asked, useIds) => {
-        const log = createMemoryLog()
-        const accepted = await store(log, steps.map(toEvent))
+      fc.asyncProperty(history, queries, fc.boolean(), fc.nat(3), async (steps, asked, useIds, pageSize) => {
+        const stored = createMemoryLog()
+        const accepted = await store(stored, steps.map(toEvent))
+        const log = pageSize === 0 ? stored : inSmallPages(stored, pageSize)
         for (const [reader, values, isOperator] of asked) {
           const filters = toFilters(values, accepted, useIds)
           await checkQueries(log, accepted, new Set(reader), filters, isOperator)

@@ -184,7 +184,7 @@ describe('the simulated world', () => {
 
 /** Where the search begins for faults that not every tenth history shows: with the one that did last. */
 const SEEN_BY: Readonly<Record<string, number>> = {
-  'checkpoint-for-repetition': 301_577,
+  'checkpoint-for-repetition': 113,
   'checkpoint-without-deletions': 98,
   'cursor-before-apply': 36,
   'failed-write-untold': 104,

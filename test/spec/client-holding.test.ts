@@ -409,8 +409,9 @@ describe('what a device holds', () => {
     world.startServer()
     await world.advance(60_000)
     const ids = new Set<string>()
-    for await (const address of world.serverDisk.contents.allDocuments()) {
-      if (address.startsWith('30001:')) ids.add(address.slice(address.lastIndexOf(':') + 1))
+    for await (const page of world.serverDisk.contents.allDocuments()) {
+      for (const address of page)
+        if (address.startsWith('30001:')) ids.add(address.slice(address.lastIndexOf(':') + 1))
     }
     expect([...ids].sort()).toEqual(['c0', 'c4'])
     expect(await bodiesOn(world)).toMatchObject({ c0: 'held', c1: 'evicted', c2: 'listed', c4: 'held' })

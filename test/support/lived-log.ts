@@ -179,8 +179,9 @@ export async function liveIn(log: InspectableLog, steps: readonly LivedStep[]): 
         return
       case 'receive':
         await Promise.all(underWay)
-        for await (const { seq } of log.documentLog(livedAddress, 0, log.head)) {
-          Y.applyUpdate(doc, updateOf(JSON.parse((await log.load([seq]))[0] as string) as NostrEvent))
+        for await (const page of log.documentLog(livedAddress, 0, log.head)) {
+          for (const json of await log.load(page.map(({ seq }) => seq)))
+            Y.applyUpdate(doc, updateOf(JSON.parse(json as string) as NostrEvent))
         }
         return
       case 'keep':

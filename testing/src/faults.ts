@@ -161,9 +161,9 @@ function supersedeBeforeWrite(log: EventLog): EventLog {
 function takeForRepetition(log: EventLog): EventLog {
   async function stateOf(address: string): Promise<Y.Doc> {
     const doc = new Y.Doc()
-    for await (const { seq } of log.documentLog(address, 0, log.head)) {
-      const [json] = await log.load([seq])
-      if (json !== undefined) applyUpdate(doc, framedIn(json).update)
+    for await (const page of log.documentLog(address, 0, log.head)) {
+      for (const json of await log.load(page.map(({ seq }) => seq)))
+        if (json !== undefined) applyUpdate(doc, framedIn(json).update)
     }
     return doc
   }

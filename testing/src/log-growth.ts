@@ -33,17 +33,21 @@ export async function checkLogGrowth(world: World, settings: DeviceSettings): Pr
   if (settings.checkpoints === false) return problems
   const { minLogBytes, ratio } = settings.checkpoints
   const { contents: log } = world.serverDisk
-  for await (const address of log.allDocuments()) {
+  const addresses: string[] = []
+  for await (const page of log.allDocuments()) addresses.push(...page)
+  for (const address of addresses) {
     const parsed = parseAddress(address)
     const [record] = await log.documents([address])
     // Documents of accounts that take no part any more.
     if (parsed === undefined || record === undefined || record.deleted !== undefined) continue
     const doc = new Y.Doc()
     let bytes = 0
-    for await (const { seq } of log.documentLog(address, 0, log.head)) {
-      const [json = ''] = await log.load([seq])
-      bytes += json.length
-      applyUpdate(doc, decodeUpdateEvent(JSON.parse(json) as NostrEvent, DEFAULT_LIMITS).framed.update)
+    for await (const page of log.documentLog(address, 0, log.head)) {
+      for (const json of await log.load(page.map(({ seq }) => seq))) {
+        if (json === undefined) continue
+        bytes += json.length
+        applyUpdate(doc, decodeUpdateEvent(JSON.parse(json) as NostrEvent, DEFAULT_LIMITS).framed.update)
+      }
     }
     const bound = Math.max(minLogBytes, ratio * checkpointBytes(parsed, doc, record.roster))
     if (bytes > SLACK * bound + LATE_EVENTS_BYTES)

@@ -1,5 +1,14 @@
 import { compareNewestFirst, getOrCreate, KIND, SyncError, utf8Length } from '@onyx-sync/shared'
-import type { Commit, EventLog, HeldPart, IndexEntry, PartGroup, Writer } from '../ports/event-log.js'
+import {
+  type Commit,
+  type EventLog,
+  type HeldPart,
+  type IndexEntry,
+  MAX_PAGE_ENTRIES,
+  MIN_PAGE_ENTRIES,
+  type PartGroup,
+  type Writer,
+} from '../ports/event-log.js'
 import type { InspectableLog } from '../ports/inspectable-log.js'
 import { forgetDocument } from './memory-deletion.js'
 import {
@@ -168,7 +177,7 @@ export function createMemoryLog(options: MemoryLogOptions = {}): InspectableLog 
         if (key.slice(space + 1) === address)
           found.push({ address, clientId: Number(key.slice(0, space)), pubkey })
       }
-      yield* found.sort((a, b) => a.clientId - b.clientId)
+      yield* cut(found.sort((a, b) => a.clientId - b.clientId))
     },
     async heldParts(group) {
       assertOpen()
@@ -211,7 +220,7 @@ export function createMemoryLog(options: MemoryLogOptions = {}): InspectableLog 
     },
     async *feed(reader, after, through) {
       assertOpen()
-      yield* (feeds.get(reader) ?? []).filter((seq) => seq > after && seq <= through && isThere(seq))
+      yield* cut((feeds.get(reader) ?? []).filter((seq) => seq > after && seq <= through && isThere(seq)))
     },
     async grants(reader, after, through) {
       assertOpen()
@@ -220,21 +229,20 @@ export function createMemoryLog(options: MemoryLogOptions = {}): InspectableLog 
     async *changedDocuments(reader, after) {
       assertOpen()
       const found = [...(changes.get(reader) ?? [])].filter(([, seq]) => seq > after)
-      yield* found.sort(([, a], [, b]) => a - b).map(([address, seq]) => ({ address, seq }))
+      yield* cut(found.sort(([, a], [, b]) => a - b).map(([address, seq]) => ({ address, seq })))
     },
     async *documentLog(address, after, through) {
       assertOpen()
-      yield* (documentLogs.get(address) ?? [])
-        .filter((seq) => seq > after && seq <= through)
-        .flatMap((seq) => placesAt(tables, seq))
+      const seqs = (documentLogs.get(address) ?? []).filter((seq) => seq > after && seq <= through)
+      yield* cut(seqs.flatMap((seq) => placesAt(tables, seq)))
     },
     async *ownerLog(owner, kind, since, until) {
       assertOpen()
-      yield* newestFirst(ownerLogs.get(`${owner} ${kind}`), since, until)
+      yield* cut(newestFirst(ownerLogs.get(`${owner} ${kind}`), since, until))
     },
     async *listed(reader, kind, since, until) {
       assertOpen()
-      yield* newestFirst(lists.get(`${reader} ${kind}`), since, until)
+      yield* cut(newestFirst(lists.get(`${reader} ${kind}`), since, until))
     },
     async coordinates(names) {
       assertOpen()
@@ -245,23 +253,22 @@ export function createMemoryLog(options: MemoryLogOptions = {}): InspectableLog 
     },
     async *training(since, until) {
       assertOpen()
-      yield* newestFirst(tables.training.get(ALL), since, until)
+      yield* cut(newestFirst(tables.training.get(ALL), since, until))
     },
     async *trainingFeed(after, through) {
       assertOpen()
-      yield* (tables.trainingFeed.get(ALL) ?? []).filter(
-        (seq) => seq > after && seq <= through && isThere(seq),
-      )
+      const seqs = tables.trainingFeed.get(ALL) ?? []
+      yield* cut(seqs.filter((seq) => seq > after && seq <= through && isThere(seq)))
     },
     async *ownedBy(owner) {
       assertOpen()
       const lists = [...ownerLogs].filter(([key]) => key.startsWith(`${owner} `))
-      yield* lists.flatMap(([, seqs]) => seqs.flatMap((seq) => placesAt(tables, seq)))
+      yield* cut(lists.flatMap(([, seqs]) => seqs.flatMap((seq) => placesAt(tables, seq))))
     },
     async *expiring(through) {
       assertOpen()
       const due = [...expiries].filter(([, expiresAt]) => expiresAt <= through)
-      yield* due.sort(([, a], [, b]) => a - b).map(([seq, expiresAt]) => ({ expiresAt, seq }))
+      yield* cut(due.sort(([, a], [, b]) => a - b).map(([seq, expiresAt]) => ({ expiresAt, seq })))
     },
     async sharedWith(reader) {
       assertOpen()
@@ -269,7 +276,7 @@ export function createMemoryLog(options: MemoryLogOptions = {}): InspectableLog 
     },
     async *allDocuments() {
       assertOpen()
-      yield* [...records.keys()]
+      yield* cut([...records.keys()])
     },
     async keptState(address) {
       assertOpen()
@@ -294,6 +301,16 @@ export function createMemoryLog(options: MemoryLogOptions = {}): InspectableLog 
   }
   // Onto the log itself: a copy would freeze its head.
   return Object.assign(log, createMemoryInspection(tables))
+}
+
+/** Pages of the sizes that a log lists. */
+function* cut<T>(entries: readonly T[]): Generator<readonly T[]> {
+  let size = MIN_PAGE_ENTRIES
+  for (let from = 0; from < entries.length; ) {
+    yield entries.slice(from, from + size)
+    from += size
+    size = Math.min(MAX_PAGE_ENTRIES, size * 2)
+  }
 }
 
 function partKey({ author, address, group, index }: HeldPart): string {

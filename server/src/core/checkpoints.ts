@@ -98,8 +98,8 @@ export function createCheckpoints({ log, states, merger, logger }: CheckpointsOp
     )
     if (kept.some(({ event }) => groupOf(event).group !== undefined)) return undefined
     const events: IndexEntry[] = []
-    for await (const entry of log.documentLog(address, 0, log.head)) {
-      if (!keptSeqs.has(entry.seq)) events.push(entry)
+    for await (const page of log.documentLog(address, 0, log.head)) {
+      events.push(...page.filter(({ seq }) => !keptSeqs.has(seq)))
     }
     return { events, bytes: kept.reduce((rest, { json }) => rest - utf8Length(json), record.byteCount) }
   }

@@ -41,12 +41,12 @@ const MAX_EVENTS = 512
 
 /** What has expired, at most {@link MAX_EVENTS} of it. The newest event of the log waits: its position is the head. */
 export async function expiredEvents(log: EventLog, logger: Logger, nowMs: number): Promise<WithdrawnEvent[]> {
-  const seqs: { readonly seq: number }[] = []
-  for await (const { seq } of log.expiring(Math.floor(nowMs / 1000))) {
-    if (seq !== log.head) seqs.push({ seq })
-    if (seqs.length === MAX_EVENTS) break
+  const due: { readonly seq: number }[] = []
+  for await (const page of log.expiring(Math.floor(nowMs / 1000))) {
+    due.push(...page.filter(({ seq }) => seq !== log.head))
+    if (due.length >= MAX_EVENTS) break
   }
-  return (await loadEvents(log, logger, seqs)).map(withdrawnOf)
+  return (await loadEvents(log, logger, due.slice(0, MAX_EVENTS))).map(withdrawnOf)
 }
 
 /** Has what expires taken off the disk, soon after it did. */
@@ -97,7 +97,9 @@ export function createExpiry({ log, clock, logger, purge }: ExpiryOptions): Expi
 
   /** Finds what expires next; not sooner than `minMs` from now. */
   async function lookAhead(minMs: number): Promise<void> {
-    for await (const { expiresAt } of log.expiring(Number.MAX_SAFE_INTEGER)) {
+    for await (const [next] of log.expiring(Number.MAX_SAFE_INTEGER)) {
+      if (next === undefined) continue
+      const { expiresAt } = next
       const isDue = expiresAt * 1000 <= clock.now()
       schedule(isDue ? clock.now() + minMs : expiresAt * 1000)
       return

@@ -1,6 +1,7 @@
 import { getOrCreate, KIND, type NostrEvent, SyncError, utf8Length } from '@onyx-sync/shared'
 import type { DocumentRecord } from '../ports/event-log.js'
 import type { OperableLog } from '../ports/operable-log.js'
+import { gatherPages } from './pages.js'
 import { byteLengthOf } from './state-pieces.js'
 import { loadInPages } from './stored-events.js'
 import { decodeStored } from './verify-events.js'
@@ -193,7 +194,7 @@ export async function* trainingLines(log: OperableLog): AsyncGenerator<string> {
         if (entry.kind === KIND.training) yield entry
       }
     }
-    for await (const page of loadInPages(log, places())) {
+    for await (const page of loadInPages(log, gatherPages(places()))) {
       for (const { json } of page) {
         // A damaged one must not look like two.
         if (json !== undefined) yield json.replaceAll('\n', ' ')

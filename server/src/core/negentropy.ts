@@ -113,11 +113,11 @@ export function createNegentropy({ context, peer, logger, readingLog }: Negentro
     const log = readingLog()
     const { isOperator } = comparison.subscriber
     const scope = { log, logger, clock, kinds, keys, ...{ isOperator }, through: log.head }
-    for await (const { event } of queryEvents(scope, [filter])) {
+    for await (const page of queryEvents(scope, [filter])) {
       if (!isOpen()) break
-      collector.add(event.created_at, event.id)
-      comparison.recordCount++
-      counters.negentropyRecords++
+      for (const { event } of page) collector.add(event.created_at, event.id)
+      comparison.recordCount += page.length
+      counters.negentropyRecords += page.length
       if (collector.size > limits.maxNegentropyRecords) {
         throw new SyncError(
           'NEGENTROPY_TOO_LARGE',

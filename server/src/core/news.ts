@@ -6,7 +6,8 @@ import {
   ownerOfAddress,
   parseAddress,
 } from '@onyx-sync/shared'
-import type { EventLog } from '../ports/event-log.js'
+import type { EventLog, Pages } from '../ports/event-log.js'
+import { mergePages, onePage } from './pages.js'
 
 /** An event that changed what some keys can see. */
 export interface NewsItem {
@@ -71,30 +72,36 @@ export async function* readNews(
   skipped: ReadonlySet<number> = new Set(),
   only?: readonly number[],
   isOperator = false,
-): AsyncGenerator<NewsItem> {
+): Pages<NewsItem> {
   const addressesBySeq = new Map([...granted].map(([address, seq]) => [seq, address]))
   let covered = after
-  const feeds = only === undefined ? keys.map((key) => log.feed(key, after, through)) : [inTurn(only)]
+  const feeds = only === undefined ? keys.map((key) => log.feed(key, after, through)) : [onePage(only)]
   if (isOperator && only === undefined) feeds.push(log.trainingFeed(after, through))
   // A checkpoint may have taken the event with which a document became readable out of the feeds.
-  const grantSeqs = inTurn([...addressesBySeq.keys()].sort((a, b) => a - b))
-  for await (const seq of mergeAscending([...feeds, grantSeqs])) {
-    const address = addressesBySeq.get(seq)
-    if (address === undefined) {
-      if (!skipped.has(seq)) yield { seq, covered: seq, isWhole: false }
-    } else {
-      // Only its last event completes the document; a client that stops before it must get it all again.
-      for await (const entry of log.documentLog(address, 0, seq)) {
-        if (skipped.has(entry.seq)) continue
-        yield { seq: entry.seq, covered: entry.seq === seq ? seq : covered, isWhole: true }
+  if (addressesBySeq.size > 0) feeds.push(onePage([...addressesBySeq.keys()].sort((a, b) => a - b)))
+  for await (const seqs of mergePages(feeds, (a, b) => a < b)) {
+    let page: NewsItem[] = []
+    for (const seq of seqs) {
+      // What is in several feeds comes once for each.
+      if (seq === covered) continue
+      const address = addressesBySeq.get(seq)
+      if (address === undefined) {
+        if (!skipped.has(seq)) page.push({ seq, covered: seq, isWhole: false })
+      } else {
+        // Only its last event completes the document; a client that stops before it must get it all again.
+        for await (const entries of log.documentLog(address, 0, seq)) {
+          for (const entry of entries) {
+            if (skipped.has(entry.seq)) continue
+            page.push({ seq: entry.seq, covered: entry.seq === seq ? seq : covered, isWhole: true })
+          }
+          yield page
+          page = []
+        }
       }
+      covered = seq
     }
-    covered = seq
+    yield page
   }
-}
-
-async function* inTurn(seqs: readonly number[]): AsyncGenerator<number> {
-  yield* seqs
 }
 
 /** Which news of some keys is worth a look, given what filters want of documents. */
@@ -127,14 +134,15 @@ export async function relevantNews(
   }
   const addresses = new Set<string>()
   for (const key of keys) {
-    for await (const { address } of log.changedDocuments(key, after)) {
+    for await (const changed of log.changedDocuments(key, after)) {
       // Either those that are wanted are read, or those that aren't are left out.
-      if (isWanted(address) === isDocumentsOnly) addresses.add(address)
+      for (const { address } of changed) if (isWanted(address) === isDocumentsOnly) addresses.add(address)
     }
   }
   const seqs: number[] = []
   for (const address of addresses) {
-    for await (const { seq } of log.documentLog(address, after, through)) seqs.push(seq)
+    for await (const entries of log.documentLog(address, after, through))
+      seqs.push(...entries.map(({ seq }) => seq))
   }
   const wanted = new Map([...granted].filter(([address]) => isWanted(address)))
   if (!isDocumentsOnly) return { only: undefined, unwanted: seqs, granted: wanted }
@@ -146,29 +154,4 @@ function wantsAllDocuments({ ids, kinds, tags }: Filter): boolean {
   if (ids !== undefined) return true
   const hasKinds = kinds === undefined || (kinds.includes(KIND.chat) && kinds.includes(KIND.settings))
   return hasKinds && !tags.has('d')
-}
-
-/** Ascending numbers of several ascending sequences, each once. */
-async function* mergeAscending(sources: readonly AsyncIterable<number>[]): AsyncGenerator<number> {
-  if (sources.length === 1) {
-    yield* sources[0] as AsyncIterable<number>
-    return
-  }
-  const iterators = sources.map((source) => source[Symbol.asyncIterator]())
-  try {
-    const heads = await Promise.all(iterators.map((iterator) => iterator.next()))
-    for (;;) {
-      let lowest = Number.POSITIVE_INFINITY
-      for (const head of heads) if (head.done !== true && head.value < lowest) lowest = head.value
-      if (lowest === Number.POSITIVE_INFINITY) return
-      yield lowest
-      for (const [index, head] of heads.entries()) {
-        if (head.done !== true && head.value === lowest) {
-          heads[index] = await (iterators[index] as AsyncIterator<number>).next()
-        }
-      }
-    }
-  } finally {
-    await Promise.all(iterators.map((iterator) => iterator.return?.()))
-  }
 }

@@ -14,8 +14,15 @@ import {
   SETTINGS_IDENTIFIER,
   settingsAddress,
 } from '@onyx-sync/shared'
-import { EVERYBODY, type EventLog, type IndexEntry } from '../ports/event-log.js'
+import {
+  EVERYBODY,
+  type EventLog,
+  type IndexEntry,
+  MAX_PAGE_ENTRIES,
+  type Pages,
+} from '../ports/event-log.js'
 import { grantedDocuments } from './news.js'
+import { createPageCursor, mergePages, onePage } from './pages.js'
 import { isForEverybody, listsFor, type ServedKinds } from './plain-events.js'
 import {
   isOpenToOperators,
@@ -46,50 +53,54 @@ export const STORED_KINDS: readonly number[] = [KIND.chat, KIND.settings, KIND.t
 
 /**
  * Stored events that match any of the filters and that the keys may see, newest first, equal times by lowest
- * id, each once. Every filter's `limit` counts that filter's own events. Returns whether a limit kept
+ * id, each once, in pages. Every filter's `limit` counts that filter's own events. Returns whether a limit kept
  * something back that no other filter brought. Source: NIP-01, NIP-67, SPEC REQ1–REQ6.
  */
 export async function* queryEvents(
   scope: QueryScope,
   filters: readonly Filter[],
-): AsyncGenerator<StoredEvent, boolean> {
+): AsyncGenerator<StoredEvent[], boolean> {
   const streams = filters.map((filter) => ({
-    events: matchingEvents(scope, filter),
+    events: createPageCursor(matchingEvents(scope, filter)),
     left: filter.limit ?? Number.POSITIVE_INFINITY,
-    next: undefined as StoredEvent | undefined,
   }))
-  const advance = async (stream: (typeof streams)[number]): Promise<void> => {
-    const result = await stream.events.next()
-    stream.next = result.done === true ? undefined : result.value
-  }
   // Only needed to tell what one filter's limit kept back from what another one sent.
   const sent =
     filters.length > 1 && filters.some(({ limit }) => limit !== undefined) ? new Set<number>() : undefined
+  let page: StoredEvent[] = []
   try {
-    for (const stream of streams) await advance(stream)
     for (;;) {
+      const isAnyDry = streams.some(({ events, left }) => left > 0 && events.isDry)
+      if (page.length > 0 && (isAnyDry || page.length === MAX_PAGE_ENTRIES)) {
+        yield page
+        page = []
+      }
+      if (isAnyDry) for (const { events, left } of streams) if (left > 0) await events.fill()
       let best: StoredEvent | undefined
-      for (const { next, left } of streams) {
-        if (next === undefined || left === 0) continue
-        if (best === undefined || compareNewestFirst(next.event, best.event) < 0) best = next
+      for (const { events, left } of streams) {
+        const { head } = events
+        if (head === undefined || left === 0) continue
+        if (best === undefined || compareNewestFirst(head.event, best.event) < 0) best = head
       }
       if (best === undefined) break
       sent?.add(best.seq)
-      yield best
+      page.push(best)
       for (const stream of streams) {
-        if (stream.left === 0 || stream.next?.seq !== best.seq) continue
+        if (stream.left === 0 || stream.events.head?.seq !== best.seq) continue
         stream.left--
-        await advance(stream)
+        stream.events.advance()
       }
     }
-    for (const stream of streams) {
-      for (; stream.next !== undefined; await advance(stream)) {
-        if (sent?.has(stream.next.seq) !== true) return true
+    if (page.length > 0) yield page
+    for (const { events } of streams) {
+      for (await events.fill(); events.head !== undefined; await events.fill()) {
+        if (sent?.has(events.head.seq) !== true) return true
+        events.advance()
       }
     }
     return false
   } finally {
-    for (const stream of streams) await stream.events.return(undefined)
+    for (const { events } of streams) await events.close()
   }
 }
 
@@ -104,15 +115,15 @@ export async function countEvents(
 ): Promise<number> {
   let count = 0
   const unlimited = filters.map(({ limit: _, ...filter }) => filter)
-  for await (const _ of queryEvents(scope, unlimited)) {
-    count++
+  for await (const page of queryEvents(scope, unlimited)) {
+    count += page.length
     if (!isWanted()) break
   }
   return count
 }
 
 /** All events of one filter's set, newest first. */
-async function* matchingEvents(scope: QueryScope, filter: Filter): AsyncGenerator<StoredEvent, undefined> {
+async function* matchingEvents(scope: QueryScope, filter: Filter): Pages<StoredEvent> {
   const { log, logger, clock, keys, isOperator = false, through } = scope
   const wanted = async (page: readonly Loaded<{ readonly seq: number }>[]): Promise<StoredEvent[]> => {
     const events = parseEvents(logger, page).filter(
@@ -136,11 +147,11 @@ async function* matchingEvents(scope: QueryScope, filter: Filter): AsyncGenerato
     const seqs = await log.locate([...new Set(filter.ids)])
     const found = seqs.flatMap((seq) => (seq !== undefined && seq <= through ? { seq } : []))
     const events: StoredEvent[] = []
-    for await (const page of loadInPages(log, found)) events.push(...(await wanted(page)))
-    yield* events.sort((a, b) => compareNewestFirst(a.event, b.event))
+    for await (const page of loadInPages(log, onePage(found))) events.push(...(await wanted(page)))
+    yield events.sort((a, b) => compareNewestFirst(a.event, b.event))
     return
   }
-  for await (const page of loadInPages(log, candidates(scope, filter))) yield* await wanted(page)
+  for await (const page of loadInPages(log, candidates(scope, filter))) yield await wanted(page)
 }
 
 function isServed({ kinds }: QueryScope, kind: number): boolean {
@@ -148,12 +159,12 @@ function isServed({ kinds }: QueryScope, kind: number): boolean {
 }
 
 /** Index entries of everything that may be in a filter's set, newest first, each once. */
-async function* candidates(scope: QueryScope, filter: Filter): AsyncGenerator<IndexEntry> {
+async function* candidates(scope: QueryScope, filter: Filter): Pages<IndexEntry> {
   const { log, keys, through } = scope
   const since = filter.since ?? 0
   const until = filter.until ?? Number.MAX_SAFE_INTEGER
   const kinds = [...new Set(filter.kinds ?? STORED_KINDS)].filter((kind) => STORED_KINDS.includes(kind))
-  const sources: AsyncIterable<IndexEntry>[] = []
+  const sources: Pages<IndexEntry>[] = []
   const mayBeShared = kinds.includes(KIND.chat) || kinds.includes(KIND.deletion)
   const shared = mayBeShared ? await sharedDocuments(scope) : []
   const named = namedDocuments(filter, keys, shared)
@@ -174,10 +185,13 @@ async function* candidates(scope: QueryScope, filter: Filter): AsyncGenerator<In
   }
   sources.push(...plainSources(scope, filter, since, until))
   let lastSeq = 0
-  for await (const entry of mergeNewestFirst(sources)) {
-    // What several of the keys may read comes once for each, one after another.
-    if (entry.seq <= through && entry.seq !== lastSeq) yield entry
-    lastSeq = entry.seq
+  for await (const page of mergePages(sources, (a, b) => compareNewestFirst(a, b) < 0)) {
+    yield page.filter(({ seq }) => {
+      // What several of the keys may read comes once for each, one after another.
+      const isOnce = seq !== lastSeq
+      lastSeq = seq
+      return isOnce && seq <= through
+    })
   }
 }
 
@@ -190,7 +204,7 @@ function plainSources(
   filter: Filter,
   since: number,
   until: number,
-): AsyncIterable<IndexEntry>[] {
+): Pages<IndexEntry>[] {
   const stored = kinds?.storedExtra ?? []
   const wanted = filter.kinds === undefined ? stored : stored.filter((kind) => filter.kinds?.includes(kind))
   const authors = [...new Set(filter.authors)]
@@ -203,12 +217,7 @@ function plainSources(
 }
 
 /** Training data of the authors that a filter names; of all if it names none. */
-function trainingOf(
-  log: EventLog,
-  filter: Filter,
-  since: number,
-  until: number,
-): AsyncIterable<IndexEntry>[] {
+function trainingOf(log: EventLog, filter: Filter, since: number, until: number): Pages<IndexEntry>[] {
   if (filter.authors === undefined) return [log.training(since, until)]
   return [...new Set(filter.authors)].map((author) => log.ownerLog(author, KIND.training, since, until))
 }
@@ -259,15 +268,15 @@ async function* documentEntries(
   addresses: readonly string[],
   since: number,
   until: number,
-): AsyncGenerator<IndexEntry> {
+): Pages<IndexEntry> {
   const entries: IndexEntry[] = []
   for (const record of await log.documents(addresses)) {
     if (record === undefined) continue
-    for await (const entry of log.documentLog(record.address, 0, through)) {
-      if (entry.created_at >= since && entry.created_at <= until) entries.push(entry)
+    for await (const page of log.documentLog(record.address, 0, through)) {
+      entries.push(...page.filter(({ created_at }) => created_at >= since && created_at <= until))
     }
   }
-  yield* entries.sort(compareNewestFirst)
+  yield entries.sort(compareNewestFirst)
 }
 
 /** Requests of others that deleted documents which the keys could read. */
@@ -276,38 +285,12 @@ async function* sharedDeletions(
   addresses: readonly string[],
   since: number,
   until: number,
-): AsyncGenerator<IndexEntry> {
+): Pages<IndexEntry> {
   const bySeq = new Map<number, IndexEntry>()
   for (const record of await log.documents(addresses)) {
     if (record?.deleted === undefined) continue
     const { created_at } = record.deleted
     if (created_at >= since && created_at <= until) bySeq.set(record.deleted.seq, record.deleted)
   }
-  yield* [...bySeq.values()].sort(compareNewestFirst)
-}
-
-/** Several sequences, each newest first, as one. An event that is in two of them comes twice in a row. */
-async function* mergeNewestFirst(sources: readonly AsyncIterable<IndexEntry>[]): AsyncGenerator<IndexEntry> {
-  const iterators = sources.map((source) => source[Symbol.asyncIterator]())
-  try {
-    const heads: (IndexEntry | undefined)[] = []
-    const advance = async (index: number): Promise<void> => {
-      const result = await (iterators[index] as AsyncIterator<IndexEntry>).next()
-      heads[index] = result.done === true ? undefined : result.value
-    }
-    for (const index of iterators.keys()) await advance(index)
-    for (;;) {
-      let best = -1
-      for (const [index, head] of heads.entries()) {
-        if (head !== undefined && (best < 0 || compareNewestFirst(head, heads[best] as IndexEntry) < 0)) {
-          best = index
-        }
-      }
-      if (best < 0) return
-      yield heads[best] as IndexEntry
-      await advance(best)
-    }
-  } finally {
-    await Promise.all(iterators.map((iterator) => iterator.return?.()))
-  }
+  yield [...bySeq.values()].sort(compareNewestFirst)
 }

@@ -45,7 +45,6 @@ const MAX_KEPT = 10_000
 const MAX_AGE_MS = 5_000
 /** What a whole state may have beyond the quota, as a part of it. */
 const COMPACTION_ROOM = 0.1
-const PAGE = 256
 
 export function createQuotas({
   log,
@@ -145,21 +144,14 @@ type CountedLog = Pick<EventLog, 'changedDocuments' | 'documents' | 'ownerLog' |
 /** What the log keeps for a key, gift wraps apart. */
 async function countUsage(log: CountedLog, owner: string, kinds: readonly number[]): Promise<Usage> {
   const usage = { bytes: 0, documents: 0 }
-  let page: string[] = []
-  const addPage = async (): Promise<void> => {
-    for (const record of await log.documents(page)) {
+  for await (const page of log.changedDocuments(owner, 0)) {
+    const own = page.map(({ address }) => address).filter((address) => ownerOfAddress(address) === owner)
+    for (const record of await log.documents(own)) {
       if (record === undefined) continue
       usage.bytes += record.byteCount
       usage.documents++
     }
-    page = []
   }
-  for await (const { address } of log.changedDocuments(owner, 0)) {
-    if (ownerOfAddress(address) !== owner) continue
-    page.push(address)
-    if (page.length >= PAGE) await addPage()
-  }
-  await addPage()
   const others = kinds.filter((kind) => !isDocumentKind(kind) && !isGiftWrapKind(kind))
   usage.bytes += await countBytes(log, owner, others)
   return usage

@@ -1,4 +1,4 @@
-import type { EventLog } from '../ports/event-log.js'
+import { type EventLog, MIN_PAGE_ENTRIES, type Pages } from '../ports/event-log.js'
 
 /**
  * Decides who reads the log next: accounts take turns, and of one account the oldest question goes first. What a
@@ -18,9 +18,6 @@ export interface ReadingTurnsOptions {
 
 /** Pages under way at a time, of all accounts together: as many as threads read from the disk. */
 const PAGES = 4
-/** Index entries read in one turn: the first time, and at most. A question may want only a few. */
-const MIN_ENTRIES = 16
-const MAX_ENTRIES = 64
 
 /** A page that somebody waits for. */
 interface Turn {
@@ -84,21 +81,23 @@ export function createReadingTurns(
     }
   }
 
-  /** What a source yields, read from it in turns. */
-  async function* inTurns<T>({ account, question }: Asked, open: () => AsyncIterable<T>): AsyncGenerator<T> {
+  /** What the log lists, each page in a turn. */
+  async function* inTurns<T>({ account, question }: Asked, open: () => Pages<T>): Pages<T> {
     const iterator = open()[Symbol.asyncIterator]()
     try {
-      for (let size = MIN_ENTRIES; ; size = Math.min(MAX_ENTRIES, size * 2)) {
-        const page = await takeTurn(account(), question, () => take(iterator, size))
-        yield* page
-        if (page.length < size) return
+      for (;;) {
+        const { value, done } = await takeTurn(account(), question, () => iterator.next())
+        if (done === true) return
+        yield value
+        // Nobody waits for a turn to hear that there is nothing more.
+        if (value.length < MIN_PAGE_ENTRIES) return
       }
     } finally {
       await iterator.return?.()
     }
   }
 
-  const paged = <A extends unknown[], T>(source: (...args: A) => AsyncIterable<T>) =>
+  const paged = <A extends unknown[], T>(source: (...args: A) => Pages<T>) =>
     function (this: Asked, ...args: A) {
       return inTurns(this, () => source(...args))
     }
@@ -141,14 +140,4 @@ function insert(waiting: Turn[], turn: Turn): void {
     else to = middle
   }
   waiting.splice(from, 0, turn)
-}
-
-async function take<T>(iterator: AsyncIterator<T>, count: number): Promise<T[]> {
-  const items: T[] = []
-  while (items.length < count) {
-    const next = await iterator.next()
-    if (next.done === true) break
-    items.push(next.value)
-  }
-  return items
 }

@@ -9,6 +9,7 @@ import {
 import type { DocumentRecord, EventLog } from '../ports/event-log.js'
 import { type Clocks, type Merger, MergerLost } from '../ports/merger.js'
 import type { MergedStates } from './merged-state.js'
+import { onePage } from './pages.js'
 import { byteLengthOf } from './state-pieces.js'
 import { loadInPages, readableAmong } from './stored-events.js'
 
@@ -89,8 +90,9 @@ export async function* replayStates(scope: ReplayScope, skipped: Set<number>): A
 async function changedRecords({ log, keys, filters, after }: ReplayScope): Promise<DocumentRecord[]> {
   const addresses = new Set<string>()
   for (const key of keys) {
-    for await (const { address } of log.changedDocuments(key, after)) {
-      if (filters.some((filter) => wantsWhole(filter, address))) addresses.add(address)
+    for await (const page of log.changedDocuments(key, after)) {
+      for (const { address } of page)
+        if (filters.some((filter) => wantsWhole(filter, address))) addresses.add(address)
     }
   }
   const readable = await readableAmong(log, new Set(keys), addresses)
@@ -104,7 +106,12 @@ async function hasManyEvents(scope: ReplayScope, changed: readonly DocumentRecor
   let total = 0
   for (const { address, eventCount } of changed) {
     if (after === 0 || granted.has(address)) total += eventCount
-    else for await (const _ of log.documentLog(address, after, through)) if (++total > MANY_EVENTS) break
+    else {
+      for await (const { length } of log.documentLog(address, after, through)) {
+        total += length
+        if (total > MANY_EVENTS) break
+      }
+    }
     if (total > MANY_EVENTS) return true
   }
   return false
@@ -132,7 +139,7 @@ async function stateFor(
   const { address } = record
   const from = scope.granted.has(address) ? 0 : scope.after
   const seqs: number[] = []
-  for await (const { seq } of log.documentLog(address, from, through)) seqs.push(seq)
+  for await (const page of log.documentLog(address, from, through)) seqs.push(...page.map(({ seq }) => seq))
   if (record.contentSeq <= from) {
     // A checkpoint came, and repeats what the reader has.
     for (const seq of seqs) skipped.add(seq)
@@ -186,7 +193,7 @@ async function loadFew({ log }: ReplayScope, seqs: readonly number[]): Promise<s
   const texts: string[] = []
   let length = 0
   // No more than one page is read of events that turn out to be large.
-  for await (const page of loadInPages(log, seqs.map(placeAt))) {
+  for await (const page of loadInPages(log, onePage(seqs.map(placeAt)))) {
     for (const { json } of page) {
       if (json === undefined) continue
       texts.push(json)
@@ -200,7 +207,7 @@ async function loadFew({ log }: ReplayScope, seqs: readonly number[]): Promise<s
 /** The lowest clock under which each client id writes in some events: before that the reader has everything. */
 async function clocksBefore({ log, merger }: ReplayScope, seqs: readonly number[]): Promise<Clocks> {
   const lowest = new Map<number, number>()
-  for await (const page of loadInPages(log, seqs.map(placeAt))) {
+  for await (const page of loadInPages(log, onePage(seqs.map(placeAt)))) {
     const present = page.flatMap(({ json }) => json ?? [])
     for (const [client, clock] of await merger.run('lowestClocks', present)) {
       lowest.set(client, Math.min(clock, lowest.get(client) ?? clock))

@@ -12,7 +12,8 @@ import {
   ownerOfAddress,
   tagValues,
 } from '@onyx-sync/shared'
-import type { EventLog, LoggedEvent, WithdrawnEvent } from '../ports/event-log.js'
+import type { EventLog, LoggedEvent, Pages, WithdrawnEvent } from '../ports/event-log.js'
+import { onePage } from './pages.js'
 import { type PlainPlace, plainPlaceOf } from './plain-events.js'
 
 /** An event as it comes out of the log. */
@@ -92,7 +93,7 @@ export async function loadEvents<T extends { readonly seq: number }>(
   places: readonly T[],
 ): Promise<(T & StoredEvent)[]> {
   const events: (T & StoredEvent)[] = []
-  for await (const page of loadInPages(log, places)) events.push(...parseEvents(logger, page))
+  for await (const page of loadInPages(log, onePage(places))) events.push(...parseEvents(logger, page))
   return events
 }
 
@@ -176,17 +177,18 @@ const PAGE_LENGTH = 1024 * 1024
 /** Loads the events at some places, in pages; what is large comes in smaller ones. */
 export async function* loadInPages<T extends { readonly seq: number }>(
   log: Pick<EventLog, 'load'>,
-  source: AsyncIterable<T> | Iterable<T>,
+  source: Pages<T>,
 ): AsyncGenerator<Loaded<T>[]> {
   let size = MIN_PAGE
-  let waiting: T[] = []
-  for await (const place of source) {
-    waiting.push(place)
-    if (waiting.length < size) continue
-    const page = await loadPage(log, waiting)
-    yield page
-    waiting = waiting.slice(page.length)
-    size = Math.min(MAX_PAGE, size * 2)
+  let waiting: readonly T[] = []
+  for await (const places of source) {
+    waiting = waiting.length === 0 ? places : [...waiting, ...places]
+    while (waiting.length >= size) {
+      const page = await loadPage(log, waiting.slice(0, size))
+      yield page
+      waiting = waiting.slice(page.length)
+      size = Math.min(MAX_PAGE, size * 2)
+    }
   }
   while (waiting.length > 0) {
     const page = await loadPage(log, waiting)

@@ -78,8 +78,6 @@ export interface SubscriptionOptions {
 
 /** Bytes in a socket above which no more is read for it until it has drained. */
 const HIGH_WATER_BYTES = 1024 * 1024
-/** Stored events sent between two looks at what may be read. */
-const STORED_PAGE = 64
 /** How often an answer looks whether something in it was replaced meanwhile: others may be replacing all the time. */
 const MAX_REPLACED_ROUNDS = 4
 
@@ -213,16 +211,10 @@ export function createSubscription(options: SubscriptionOptions): Subscription {
     const events = queryEvents(scope, filters)
     try {
       for (;;) {
-        const page: StoredEvent[] = []
-        let result = await events.next()
-        for (let length = 0; result.done !== true; result = await events.next()) {
-          page.push(result.value)
-          length += result.value.json.length
-          if (page.length >= STORED_PAGE || length > HIGH_WATER_BYTES) break
-        }
-        await send(page, () => undefined)
+        const { value, done } = await events.next()
+        if (done === true) return value
+        await send(value, () => undefined)
         if (!isOpen) return false
-        if (result.done === true) return result.value
       }
     } finally {
       await events.return(false)

@@ -139,8 +139,8 @@ export function createSummarySubscription(options: SummarySubscriptionOptions): 
   async function changedRecords(after: number): Promise<DocumentRecord[]> {
     const addresses = new Set<string>()
     for (const key of keys) {
-      for await (const { address } of log.changedDocuments(key, after)) {
-        if (isWanted(address)) addresses.add(address)
+      for await (const page of log.changedDocuments(key, after)) {
+        for (const { address } of page) if (isWanted(address)) addresses.add(address)
       }
     }
     const records = await log.documents([...addresses])

@@ -115,8 +115,8 @@ async function coordinatesToForget(
 
 async function ownDocuments(log: EventLog, owner: string): Promise<DocumentRecord[]> {
   const addresses: string[] = []
-  for await (const { address } of log.changedDocuments(owner, 0)) {
-    if (ownerOfAddress(address) === owner) addresses.push(address)
+  for await (const page of log.changedDocuments(owner, 0)) {
+    for (const { address } of page) if (ownerOfAddress(address) === owner) addresses.push(address)
   }
   const records = await log.documents(addresses)
   return records.filter((record) => record !== undefined && record.deleted === undefined) as DocumentRecord[]

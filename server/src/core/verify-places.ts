@@ -1,5 +1,6 @@
 import { parseAddress, parsePartTag } from '@onyx-sync/shared'
 import type { EntryOf } from '../ports/inspectable-log.js'
+import { gatherPages } from './pages.js'
 import { loadInPages, UNBOUNDED } from './stored-events.js'
 import { checkStored, entriesOf, type Place, placeOf } from './verify-events.js'
 import { type Findings, readable } from './verify-findings.js'
@@ -52,7 +53,7 @@ async function* followed<E extends { readonly seq: number }>(
   check: Findings,
   entries: AsyncIterable<E>,
 ): AsyncGenerator<Pointing<E>[]> {
-  for await (const page of loadInPages(check.log, entries)) {
+  for await (const page of loadInPages(check.log, gatherPages(entries))) {
     yield page.map((entry) => {
       const { json } = entry
       const isDamaged = check.damaged.has(entry.seq)

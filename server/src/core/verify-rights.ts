@@ -62,11 +62,13 @@ async function checkFeed(
     }
     page = []
   }
-  for await (const { seq } of check.log.documentLog(address, from - 1, END)) {
-    // What is gone or damaged has no place to be found at.
-    if (check.missing.has(seq) || check.damaged.has(seq)) continue
-    page.push({ index: 'feed', reader, seq })
-    if (page.length === PAGE) await ask()
+  for await (const entries of check.log.documentLog(address, from - 1, END)) {
+    for (const { seq } of entries) {
+      // What is gone or damaged has no place to be found at.
+      if (check.missing.has(seq) || check.damaged.has(seq)) continue
+      page.push({ index: 'feed', reader, seq })
+      if (page.length === PAGE) await ask()
+    }
   }
   if (deletedSeq !== undefined && !check.missing.has(deletedSeq) && !check.damaged.has(deletedSeq)) {
     page.push({ index: 'feed', reader, seq: deletedSeq })

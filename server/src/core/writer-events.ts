@@ -54,10 +54,12 @@ export function createWriterEvents({ log, clock, signEvent }: WriterEventsOption
         return documents
       }
       for (const address of addresses) {
-        for await (const { clientId, pubkey } of log.writersOf(address)) {
-          const writers = getOrCreate(gathered, address, () => new Map<string, number[]>())
-          getOrCreate(writers, pubkey, () => []).push(clientId)
-          if (++ids >= MAX_IDS) yield take()
+        for await (const page of log.writersOf(address)) {
+          for (const { clientId, pubkey } of page) {
+            const writers = getOrCreate(gathered, address, () => new Map<string, number[]>())
+            getOrCreate(writers, pubkey, () => []).push(clientId)
+            if (++ids >= MAX_IDS) yield take()
+          }
         }
         if (gathered.size >= MAX_DOCUMENTS) yield take()
       }

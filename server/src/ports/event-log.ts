@@ -226,6 +226,14 @@ export interface KeptSummary {
   readonly summary: DocumentSummary
 }
 
+/** Entries in their order, page by page: what comes next is read when somebody asks for it. */
+export type Pages<T> = AsyncIterable<readonly T[]>
+
+/** Entries in a page of what a log lists: first so many, since a question may want only a few. One of fewer is the last. */
+export const MIN_PAGE_ENTRIES = 16
+/** And at most so many. */
+export const MAX_PAGE_ENTRIES = 64
+
 /** A place in an index: enough to order and to page without loading the event. */
 export interface IndexEntry {
   readonly seq: number
@@ -267,7 +275,7 @@ export interface EventLog {
   /** Whom client ids of documents belong to, in the order asked for; undefined where nobody is known. */
   writers(clients: readonly Omit<Writer, 'pubkey'>[]): Promise<(string | undefined)[]>
   /** All client ids of a document that belong to somebody, ascending. */
-  writersOf(address: string): AsyncIterable<Writer>
+  writersOf(address: string): Pages<Writer>
   /** The parts that are held of a group, by ascending index. */
   heldParts(group: PartGroup): Promise<readonly HeldPlace[]>
   /** JSON of a part that is held; undefined if there is none. */
@@ -285,7 +293,7 @@ export interface EventLog {
   /** Positions of events by id; undefined where there is none, or no more. */
   locate(ids: readonly string[]): Promise<(number | undefined)[]>
   /** One key's feed, `after < seq <= through`, ascending. */
-  feed(reader: string, after: number, through: number): AsyncIterable<number>
+  feed(reader: string, after: number, through: number): Pages<number>
   /** Position of the newest entry in one key's feed, `seq <= through`; 0 if there is none. */
   lastInFeed(reader: string, through: number): Promise<number>
   /** Grants of one key, `after < seq <= through`, ascending. */
@@ -294,31 +302,28 @@ export interface EventLog {
    * Documents that changed for a reader after a position, each once, ascending by the position of their newest
    * event. What a reader gained in that range is among them.
    */
-  changedDocuments(
-    reader: string,
-    after: number,
-  ): AsyncIterable<{ readonly address: string; readonly seq: number }>
+  changedDocuments(reader: string, after: number): Pages<{ readonly address: string; readonly seq: number }>
   /** A document's log, ascending, `after < seq <= through`. */
-  documentLog(address: string, after: number, through: number): AsyncIterable<IndexEntry>
+  documentLog(address: string, after: number, through: number): Pages<IndexEntry>
   /** Everything one owner has of one kind, newest first, equal times by lowest id, `since`/`until` inclusive. */
-  ownerLog(owner: string, kind: number, since: number, until: number): AsyncIterable<IndexEntry>
+  ownerLog(owner: string, kind: number, since: number, until: number): Pages<IndexEntry>
   /** Training contributions of all authors, newest first, equal times by lowest id, `since`/`until` inclusive. */
-  training(since: number, until: number): AsyncIterable<IndexEntry>
+  training(since: number, until: number): Pages<IndexEntry>
   /** Positions of training contributions of all authors, `after < seq <= through`, ascending. */
-  trainingFeed(after: number, through: number): AsyncIterable<number>
+  trainingFeed(after: number, through: number): Pages<number>
   /** Everything of one kind that is listed for a reader, or {@link EVERYBODY}; ordered and bounded as an owner's. */
-  listed(reader: string, kind: number, since: number, until: number): AsyncIterable<IndexEntry>
+  listed(reader: string, kind: number, since: number, until: number): Pages<IndexEntry>
   /** What is known of names of replaceable and addressable events, in the order asked for. */
   coordinates(names: readonly string[]): Promise<CoordinateState[]>
   /** Everything of one owner, of all kinds, in no order. */
-  ownedBy(owner: string): AsyncIterable<IndexEntry>
+  ownedBy(owner: string): Pages<IndexEntry>
   /** Events that expire up to a time, Unix seconds, ascending by it. Also those that have and are still here. */
-  expiring(through: number): AsyncIterable<{ readonly expiresAt: number; readonly seq: number }>
+  expiring(through: number): Pages<{ readonly expiresAt: number; readonly seq: number }>
   /** Addresses of the documents of others that a key may read now. */
   sharedWith(reader: string): Promise<string[]>
 
   /** Addresses of all documents; for checking the whole database, not for serving. */
-  allDocuments(): AsyncIterable<string>
+  allDocuments(): Pages<string>
   /** What {@link keepState} kept last; undefined if nothing, or nothing readable. */
   keptState(address: string): Promise<KeptState | undefined>
   /** Keeps a document's merged state, in the order of the calls; a power cut may lose it. Not of a deleted one. */

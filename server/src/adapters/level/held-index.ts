@@ -3,7 +3,7 @@ import type { Level } from 'level'
 import type { Commit, HeldPlace, PartGroup } from '../../ports/event-log.js'
 import { heldPlaceOfEntry } from './codecs.js'
 import { rangeOf } from './keys.js'
-import { paged } from './paging.js'
+import { entriesOf } from './paging.js'
 
 /**
  * Which parts of edits an author has waiting, in memory: a part may have a megabyte, an author 64 of them, and each
@@ -37,7 +37,9 @@ export function createHeldIndex(db: Level<Uint8Array, Uint8Array>): HeldIndex {
 
   async function read(author: string): Promise<Groups> {
     const groups: Groups = new Map()
-    for await (const [key, value] of paged<[Uint8Array, Uint8Array]>(db.iterator(rangeOf.heldBy(author)))) {
+    for await (const [key, value] of entriesOf<[Uint8Array, Uint8Array]>(
+      db.iterator(rangeOf.heldBy(author)),
+    )) {
       const { index, id, bytes, ...group } = heldPlaceOfEntry(key, value)
       placesOf(groups, group).set(index, { index, id, bytes })
     }

@@ -3,7 +3,7 @@ import type { Level } from 'level'
 import type { Commit } from '../../ports/event-log.js'
 import { addressOfHeldKey, decodeHex, entryOfDocumentLog } from './codecs.js'
 import { keyOf, rangeOf } from './keys.js'
-import { paged } from './paging.js'
+import { entriesOf } from './paging.js'
 
 type Database = Level<Uint8Array, Uint8Array>
 
@@ -19,7 +19,7 @@ export async function keysOfDeleted(db: Database, commit: Commit): Promise<Uint8
     const parsed = parseAddress(address)
     if (parsed === undefined) throw new SyncError('STORE_FAILED', `${address} names no document`)
     const log = rangeOf.documentLog(address, 0, Number.MAX_SAFE_INTEGER)
-    for await (const [key, value] of paged<[Uint8Array, Uint8Array]>(db.iterator(log))) {
+    for await (const [key, value] of entriesOf<[Uint8Array, Uint8Array]>(db.iterator(log))) {
       const { seq, id, created_at } = entryOfDocumentLog(key, value)
       keys.push(
         key,
@@ -30,10 +30,10 @@ export async function keysOfDeleted(db: Database, commit: Commit): Promise<Uint8
       for (const reader of readers) keys.push(keyOf.feed(reader, seq))
     }
     const superseded = rangeOf.supersededIds(address)
-    for await (const [key, value] of paged<[Uint8Array, Uint8Array]>(db.iterator(superseded))) {
+    for await (const [key, value] of entriesOf<[Uint8Array, Uint8Array]>(db.iterator(superseded))) {
       keys.push(key, keyOf.id(decodeHex(value)))
     }
-    for await (const key of paged<Uint8Array>(db.keys(rangeOf.writers(address)))) keys.push(key)
+    for await (const key of entriesOf<Uint8Array>(db.keys(rangeOf.writers(address)))) keys.push(key)
     keys.push(keyOf.state(address), keyOf.summary(address))
   }
   keys.push(...(await keysOfHeld(db, new Set(deletedDocuments.map(({ address }) => address)))))
@@ -43,7 +43,7 @@ export async function keysOfDeleted(db: Database, commit: Commit): Promise<Uint8
 /** Whoever sent parts may not be a member any more, so all of them are looked at. Few ever wait. */
 async function keysOfHeld(db: Database, addresses: ReadonlySet<string>): Promise<Uint8Array[]> {
   const held: Uint8Array[] = []
-  for await (const key of paged<Uint8Array>(db.keys(rangeOf.index('held')))) {
+  for await (const key of entriesOf<Uint8Array>(db.keys(rangeOf.index('held')))) {
     if (addresses.has(addressOfHeldKey(key))) held.push(key)
   }
   const ids = (await db.getMany(held)).flatMap((value) =>

@@ -9,7 +9,7 @@ import type {
 } from '../../ports/inspectable-log.js'
 import { rangeOf } from './keys.js'
 import { decodeEntry, encodeEntry, equals } from './level-entries.js'
-import { paged } from './paging.js'
+import { entriesOf } from './paging.js'
 
 type Database = Level<Uint8Array, Uint8Array>
 
@@ -20,7 +20,7 @@ export async function* scanIndex<I extends LogIndex>(
   snapshot?: ReturnType<Database['snapshot']>,
 ): AsyncGenerator<EntryOf<I> | UnreadableEntry> {
   const range = { ...rangeOf.index(index), ...{ snapshot } }
-  for await (const [key, value] of paged<[Uint8Array, Uint8Array]>(db.iterator(range))) {
+  for await (const [key, value] of entriesOf<[Uint8Array, Uint8Array]>(db.iterator(range))) {
     yield decodeEntry(index, key, value) ?? {
       index: 'unreadable',
       of: index,

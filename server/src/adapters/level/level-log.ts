@@ -3,7 +3,7 @@ import { statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isSummary, type Logger, SyncError, silentLogger } from '@onyx-sync/shared'
 import { Level } from 'level'
-import type { Commit, KeptSummary } from '../../ports/event-log.js'
+import type { Commit, KeptSummary, Pages } from '../../ports/event-log.js'
 import type { OperableLog } from '../../ports/operable-log.js'
 import {
   addressOfChange,
@@ -32,7 +32,7 @@ import { assertTablesSound, checkFiles, journalBytes, openingError } from './lev
 import { createLevelInspection, writeMending } from './level-inspection.js'
 import { type Meta, readMeta, renewMeta } from './level-meta.js'
 import { createLevelOperations, type Place, readPlace } from './level-snapshot.js'
-import { paged } from './paging.js'
+import { pagesOf } from './paging.js'
 import { decodeRecord } from './records.js'
 import { loadTexts, smallValues } from './values.js'
 
@@ -190,8 +190,16 @@ export function createLevelLog(db: Database, meta: Meta, initial: Place, logger:
     await kept
   }
 
-  const entries = (range: KeyRange) => paged<[Uint8Array, Uint8Array]>(db.iterator(range))
-  const keys = (range: KeyRange) => paged<Uint8Array>(db.keys(range))
+  async function* entries<T>(range: KeyRange, read: (key: Uint8Array, value: Uint8Array) => T): Pages<T> {
+    for await (const page of pagesOf<[Uint8Array, Uint8Array]>(db.iterator(range))) {
+      yield page.map(([key, value]) => read(key, value))
+    }
+  }
+
+  async function* keys<T>(range: KeyRange, read: (key: Uint8Array) => T): Pages<T> {
+    for await (const page of pagesOf<Uint8Array>(db.keys(range))) yield page.map(read)
+  }
+
   const held = createHeldIndex(db)
 
   return {
@@ -244,11 +252,10 @@ export function createLevelLog(db: Database, meta: Meta, initial: Place, logger:
       const values = await smallValues(db, keys)
       return values.map((value) => (value === undefined ? undefined : decodeHex(value)))
     },
-    async *writersOf(address) {
-      for await (const [key, value] of entries(rangeOf.writers(address))) {
-        yield { address, clientId: clientIdOfWriterKey(key), pubkey: decodeHex(value) }
-      }
-    },
+    writersOf: (address) =>
+      entries(rangeOf.writers(address), (key, value) => {
+        return { address, clientId: clientIdOfWriterKey(key), pubkey: decodeHex(value) }
+      }),
     heldParts: held.parts,
     heldGroups: held.groups,
     async loadHeld({ author, address, group }, index) {
@@ -267,46 +274,31 @@ export function createLevelLog(db: Database, meta: Meta, initial: Place, logger:
       return last === undefined ? 0 : seqOfKey(last)
     },
     async *feed(reader, after, through) {
-      if (after >= through) return
-      for await (const key of keys(rangeOf.feed(reader, after, through))) yield seqOfKey(key)
+      if (after < through) yield* keys(rangeOf.feed(reader, after, through), seqOfKey)
     },
     async grants(reader, after, through) {
       if (after >= through) return []
       const found = await db.keys(rangeOf.grants(reader, after, through)).all()
       return found.map((key) => ({ reader, ...grantOfKey(key) }))
     },
-    async *changedDocuments(reader, after) {
-      for await (const [key, value] of entries(rangeOf.changes(reader, after))) {
-        yield { address: addressOfChange(value), seq: seqOfKey(key) }
-      }
-    },
+    changedDocuments: (reader, after) =>
+      entries(rangeOf.changes(reader, after), (key, value) => {
+        return { address: addressOfChange(value), seq: seqOfKey(key) }
+      }),
     async *documentLog(address, after, through) {
-      if (after >= through) return
-      for await (const [key, value] of entries(rangeOf.documentLog(address, after, through))) {
-        yield entryOfDocumentLog(key, value)
-      }
+      if (after < through) yield* entries(rangeOf.documentLog(address, after, through), entryOfDocumentLog)
     },
     async *ownerLog(owner, kind, since, until) {
-      if (since > until) return
-      for await (const [key, value] of entries(rangeOf.ownerLog(owner, kind, since, until))) {
-        yield entryOfOwnerLog(key, value)
-      }
+      if (since <= until) yield* entries(rangeOf.ownerLog(owner, kind, since, until), entryOfOwnerLog)
     },
     async *training(since, until) {
-      if (since > until) return
-      for await (const [key, value] of entries(rangeOf.training(since, until))) {
-        yield entryOfTraining(key, value)
-      }
+      if (since <= until) yield* entries(rangeOf.training(since, until), entryOfTraining)
     },
     async *trainingFeed(after, through) {
-      if (after >= through) return
-      for await (const key of keys(rangeOf.trainingFeed(after, through))) yield seqOfKey(key)
+      if (after < through) yield* keys(rangeOf.trainingFeed(after, through), seqOfKey)
     },
     async *listed(reader, kind, since, until) {
-      if (since > until) return
-      for await (const [key, value] of entries(rangeOf.listed(reader, kind, since, until))) {
-        yield entryOfOwnerLog(key, value)
-      }
+      if (since <= until) yield* entries(rangeOf.listed(reader, kind, since, until), entryOfOwnerLog)
     },
     async coordinates(names) {
       const [current, deleted] = await Promise.all([
@@ -324,18 +316,12 @@ export function createLevelLog(db: Database, meta: Meta, initial: Place, logger:
         }
       })
     },
-    async *ownedBy(owner) {
-      for await (const [key, value] of entries(rangeOf.ownedBy(owner))) yield entryOfOwnerLog(key, value)
-    },
-    async *expiring(through) {
-      for await (const key of keys(rangeOf.expiring(through))) yield expiryOfKey(key)
-    },
+    ownedBy: (owner) => entries(rangeOf.ownedBy(owner), entryOfOwnerLog),
+    expiring: (through) => keys(rangeOf.expiring(through), expiryOfKey),
     async sharedWith(reader) {
       return (await db.keys(rangeOf.shared(reader)).all()).map(addressOfSharedKey)
     },
-    async *allDocuments() {
-      for await (const key of keys(rangeOf.records())) yield addressOfRecordKey(key)
-    },
+    allDocuments: () => keys(rangeOf.records(), addressOfRecordKey),
     async keptState(address) {
       const value = await db.get(keyOf.state(address))
       return value === undefined ? undefined : decodeState(value)

@@ -8,7 +8,7 @@ import { textAt } from './bytes.js'
 import { seqOfKey } from './codecs.js'
 import { type KeyRange, keyOf, rangeOf } from './keys.js'
 import { scanIndex } from './level-inspection.js'
-import { paged } from './paging.js'
+import { entriesOf } from './paging.js'
 
 type Database = Level<Uint8Array, Uint8Array>
 type Snapshot = ReturnType<Database['snapshot']>
@@ -65,11 +65,13 @@ function createSnapshot(db: Database, snapshot: Snapshot, place: Place): LogSnap
     scan: <I extends LogIndex>(index: I) => scanIndex(db, index, snapshot),
     async *positions(through) {
       const range: KeyRange = { gte: keyOf.event(0), lte: keyOf.event(through) }
-      for await (const key of paged<Uint8Array>(db.keys({ ...range, snapshot }))) yield seqOfKey(key)
+      for await (const key of entriesOf<Uint8Array>(db.keys({ ...range, snapshot }))) yield seqOfKey(key)
     },
     async *events(after) {
       const range: KeyRange = { ...rangeOf.events(), gte: keyOf.event(after + 1) }
-      for await (const [key, value] of paged<[Uint8Array, Uint8Array]>(db.iterator({ ...range, snapshot }))) {
+      for await (const [key, value] of entriesOf<[Uint8Array, Uint8Array]>(
+        db.iterator({ ...range, snapshot }),
+      )) {
         yield { seq: seqOfKey(key), json: textAt(value, 0) }
       }
     },

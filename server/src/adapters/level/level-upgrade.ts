@@ -4,7 +4,7 @@ import { textAt } from './bytes.js'
 import { encodeSeq, encodeVanished } from './codecs.js'
 import { EMPTY, keyOf, rangeOf } from './keys.js'
 import { decodeEntry } from './level-entries.js'
-import { paged } from './paging.js'
+import { entriesOf } from './paging.js'
 
 type Database = Level<Uint8Array, Uint8Array>
 
@@ -17,7 +17,9 @@ const BATCH_ENTRIES = 1_000
  */
 export async function indexTraining(db: Database): Promise<void> {
   let puts: { readonly type: 'put'; readonly key: Uint8Array; readonly value: Uint8Array }[] = []
-  for await (const [key, value] of paged<[Uint8Array, Uint8Array]>(db.iterator(rangeOf.index('ownerLog')))) {
+  for await (const [key, value] of entriesOf<[Uint8Array, Uint8Array]>(
+    db.iterator(rangeOf.index('ownerLog')),
+  )) {
     const entry = decodeEntry('ownerLog', key, value)
     if (entry?.kind !== KIND.training) continue
     const { seq, id, created_at } = entry
@@ -39,7 +41,9 @@ export async function indexTraining(db: Database): Promise<void> {
  */
 export async function indexDeletedNames(db: Database): Promise<void> {
   const untilByName = new Map<string, { readonly until: number; readonly seq: number }>()
-  for await (const [key, value] of paged<[Uint8Array, Uint8Array]>(db.iterator(rangeOf.index('ownerLog')))) {
+  for await (const [key, value] of entriesOf<[Uint8Array, Uint8Array]>(
+    db.iterator(rangeOf.index('ownerLog')),
+  )) {
     const entry = decodeEntry('ownerLog', key, value)
     if (entry?.kind !== KIND.deletion) continue
     const { seq, created_at: until } = entry

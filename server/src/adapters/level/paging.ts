@@ -1,21 +1,31 @@
-/** Entries fetched from LevelDB at a time; it stops earlier at 16 KiB. */
-const FETCH_ENTRIES = 256
+import { MAX_PAGE_ENTRIES, MIN_PAGE_ENTRIES } from '../../ports/event-log.js'
 
 /** What LevelDB's iterators over entries and over keys have in common. */
-interface Paged<T> {
+interface Iterator<T> {
   nextv(size: number): Promise<T[]>
   close(): Promise<void>
 }
 
-/** What an iterator yields, fetched page by page; the iterator is closed however the reading ends. */
-export async function* paged<T>(iterator: Paged<T>): AsyncGenerator<T> {
+/** What an iterator yields, in pages as a log lists it; the iterator is closed however the reading ends. */
+export async function* pagesOf<T>(iterator: Iterator<T>): AsyncGenerator<T[]> {
   try {
-    for (;;) {
-      const page = await iterator.nextv(FETCH_ENTRIES)
-      if (page.length === 0) return
-      yield* page
+    for (let size = MIN_PAGE_ENTRIES; ; size = Math.min(MAX_PAGE_ENTRIES, size * 2)) {
+      const page = await iterator.nextv(size)
+      // LevelDB ends one at 16 KiB, too. Beyond the end it doesn't ask the disk again.
+      while (page.length > 0 && page.length < MIN_PAGE_ENTRIES) {
+        const more = await iterator.nextv(MIN_PAGE_ENTRIES - page.length)
+        if (more.length === 0) break
+        page.push(...more)
+      }
+      if (page.length > 0) yield page
+      if (page.length < MIN_PAGE_ENTRIES) return
     }
   } finally {
     await iterator.close()
   }
+}
+
+/** The same one by one, where that costs nothing that matters. */
+export async function* entriesOf<T>(iterator: Iterator<T>): AsyncGenerator<T> {
+  for await (const page of pagesOf(iterator)) yield* page
 }
