@@ -327,6 +327,42 @@ describe('fairness', () => {
     expect(Math.max(...sizes)).toBeLessThanOrEqual(8)
   })
 
+  it('[FAIR1] nor beyond what an account has waiting for the next batches, over however many connections', async () => {
+    const log = createMemoryLog()
+    let checked = 0
+    const counting: EventVerifier = {
+      name: 'counting',
+      verify({ kind, pubkey }) {
+        if (kind === 1 && pubkey === alice.publicKey) checked++
+      },
+    }
+    const server = await runServer({ log, verifier: counting })
+    const eager = [await connect(server, alice), await connect(server, alice), await connect(server, alice)]
+    const other = await connect(server, bob)
+    const commit = log.commit.bind(log)
+    let release = () => {}
+    const held = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    vi.spyOn(log, 'commit').mockImplementation(async (value) => {
+      await held
+      await commit(value)
+    })
+    const from = eager.map(oks)
+    for (const client of eager) for (let sent = 0; sent < 200; sent++) client.send('EVENT', quickEvent(alice))
+    // Long after all of them could have been read, if they were.
+    for (let round = 0; round < 40; round++) await other.settle()
+    // Four batches of 32, the one that is being written, and one more of each connection.
+    expect(checked).toBeGreaterThanOrEqual(4 * 32)
+    expect(checked).toBeLessThanOrEqual(5 * 32 + eager.length)
+    release()
+    await vi.waitFor(
+      () =>
+        expect(eager.map((client, index) => oks(client) - (from[index] as number))).toEqual([200, 200, 200]),
+      { timeout: 10_000 },
+    )
+  })
+
   it('[FAIR2] accounts take turns in being heard, whoever sent more and over however many connections', async () => {
     const order: string[] = []
     const verifier: EventVerifier = {
@@ -370,7 +406,7 @@ describe('fairness', () => {
     })
     const from = oks(noisy)
     for (let index = 0; index < 900; index++) noisy.send('EVENT', quickEvent(alice))
-    await noisy.settle()
+    for (let round = 0; round < 20; round++) await quiet.settle()
     const published = quiet.publish(quickEvent(bob))
     await quiet.settle()
     release()

@@ -51,8 +51,8 @@ interface Place {
   readonly options: LaneOptions
   readonly messages: Buffer[]
   bytes: number
-  /** Whether more waits than is read for. */
-  isFull: boolean
+  /** Whether more waited than is read for, and not all of that has been handled since. */
+  isFlooding: boolean
   isPaused: boolean
   isReading: boolean
   isQueued: boolean
@@ -64,8 +64,8 @@ export function createTurns({ now, defer }: TurnsOptions): Turns {
   const accounts = new Map<string, Place[]>()
   let isDeferred = false
   let sliceEndsAt = 0
-  /** Connections of which more waits than is read for. */
-  let full = 0
+  /** Connections that say more than they are served. */
+  let flooding = 0
   /** Messages of one account that were handled in a row, up to now. */
   let streak = { account: '', messages: 0 }
 
@@ -106,8 +106,9 @@ export function createTurns({ now, defer }: TurnsOptions): Turns {
   function settle(place: Place): void {
     const isFull = place.messages.length >= MAX_WAITING || place.bytes >= MAX_WAITING_BYTES
     const isLow = place.messages.length <= MAX_WAITING / 2 && place.bytes <= MAX_WAITING_BYTES / 2
-    if (isFull !== place.isFull) full += isFull ? 1 : -1
-    place.isFull = isFull
+    const isFlooding = isFull || (place.isFlooding && place.messages.length > 0)
+    if (isFlooding !== place.isFlooding) flooding += isFlooding ? 1 : -1
+    place.isFlooding = isFlooding
     const isReading = !place.isPaused && (place.isReading ? !isFull : isLow)
     if (isReading !== place.isReading) {
       place.isReading = isReading
@@ -123,7 +124,7 @@ export function createTurns({ now, defer }: TurnsOptions): Turns {
     const startedAt = now()
     if (!isDeferred) {
       isDeferred = true
-      const isCrowded = full > 0 && streak.messages < ALONE_AFTER_MESSAGES
+      const isCrowded = flooding > 0 && streak.messages < ALONE_AFTER_MESSAGES
       sliceEndsAt = startedAt + (isCrowded ? CROWDED_SLICE_MS : SLICE_MS)
       defer(next)
     }
@@ -144,7 +145,7 @@ export function createTurns({ now, defer }: TurnsOptions): Turns {
         options,
         messages: [],
         bytes: 0,
-        isFull: false,
+        isFlooding: false,
         isPaused: false,
         isReading: true,
         isQueued: false,

@@ -23,10 +23,12 @@ const FREE_REFUSALS = 256
 /** How long nothing is read then. Milliseconds. */
 const PENALTY_MS = 1_000
 
+/** @param isAhead whether enough of the account is under way, be it on other connections */
 export function createBrake(
   peer: Pick<Peer, 'pause' | 'resume'>,
   limits: Pick<Limits, 'maxUnansweredEvents' | 'maxUnansweredBytes'>,
   clock: Clock,
+  isAhead: () => boolean = () => false,
 ): Brake {
   let events = 0
   let bytes = 0
@@ -49,7 +51,8 @@ export function createBrake(
     begin(size) {
       events++
       bytes += size
-      if (events >= limits.maxUnansweredEvents || bytes >= limits.maxUnansweredBytes) isFull = true
+      if (events >= limits.maxUnansweredEvents || bytes >= limits.maxUnansweredBytes || isAhead())
+        isFull = true
       update()
       let isAnswered = false
       return () => {
@@ -57,7 +60,9 @@ export function createBrake(
         isAnswered = true
         events--
         bytes -= size
-        if (events <= limits.maxUnansweredEvents / 2 && bytes <= limits.maxUnansweredBytes / 2) isFull = false
+        const isLow = events <= limits.maxUnansweredEvents / 2 && bytes <= limits.maxUnansweredBytes / 2
+        // With none under way no answer would come that it could go on with.
+        if (isLow && (events === 0 || !isAhead())) isFull = false
         update()
       }
     },

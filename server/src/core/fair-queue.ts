@@ -3,6 +3,8 @@ export interface FairQueue<T> {
   readonly isEmpty: boolean
   /** Of which something waits. */
   accounts(): Iterable<string>
+  /** How much of an account waits. */
+  waiting(account: string): number
   push(account: string, item: T): void
   /**
    * The next one, which stays where it is; undefined where there is none. An account whose first item is passed over
@@ -22,6 +24,10 @@ export function createFairQueue<T>(): FairQueue<T> {
       return lines.size === 0
     },
     accounts: () => lines.keys(),
+    waiting(account) {
+      const line = lines.get(account)
+      return line === undefined ? 0 : line.items.length - line.from
+    },
     push(account, item) {
       const line = lines.get(account)
       if (line === undefined) lines.set(account, { items: [item], from: 0 })

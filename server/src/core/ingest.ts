@@ -35,6 +35,8 @@ export interface Ingest {
    * `account` is whom the event counts for, by default its author. Source: SPEC ING1–ING4, FAIR3.
    */
   submit(checked: CheckedEvent, settle: (outcome: IngestOutcome) => void, account?: string): void
+  /** Whether more of an account waits than the next batches take of it: there is no hurry to read on. Source: SPEC FAIR1. */
+  isAhead(account: string): boolean
   /** Does something to the log while nothing else is written. */
   exclusively<T>(work: () => Promise<T>): Promise<T>
   /** Refuses what comes from now on with `SHUTTING_DOWN`; resolves when all that was queued is settled. */
@@ -67,6 +69,11 @@ interface Submission {
   settle(outcome: IngestOutcome): void
 }
 
+/**
+ * Batches for which events of one account may wait. With thousands under way each is collected as garbage when it is old,
+ * which takes several times as long, and everybody waits for that.
+ */
+const AHEAD_BATCHES = 4
 /** Characters of JSON in one commit, so that large events don't add up to a huge write. */
 const MAX_BATCH_LENGTH = 4 * 1024 * 1024
 
@@ -86,6 +93,8 @@ export function createIngest({
 }: IngestOptions): Ingest {
   const queue = createFairQueue<Submission>()
   const shares = createBatchShares()
+  /** How many events of one account may wait. */
+  let room = AHEAD_BATCHES * shares.share([])
   /** Work that waits for its turn between two batches. */
   const errands: (() => Promise<void>)[] = []
   /** Up to where everybody was told. */
@@ -126,6 +135,7 @@ export function createIngest({
     const names = new Set<string>()
     const taken = new Map<string, number>()
     const share = shares.share(queue.accounts())
+    room = AHEAD_BATCHES * shares.share([])
     // Of two events of one name the second may take the place of the first, which has to be there for that.
     const isPassed = ({ account, checked: { plain } }: Submission) =>
       (taken.get(account) ?? 0) >= share || (plain?.coordinate !== undefined && names.has(plain.coordinate))
@@ -264,6 +274,7 @@ export function createIngest({
       queue.push(account, { checked, account, settle: settleSubmission })
       running ??= run()
     },
+    isAhead: (account) => queue.waiting(account) >= room,
     exclusively(work) {
       return new Promise((resolve, reject) => {
         // Whatever becomes of it, the batches go on.

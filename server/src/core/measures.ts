@@ -137,6 +137,7 @@ export function createMeasures(): Measures {
           }
           ingest.submit(checked, settleMeasured, account)
         },
+        isAhead: (account) => ingest.isAhead(account),
         exclusively: (work) => ingest.exclusively(work),
         stop: () => ingest.stop(),
       }

@@ -74,7 +74,12 @@ export function createSession(peer: Peer, context: SessionContext, logger: Logge
   const keys = new Set<string>()
   const presence = context.presence.connect()
   const meter = context.rates.connect(peer.address)
-  const brake = createBrake(peer, limits, clock)
+  const brake = createBrake(
+    peer,
+    limits,
+    clock,
+    () => account !== undefined && context.ingest.isAhead(account),
+  )
   const checker = createEventChecker(context.merger, limits, brake, context.verifier.later)
   let account: string | undefined
   /** The log for one question: those of an account are answered in the order in which they were asked. */
