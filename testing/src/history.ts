@@ -33,7 +33,13 @@ const PLAIN = ['close', 'crash', 'offline', 'online', 'cut', 'half-open', 'wake'
  * undo, and are closed, devices that are set back to a backup or get that of another one, servers that are set back or replaced.
  */
 export const THEMES = [
-  ...(['holding', 'deleting', 'contributing', 'moving', 'using', 'copying', 'resetting'] as const),
+  'holding',
+  'deleting',
+  'contributing',
+  'moving',
+  'using',
+  'copying',
+  'resetting',
 ] as const
 export type Theme = (typeof THEMES)[number]
 
