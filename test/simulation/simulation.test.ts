@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest'
 const PINNED = [
   { seed: 23, length: 80, found: 'a backup that has grown past a cursor looked like its continuation' },
   { seed: 1368, length: 100, found: 'a resent event landed at the very position it had before a backup' },
+  { seed: 600152, length: 80, found: 'what a server put off, and had nevertheless, was forgotten too early' },
   {
     seed: 351,
     length: 80,

@@ -117,6 +117,86 @@ describe('an event', () => {
     expect(client.status).toMatchObject({ unsent: 0, problem: undefined })
   })
 
+  /** A device that made a chat. Its server put the event off first, and has it nevertheless, as it says when it comes again. */
+  async function putOffButThere(store: SyncStore) {
+    const scene = await openScripted(owner, { store })
+    const { clock, client, server } = scene
+    let isKnown = false
+    server.script.onEvent = (link, event) => {
+      link.send('OK', event.id, isKnown, isKnown ? 'duplicate: known' : 'error: send it again')
+      isKnown = true
+    }
+    await client.chats.create({ id: 'chat' })
+    client.connect()
+    await clock.advance(10_000)
+    expect(server.events()).toHaveLength(2)
+    expect(client.status.unsent).toBe(0)
+    return scene
+  }
+  const statesIn = async (store: SyncStore) => (await store.loadOutbox()).map(({ state }) => state)
+
+  it('[OUT24][CAT11] that was put off, and known then, is kept until it has come back, for a server that is set back', async () => {
+    const store = createMemoryStore()
+    const { clock, server } = await putOffButThere(store)
+    expect(await statesIn(store)).toEqual(['saved'])
+    // The server was set back; the cursor is from before the event, so it doesn't tell.
+    const { log, script } = keeping()
+    Object.assign(server.script, script)
+    server.link.close(1006)
+    await clock.advance(10_000)
+    expect(log.map(({ id }) => id)).toEqual([server.events()[0]?.id])
+    expect(await statesIn(store)).toEqual([])
+  })
+
+  it('[OUT24] that was put off, and known then, goes when it comes back', async () => {
+    const store = createMemoryStore()
+    const { clock, server } = await putOffButThere(store)
+    server.link.send('EVENT', 'sync', server.events()[0], 'c2')
+    await clock.advance(1_000)
+    expect([await statesIn(store), (await store.loadMeta()).cursor]).toEqual([[], 'c2'])
+  })
+
+  it('[OUT24] that the server hides is sent once more on the next connection, and then no more', async () => {
+    const store = createMemoryStore()
+    const { clock, server } = await putOffButThere(store)
+    for (let connection = 0; connection < 3; connection++) {
+      server.link.close(1006)
+      await clock.advance(10_000)
+    }
+    expect(server.events()).toHaveLength(3)
+    expect(await statesIn(store)).toEqual([])
+  })
+
+  for (const isRestarted of [false, true]) {
+    it(`[OUT24] that comes back when its answer was lost is not sent again${isRestarted ? ', also after a restart' : ''}`, async () => {
+      const store = createMemoryStore()
+      const { log, script } = keeping()
+      const { clock, client, server } = await openScripted(owner, {
+        store,
+        script: {
+          ...script,
+          onEvent(link, event) {
+            log.push(event)
+            link.close(1006)
+          },
+        },
+      })
+      await client.chats.create({ id: 'chat' })
+      client.connect()
+      if (!isRestarted) await clock.advance(10_000)
+      else {
+        while (server.events().length === 0) await clock.advance(1)
+        client.disconnect()
+        const again = await openScripted(owner, { store, seed: 'again', script })
+        again.client.connect()
+        await again.clock.advance(10_000)
+        expect([again.server.events(), again.client.status.unsent]).toEqual([[], 0])
+      }
+      expect(server.events()).toHaveLength(1)
+      expect(await statesIn(store)).toEqual([])
+    })
+  }
+
   it('[OUT2][Y2][C2] of one document waits for the answer to the one before it; edits meanwhile are merged', async () => {
     const { clock, client, server } = await openScripted(owner)
     const unanswered: (() => void)[] = []

@@ -10,7 +10,7 @@ export interface EntryProgress {
   readonly awaited: Set<string>
   /** The server has it, as it said on this connection. */
   readonly accepted: Set<string>
-  /** Neither came back from the server nor was known to it. */
+  /** Has not come back from the server, and isn't hidden there. */
   readonly outstanding: Set<string>
 }
 

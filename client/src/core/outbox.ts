@@ -27,6 +27,7 @@ export interface Outbox extends OutboxQueries {
   /**
    * A connection is ready for events, and everything up to its EOSE was received. What was saved before and
    * has not come back by now is not on the server any more: it was set back to a backup. It is sent again.
+   * What came back though no answer had come is done with.
    * With `publish` it is a plain relay, which gets documents by that and only the rest from here.
    */
   start(send: (text: string) => void, publish?: PublishDocument): void
@@ -90,7 +91,13 @@ export function createOutbox(options: OutboxOptions): Outbox {
   const { pump, settle } = sender
   const ahead = createSigningAhead({ ...options, lanes, sender })
   const whole = createWholeLanes(lanes, journal, progress)
-  for (const entry of options.entries) if (entry.state === 'saved') progress.follow(entry)
+  /**
+   * Entries that were saved, and had not come back when everything had that was there before. Where the server knows such a one
+   * all the same, it is hidden from this key. Any other that it knows has still to come back: its disk had refused it, and has
+   * it nevertheless.
+   */
+  const missed = new Set<string>()
+  for (const entry of options.entries) expectBack(entry)
 
   /**
    * Whether the server has yet to be asked to delete a document. What is edited in it meanwhile is for it to refuse: sent before
@@ -105,8 +112,16 @@ export function createOutbox(options: OutboxOptions): Outbox {
       )
   }
 
+  /** From here on it counts what of an entry comes back that the server may have. */
+  function expectBack(entry: OutboxEntry): void {
+    if (entry.state !== 'saved' && entry.state !== 'staged') return
+    progress.forget(entry.id)
+    progress.follow(entry)
+  }
+
   /** Sends an entry again, all of it, whatever of it came back before. */
   function restage(entry: OutboxEntry): void {
+    if (entry.state === 'saved') missed.add(entry.id)
     progress.forget(entry.id)
     settle({ ...entry, state: 'staged', reason: '' })
   }
@@ -184,18 +199,25 @@ export function createOutbox(options: OutboxOptions): Outbox {
       sender.start(send, publish)
       whole.forgive()
       for (const lane of lanes.all()) {
-        const isForServer = publish === undefined || isEventLane(lane.name)
         // What a sync server said of documents is for it to confirm.
-        for (const entry of isForServer ? lane.entries : []) {
+        if (publish !== undefined && !isEventLane(lane.name)) continue
+        for (const entry of [...lane.entries]) {
           if (entry.state === 'saved') restage(entry)
-          else if (entry.state === 'staged') progress.forget(entry.id)
+          else if (entry.state === 'staged' && progress.follow(entry).outstanding.size === 0)
+            journal.add(finish(entry))
         }
-        pump(lane.name)
       }
+      for (const lane of lanes.all()) pump(lane.name)
+      journal.flush().catch(() => {})
+      options.onChange()
     },
 
     stop() {
       sender.stop()
+      missed.clear()
+      // What came back before says nothing of what a server has that was set back since.
+      for (const lane of lanes.all())
+        for (const entry of lane.entries) if (entry.state === 'staged') expectBack(entry)
       options.onChange()
     },
 
@@ -210,9 +232,10 @@ export function createOutbox(options: OutboxOptions): Outbox {
       if (accepted) {
         followed.accepted.add(eventId)
         if (sender.isPlain) journal.add(options.notePlain?.() ?? {})
-        // The server had it before: whether it came back or is hidden from this key, there is nothing to await.
-        if (reason.startsWith('duplicate:')) followed.outstanding.delete(eventId)
+        const isHidden = missed.has(entryId) || sender.isPlain
+        if (isHidden && reason.startsWith('duplicate:')) followed.outstanding.delete(eventId)
       } else if (isRetryable(reason)) {
+        missed.delete(entryId)
         logger.warn('the server put off an event', { lane, reason })
         options.onProblem(new SyncError('CONNECTION_FAILED', `the server put off an edit: ${reason}`))
       } else {
