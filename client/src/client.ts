@@ -143,7 +143,7 @@ export function createClientOf(device: Device, createImport: CreateImporter): Sy
     exportRefused: () => outbox.exportRefused(),
     retryRefused() {
       outbox.retryRefused()
-      plain?.retry()
+      plain?.mode?.retry()
     },
 
     async logOut({ discard = false } = {}) {

@@ -5,8 +5,8 @@ import { checkHeartbeat } from './client-options.js'
 import type { Checkpointer } from './core/checkpointer.js'
 import type { Holding } from './core/holding.js'
 import type { Inbox } from './core/inbox.js'
+import type { LatePlainMode } from './core/late-plain.js'
 import type { Outbox } from './core/outbox.js'
-import type { PlainMode } from './core/plain.js'
 import type { PlainNote } from './core/plain-note.js'
 import type { Presence } from './core/presence.js'
 import type { ServerTrust } from './core/server-trust.js'
@@ -26,7 +26,7 @@ export interface ConnectDeviceParts extends Pick<SyncClientOptions, 'transport' 
   readonly outbox: Outbox
   readonly presence: Presence
   readonly checkpointer: Checkpointer | undefined
-  readonly plain: PlainMode | undefined
+  readonly plain: LatePlainMode | undefined
   readonly trust: ServerTrust
   readonly note: PlainNote
   /** The largest event that the server takes, bytes of JSON. */
@@ -62,7 +62,7 @@ export function connectDevice(parts: ConnectDeviceParts): Session {
       const isTaken =
         presence.answered(eventId, accepted, reason) ||
         checkpointer?.answered(eventId, accepted, reason) ||
-        plain?.answered(eventId, accepted, reason)
+        plain?.mode?.answered(eventId, accepted, reason)
       if (!isTaken) outbox.answered(eventId, accepted, reason)
     },
     onLive(send, mode) {
@@ -70,8 +70,8 @@ export function connectDevice(parts: ConnectDeviceParts): Session {
       if (mode === 'plain') {
         holding.caughtUpPlainly()
         // No increments, and no presence, which would be shown to anybody.
-        plain?.start(send)
-        outbox.start(send, plain?.publish)
+        plain?.mode?.start(send)
+        outbox.start(send, plain?.mode?.publish)
         return
       }
       outbox.start(send)

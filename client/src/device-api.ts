@@ -2,9 +2,9 @@ import type { Clock } from '@onyx-sync/shared'
 import type { StatusBoard } from './client-status.js'
 import type { Documents } from './core/documents-api.js'
 import type { Holding } from './core/holding.js'
+import type { LatePlainMode } from './core/late-plain.js'
 import type { Outbox } from './core/outbox.js'
 import type { EditState } from './core/outbox-queries.js'
-import type { PlainMode } from './core/plain.js'
 import type { Presence } from './core/presence.js'
 import type { Session } from './core/session-api.js'
 import type { ChatsOptions } from './model/chats.js'
@@ -34,7 +34,7 @@ export interface Device {
   readonly presence: Presence
   /** Undefined for a device that never connects. */
   readonly session: Session | undefined
-  readonly plain: PlainMode | undefined
+  readonly plain: LatePlainMode | undefined
   readonly streams: Streams
   readonly settings: Settings
   readonly consent: Consent

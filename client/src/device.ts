@@ -28,11 +28,11 @@ import type { Scope } from './core/hold-filters.js'
 import { createHolding, type Holding, META_HOLD, META_SCOPE } from './core/holding.js'
 import { createInbox, type Inbox } from './core/inbox.js'
 import type { CommittedRows } from './core/journal.js'
+import { createLatePlainMode, type LatePlainMode } from './core/late-plain.js'
 import { checkLeftovers } from './core/leftovers.js'
 import { createOutbox, type Outbox } from './core/outbox.js'
 import type { EditState } from './core/outbox-queries.js'
 import { createPacing } from './core/pacing.js'
-import { createPlainMode, type PlainMode } from './core/plain.js'
 import { createPlainNote } from './core/plain-note.js'
 import { createPresence } from './core/presence.js'
 import { META_ROWS_VERSION, ROWS_VERSION } from './core/rows-version.js'
@@ -62,7 +62,7 @@ const PLAIN_INTERVAL_MS = 2_000
 /** Puts a device together and opens it. Rejects as `createSyncClient` does. */
 export async function openDevice(
   options: SyncClientOptions,
-  { rollBack, rebuildRows, createHistory }: RareCode,
+  { rollBack, rebuildRows, createPlainMode, createHistory }: RareCode,
   /** Whether messages that were being written when the device was last open are marked as interrupted here and now. */
   marksInterrupted = true,
 ): Promise<Device> {
@@ -225,7 +225,7 @@ export async function openDevice(
     onProblem,
   })
 
-  let plain: PlainMode | undefined
+  let plain: LatePlainMode | undefined
   function editState(address: string): EditState {
     const isWritten = !documents.journal.unwrittenLanes().includes(address)
     const state = outbox?.stateOf(address) ?? 'saved'
@@ -325,7 +325,7 @@ export async function openDevice(
   const presence = createPresence({ pubkey, signer, verifier, clock, random, logger, limits })
 
   if (options.plainRelays !== 'refuse') {
-    plain = createPlainMode({
+    plain = createLatePlainMode(createPlainMode, {
       pubkey,
       deviceId,
       signer,
@@ -369,7 +369,7 @@ export async function openDevice(
     const counts = outbox?.counts() ?? { unsent: 0, refused: 0 }
     return {
       connection: connection?.state ?? 'offline',
-      unsent: counts.unsent + documents.journal.unwrittenEdits() + (plain?.lacking ?? 0),
+      unsent: counts.unsent + documents.journal.unwrittenEdits() + (plain?.mode?.lacking ?? 0),
       refused: counts.refused,
       isCaughtUp: connection?.state === 'live' && holding?.isSettled === true && unchecked?.isEmpty !== false,
       problem: problems.foremost(connection?.problem, trust.problem),
@@ -377,7 +377,7 @@ export async function openDevice(
       mode: connection?.mode,
       cursor: inbox.cursor,
       documents: documents.list().filter(({ body }) => !isDeleted(body)).length,
-      setAside: inbox.setAside + (plain?.setAside ?? 0),
+      setAside: inbox.setAside + (plain?.mode?.setAside ?? 0),
       progress: inbox.progress,
     }
   }

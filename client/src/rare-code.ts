@@ -1,3 +1,4 @@
+import { createPlainMode, type PlainMode, type PlainModeOptions } from './core/plain.js'
 import { rebuildRows } from './core/rebuild.js'
 import { type RollBack, rollBack } from './core/roll-back.js'
 import { type ChatHistory, createHistory, type HistoryParts } from './model/history.js'
@@ -9,6 +10,8 @@ export interface RareCode {
   readonly rollBack: RollBack
   /** Where another version of this package made the query rows. */
   readonly rebuildRows: typeof rebuildRows
+  /** Where a relay turns out to be a plain one. */
+  createPlainMode(options: PlainModeOptions): Promise<PlainMode>
   /** When somebody looks at a chat's history. */
   createHistory(parts: HistoryParts): Promise<ChatHistory>
   /** When somebody brings chats in. */
@@ -19,6 +22,7 @@ export interface RareCode {
 export const rareCode: RareCode = {
   rollBack,
   rebuildRows,
+  createPlainMode: async (options) => createPlainMode(options),
   createHistory: async (parts) => createHistory(parts),
   createImporter,
 }

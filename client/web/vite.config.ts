@@ -6,7 +6,7 @@ const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
 /** What several pages, or dialogs, have in common, and no page needs at first. */
 const LATER =
-  /\/src\/(inspect\/|parts\/(key-name|dialog))|\/(roll-back|rebase-edits|core\/rebuild|import-chats|model\/history)\.js/
+  /\/src\/(inspect\/|parts\/(key-name|dialog))|\/(roll-back|rebase-edits|core\/(rebuild|plain|plain-(draft|inbox|publisher|reader))|import-chats|model\/history)\.js/
 
 export default defineConfig({
   root: here('.'),

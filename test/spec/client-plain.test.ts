@@ -12,12 +12,16 @@ import {
   settingsAddress,
   tagValues,
 } from '@onyx-sync/shared'
-import { createVirtualClock, type VirtualClock } from '@onyx-sync/testing'
+import { createSeededRandom, createVirtualClock, type VirtualClock } from '@onyx-sync/testing'
+import { PlainKeySigner } from 'nostr-tools/signer'
 import { describe, expect, it } from 'vitest'
 import * as Y from 'yjs'
+import { createClientOf } from '../../client/src/client.js'
+import { openDevice } from '../../client/src/device.js'
+import { rareCode } from '../../client/src/rare-code.js'
 import { chatAddressText, noise, sign, testKey } from '../support/events.js'
 import { createPlainRelay, type PlainRelay } from '../support/plain-relay.js'
-import { openScripted, type ScriptedWorld } from '../support/scripted-server.js'
+import { createScriptedServer, openScripted, type ScriptedWorld } from '../support/scripted-server.js'
 import { during, storedDocument, textsOf } from '../support/worlds.js'
 
 const owner = testKey(1)
@@ -88,6 +92,44 @@ function expectStatesOnly(events: readonly NostrEvent[]): void {
     parsePlainState(event, DEFAULT_LIMITS)
   }
 }
+
+describe('the code for plain relays', () => {
+  it('[PLN1] is loaded when one is met, and asked for again where it could not be', async () => {
+    const { relay, clock, device } = plainWorld()
+    const { transport } = createScriptedServer(clock, relay.script())
+    let tries = 0
+    const opened = await openDevice(
+      {
+        ...{ store: createMemoryStore(), signer: new PlainKeySigner(owner.secretKey), transport, clock },
+        ...{ url: 'ws://scripted.test/sync', allowInsecure: true, random: createSeededRandom('late') },
+      },
+      {
+        ...rareCode,
+        createPlainMode(options) {
+          if (++tries <= 2) return Promise.reject(new Error('no network'))
+          return rareCode.createPlainMode(options)
+        },
+      },
+    )
+    const client = createClientOf(opened, rareCode.createImporter)
+    await client.chats.create({ id: 'oslo' })
+    await during(clock, client.chats.send('oslo', 'kept until then'))
+    expect(tries).toBe(0)
+    client.connect()
+    await clock.advance(200)
+    expect([tries, client.status.problem]).toEqual([
+      1,
+      { code: 'CONNECTION_FAILED', message: 'what syncs with a plain relay could not be loaded: no network' },
+    ])
+    expect(client.status).toMatchObject({ unsent: 2, mode: undefined })
+    await clock.advance(20_000)
+    expect(tries).toBe(3)
+    expect(client.status).toMatchObject({ connection: 'live', mode: 'plain', unsent: 0 })
+    const other = await device()
+    await sync(clock, other)
+    expect(await textsIn(other)).toEqual(['kept until then'])
+  })
+})
 
 describe('what the server is', () => {
   it('[PLN1] is found out by its NIP-11 document, and told in the status', async () => {

@@ -43,6 +43,12 @@ export interface PlainLink {
   down(code: number | undefined): void
 }
 
+/** That part, once a plain relay was met. */
+export interface LatePlainLink {
+  readonly mode: PlainLink | undefined
+  load(): Promise<void>
+}
+
 /** Keeps one authenticated connection with one subscription for everything, and brings it back when it breaks. */
 export interface Session {
   readonly status: SessionStatus
@@ -105,7 +111,7 @@ export interface SessionOptions extends SilenceTimes {
   /** How long a connection must live to count as stable. Milliseconds. @default 10_000 */
   readonly stableAfterMs?: number
   /** Syncs with a plain relay, by whole states; undefined: such a relay is not used. */
-  readonly plain: PlainLink | undefined
+  readonly plain: LatePlainLink | undefined
   /** A sync server is known as such and will be asked for everything after {@link SessionOptions.getCursor}. */
   onSyncServer(): void
   getCursor(): string

@@ -106,6 +106,11 @@ export function createSession(options: SessionOptions): Session {
         `${url} is a relay without "yjs_sync": it would keep only the newest of a chat's updates`,
       )
     }
+    if (info.mode === 'plain') {
+      await options.plain?.load().catch((error: unknown) => {
+        throw toSyncError(error, 'CONNECTION_FAILED', 'what syncs with a plain relay could not be loaded')
+      })
+    }
     options.onServerLimits({ maxEventBytes: info.maxEventBytes })
     options.onSummaries(info.tellsSummaries)
     if (info.mode === 'sync') {
@@ -139,7 +144,7 @@ export function createSession(options: SessionOptions): Session {
       setStatus('catching-up', { mode })
       expectResponse()
       options.onPlainRelay()
-      options.plain?.open(sendPlain, maxQueryEvents)
+      options.plain?.mode?.open(sendPlain, maxQueryEvents)
     })
   }
 
@@ -168,7 +173,7 @@ export function createSession(options: SessionOptions): Session {
     if (status.mode === 'plain') {
       // Now it is this side that works.
       if (message.type === 'EOSE' && status.state === 'catching-up') watch.stop()
-      options.plain?.take(message)
+      options.plain?.mode?.take(message)
     }
     switch (message.type) {
       case 'AUTH':
@@ -230,7 +235,7 @@ export function createSession(options: SessionOptions): Session {
     }
     whenKnown(current, ({ mode }) => {
       if (mode === 'plain') {
-        options.plain?.loggedIn()
+        options.plain?.mode?.loggedIn()
         return
       }
       options.onSyncServer()
@@ -301,7 +306,7 @@ export function createSession(options: SessionOptions): Session {
       'CONNECTION_FAILED',
       `the connection to ${url} ${code === 1006 ? 'broke or could not be made' : `was closed with ${code}`}${reason === '' ? '' : `: ${reason}`}`,
     )
-    if (status.mode === 'plain') options.plain?.down(code)
+    if (status.mode === 'plain') options.plain?.mode?.down(code)
     if (code >= STOP_CODES.from && code <= STOP_CODES.to) giveUp(problem)
     else retry(problem)
   }
@@ -319,7 +324,7 @@ export function createSession(options: SessionOptions): Session {
     logs.forget()
     old?.close(1000, '')
     asking.abort()
-    options.plain?.down(undefined)
+    options.plain?.mode?.down(undefined)
     options.onDown()
   }
 
