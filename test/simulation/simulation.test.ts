@@ -8,6 +8,11 @@ const PINNED = [
   { seed: 1368, length: 100, found: 'a resent event landed at the very position it had before a backup' },
   { seed: 600152, length: 80, found: 'what a server put off, and had nevertheless, was forgotten too early' },
   {
+    seed: 609139,
+    length: 80,
+    found: 'what a failed write left on the disk was told to nobody before the next write',
+  },
+  {
     seed: 351,
     length: 80,
     found: 'an answer that one attempt waited for kept every later one from connecting',

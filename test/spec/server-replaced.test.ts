@@ -90,4 +90,13 @@ describe('what is replaced while it is read', () => {
     await reader.waitForEvent('sync', next.id)
     expect(textsOf(got(reader, 'sync'))).toEqual([...TEXTS, 'four', 'five'])
   })
+
+  it('[ING4][REP1] what a failed write put on the disk nevertheless is told though nobody writes after it', async () => {
+    const { held, writer, reader, doc } = await start()
+    await reader.request('sync', { ...KINDS, after: '' })
+    const event = chatEvent(alice, { update: append(doc, 'four') })
+    held.failAfterCommit()
+    expect(await writer.publish(event)).toMatchObject({ accepted: false })
+    await reader.waitForEvent('sync', event.id)
+  })
 })

@@ -111,6 +111,7 @@ export function createIngest({
     await Promise.resolve()
     while (!queue.isEmpty || errands.length > 0) {
       await errands.shift()?.()
+      tellUntold()
       if (queue.isEmpty) continue
       const batch = takeBatch()
       try {
@@ -124,6 +125,7 @@ export function createIngest({
           cause,
         })
         for (const submission of batch) settle(submission, failure)
+        await lookAgain()
       }
     }
     // In the tick that found the queue empty: what is submitted from now on must start a run of its own.
@@ -179,6 +181,13 @@ export function createIngest({
     } finally {
       done()
     }
+  }
+
+  /** After a failed write: those who are connected are not to wait for the next one to hear of what is on the disk after all. */
+  async function lookAgain(): Promise<void> {
+    // Where the disk can't be asked now, the next batch asks it.
+    await log.has([]).catch(() => {})
+    tellUntold()
   }
 
   /** What a failed write put on the disk nevertheless: its submitters were told to send it again, and it is known then. */
