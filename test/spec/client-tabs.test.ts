@@ -202,6 +202,31 @@ describe('several tabs', () => {
     expect(await onPhone(scene)).toEqual(['The first half, and the second.'])
   })
 
+  it('[TABS6] a tab that leads goes by itself, though one that is gone said late that it leads, and the disk hadn’t counted that', async () => {
+    const scene = await start('late', 2)
+    const [a, b] = [tabOf(scene, 0), tabOf(scene, 1)]
+    let lead: Record<string, unknown> = {}
+    scene.browser.onPosted = (_from, message) => {
+      if ((message as { type: string }).type === 'lead') lead = message as Record<string, unknown>
+    }
+    a.kill()
+    await scene.world.advance(1_000)
+    expect(b.client.role).toBe('leader')
+    const channel = scene.browser.ports('gone').join(() => {})
+    channel.post({ ...lead, term: 'of the one that is gone', from: 'gone', to: null })
+    await scene.world.advance(1_000)
+    await scene.now(b.client.chats.send('oslo', 'goes on'))
+    expect(await scene.now(b.client.saved({ timeoutMs: 60_000 }))).toBe(true)
+    // Another one may be taken in, and finds the right one by itself.
+    const c = await scene.now(scene.browser.open('third'))
+    await scene.now(c.client.chats.read('oslo'))
+    channel.post({ ...lead, term: 'of the one that is gone', from: 'gone', to: null })
+    await scene.world.advance(1_000)
+    await scene.now(c.client.chats.send('oslo', 'this one, too'))
+    await scene.world.advance(5_000)
+    expect(await onPhone(scene)).toEqual(['goes on', 'this one, too'])
+  })
+
   it('[TABS5] what the tab that led kept last, and told nobody, is shown after the hand-over', async () => {
     const scene = await start('untold', 2)
     const [a, b] = [tabOf(scene, 0), tabOf(scene, 1)]

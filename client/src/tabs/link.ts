@@ -146,6 +146,8 @@ export function createTabLink(parts: TabLinkParts): TabLink {
     }
     if (message.type === 'lead') {
       if (message.term === term || message.count < count) return
+      // While this tab has the database, no other leads: that one is gone, and the disk had refused to count its leading.
+      if (parts.isHere() && message.from !== bus.me) return
       count = message.count
       term = message.term
       leader = message.from
