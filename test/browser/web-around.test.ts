@@ -1,5 +1,11 @@
-import { createMemoryStore, createSyncClient, type SyncClient } from '@onyx-sync/client'
+import {
+  createMemoryStore,
+  createSyncClient,
+  type SyncClient,
+  type SyncClientOptions,
+} from '@onyx-sync/client'
 import { createNodeTransport } from '@onyx-sync/client/node'
+import { systemClock } from '@onyx-sync/shared'
 import { nsecEncode } from 'nostr-tools/nip19'
 import { PlainKeySigner } from 'nostr-tools/signer'
 import { expect, it, vi } from 'vitest'
@@ -24,19 +30,30 @@ const browser = useWebBrowser()
 /** Of a large account. */
 const CHATS = 300
 
+/** Another device of an account, connected. */
+async function openElsewhere(
+  url: string,
+  secretKey: Uint8Array,
+  options: Partial<SyncClientOptions> = {},
+): Promise<SyncClient> {
+  const client = await createSyncClient({
+    store: createMemoryStore(),
+    signer: new PlainKeySigner(secretKey),
+    url,
+    transport: createNodeTransport(),
+    ...options,
+  })
+  client.connect()
+  return client
+}
+
 /** Has another device of an account write, until the server has all of it. */
 async function writeFromElsewhere(
   url: string,
   secretKey: Uint8Array,
   write: (client: SyncClient) => Promise<void>,
 ): Promise<void> {
-  const client = await createSyncClient({
-    store: createMemoryStore(),
-    signer: new PlainKeySigner(secretKey),
-    url,
-    transport: createNodeTransport(),
-  })
-  client.connect()
+  const client = await openElsewhere(url, secretKey)
   await write(client)
   expect(await client.saved({ timeoutMs: 60_000 })).toBe(true)
   await client.close()
@@ -277,4 +294,34 @@ it.skipIf(!hasChromium)(
     expect(faults).toEqual([])
   },
   90_000,
+)
+
+it.skipIf(!hasChromium)(
+  '[WEB42] of a reply whose device is lost it says after a while that nothing more has come, and goes on when it does',
+  async () => {
+    const { server, url } = await serveWebClient()
+    const key = testKey(42)
+    // It began three minutes ago: what is that old gets ten seconds more.
+    const clock = { ...systemClock, now: () => Date.now() - 180_000 }
+    const elsewhere = await openElsewhere(server.url, key.secretKey, { clock })
+    await elsewhere.chats.create({ id: 'oslo', title: 'Oslo' })
+    const stream = await elsewhere.chats.stream('oslo')
+    expect(await elsewhere.saved({ timeoutMs: 60_000 })).toBe(true)
+    elsewhere.disconnect()
+    const { page, faults } = await openWebDevice(url)
+    await bringKeyIn(page, nsecEncode(key.secretKey))
+    await page.getByRole('link', { name: /Oslo/ }).click()
+    await page.getByText('Thinking…').waitFor()
+    await page.getByText(/the device that was writing this may be off/).waitFor()
+    expect(await page.getByText('Thinking…').count()).toBe(0)
+    expect(await violations(page)).toEqual([])
+    elsewhere.connect()
+    stream.push('After all.')
+    await stream.complete()
+    await page.getByText('After all.').waitFor()
+    expect(await page.getByText(/may be off/).count()).toBe(0)
+    await elsewhere.close()
+    expect(faults).toEqual([])
+  },
+  60_000,
 )

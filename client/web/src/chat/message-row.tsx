@@ -9,6 +9,7 @@ import { Mark } from './mark.js'
 import { Markdown } from './markdown.js'
 import { MessageEditor } from './message-editor.js'
 import { ToolCalls } from './tool-calls.js'
+import { useIsSilent } from './use-is-silent.js'
 
 const RateDialog = lazy(() => import('./rate-dialog.js').then(({ RateDialog }) => ({ default: RateDialog })))
 
@@ -45,6 +46,7 @@ export const MessageRow = memo(
     const [hasActions, setActions] = useState(false)
     const message = useWhole(address, row)
     const { id, role, content, status, reasoning, tools, editedAt } = message
+    const isSilent = useIsSilent(row)
 
     async function remove() {
       await client.chats.deleteMessage(address, id)
@@ -98,7 +100,14 @@ export const MessageRow = memo(
         ) : (
           <div className="bubble">
             <Markdown text={content} />
-            {status === 'streaming' && <span className="writing">{content === '' ? 'Thinking…' : ''}</span>}
+            {status === 'streaming' && !isSilent && (
+              <span className="writing">{content === '' ? 'Thinking…' : ''}</span>
+            )}
+            {isSilent && (
+              <p className="problem-text">
+                Nothing more has come for a while: the device that was writing this may be off.
+              </p>
+            )}
             {ENDINGS[status] && (
               <p className="problem-text">
                 {ENDINGS[status]} {message.error}
