@@ -118,10 +118,10 @@ const PINNED = [
   scenario?: Scenario
 }[]
 
-const FIXED_SEEDS = 200
+const FIXED_SEEDS = 120
 const FRESH_SEEDS = 100
 const LONG_SEEDS = 40
-const SCENARIO_SEEDS = 80
+const SCENARIO_SEEDS = 40
 
 /** What a test of a scenario takes after its name. */
 function holdsIn(scenario: Scenario) {

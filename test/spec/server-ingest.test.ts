@@ -27,6 +27,7 @@ import { connect, runServer } from '../support/servers.js'
 
 const alice = testKey(1)
 const bob = testKey(2)
+const checks = { keys: new Set([alice.publicKey]), verifier: pureVerifier, limits: DEFAULT_LIMITS }
 
 afterEach(() => {
   vi.restoreAllMocks()
@@ -280,12 +281,33 @@ describe('taking events', () => {
   it('[ING3] an event submitted in the very moment the queue runs empty is written too', async () => {
     const log = createMemoryLog()
     const ingest = ingestOf(log)
-    const checks = { keys: new Set([alice.publicKey]), verifier: pureVerifier, limits: DEFAULT_LIMITS }
     for (let ticks = 0; ticks < 8; ticks++) {
       await new Promise((resolve) => ingest.submit(checkEvent(trainingEvent(alice), checks), resolve))
       for (let tick = 0; tick < ticks; tick++) await Promise.resolve()
     }
     expect(log.head).toBe(8)
+  })
+
+  it('[ING4] what a failed write left is told of by whatever finds it, also between two writes', async () => {
+    const log = createMemoryLog()
+    const write = log.commit
+    vi.spyOn(log, 'commit').mockImplementationOnce(async (commit) => {
+      await write(commit)
+      throw new Error('EIO')
+    })
+    // The disk can't be asked right after it, and the one that asks it then is no write of events.
+    const head = vi.spyOn(log, 'head', 'get').mockReturnValue(0)
+    let told = 0
+    const ingest = ingestOf(log, undefined, undefined, undefined, () => told++)
+    const outcome = await new Promise((resolve) =>
+      ingest.submit(checkEvent(trainingEvent(alice), checks), resolve),
+    )
+    expect(outcome).toMatchObject({ code: 'STORE_FAILED' })
+    await ingest.exclusively(async () => {})
+    expect(told).toBe(0)
+    await ingest.exclusively(async () => head.mockRestore())
+    await ingest.stop()
+    expect(told).toBe(1)
   })
 
   it('[ING6][S8] a subscriber or submitter that throws harms neither the write nor the others', async () => {
@@ -307,7 +329,6 @@ describe('taking events', () => {
       }),
     )
     hub.join(subscriber(() => delivered.push('second')))
-    const checks = { keys: new Set([alice.publicKey]), verifier: pureVerifier, limits: DEFAULT_LIMITS }
     const outcomes: unknown[] = []
     ingest.submit(checkEvent(chatEvent(alice), checks), () => {
       throw new Error('another defect')

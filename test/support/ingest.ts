@@ -14,6 +14,7 @@ export function ingestOf(
   publish: (commit: PublishedCommit) => void = () => {},
   logger: Logger = silentLogger,
   merger: Merger = createLocalMerger(),
+  onUntold: () => void = () => {},
 ): Ingest {
   const states = createMergedStates({ log, logger, merger })
   return createIngest({
@@ -28,6 +29,6 @@ export function ingestOf(
     counters: createCounters(),
     epochId: '0123456789abcdef',
     publish,
-    onUntold() {},
+    onUntold,
   })
 }

@@ -106,7 +106,8 @@ export async function runHistory(options: HistoryOptions): Promise<HistoryResult
     const isLossy = world.serverDisk.resets > 0 && (isAbout('holding') || isAbout('copying'))
     if (isLossy) for (const excused of [model, training]) excused.excuseAll()
     const isListed = !(isLossy && isAbout('holding'))
-    problems.push(...(await checkWorld(world, model, { mayRepeat: watch.mayRepeat, isListed })))
+    const mayHang = isLossy && isAbout('copying')
+    problems.push(...(await checkWorld(world, model, { mayRepeat: watch.mayRepeat, isListed, mayHang })))
     problems.push(...(await checkTraining(world, training)))
   }
   // Last, because a checkpoint that a server had no time for may come a while later. With events that are much
