@@ -18,7 +18,7 @@ import {
 } from '@onyx-sync/shared'
 import { nsecEncode } from 'nostr-tools/nip19'
 import { PlainKeySigner } from 'nostr-tools/signer'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { createBackoff } from '../../client/src/core/backoff.js'
 import { afterThisTest } from '../support/after-test.js'
 import { testKey } from '../support/events.js'
@@ -444,6 +444,54 @@ describe('a socket that looks open and is dead', () => {
     expect(pings.length).toBeGreaterThan(100)
     expect(pings[0]).toEqual(['REQ', 'ping', { kinds: [10001], limit: 0 }])
     expect(server.received('CLOSE')).toHaveLength(pings.length)
+  })
+
+  it('[SES10][C9] gets the time to answer: what asks for a sign of life is closed with the answer, not before', async () => {
+    const { clock, client, server } = await openScripted(owner)
+    client.connect()
+    await clock.advance(1_000)
+    server.script.onReq = (link, id) => {
+      clock.setTimeout(() => {
+        const isClosed = link.received.some(([type, of]) => type === 'CLOSE' && of === id)
+        if (!isClosed) link.send('EOSE', id, [])
+      }, 20)
+    }
+    await clock.advance(26_000)
+    expect(server.received('CLOSE')).toEqual([['CLOSE', 'ping']])
+    server.script.onReq = (link, id) => link.send('CLOSED', id, 'error: too many')
+    await clock.advance(26_000)
+    expect(server.received('CLOSE')).toHaveLength(1)
+    expect(server.dialledAt).toHaveLength(1)
+  })
+
+  it('[SES10][C9] to a real server is answered, however often it asks', async () => {
+    const server = await runServer()
+    const transport = createNodeTransport()
+    let dials = 0
+    let answers = 0
+    const client = await createSyncClient({
+      store: createMemoryStore(),
+      signer: new PlainKeySigner(owner.secretKey),
+      url: server.url,
+      transport: {
+        ...transport,
+        dial(url, handlers) {
+          dials++
+          const onMessage = (text: string) => {
+            if (text.startsWith('["EOSE","ping"')) answers++
+            handlers.onMessage(text)
+          }
+          return transport.dial(url, { ...handlers, onMessage })
+        },
+      },
+      heartbeat: { afterMs: 10, timeoutMs: 25_000 },
+    })
+    afterThisTest(() => client.close())
+    client.connect()
+    // So that there is something to read before it answers.
+    await client.settings.set('activeModel', 'opus')
+    await vi.waitFor(() => expect(answers).toBeGreaterThan(20), { timeout: 20_000 })
+    expect([dials, client.status.connection]).toEqual([1, 'live'])
   })
 
   it('[SES10][C9] is given up when the server goes silent at any step', async () => {

@@ -54,8 +54,9 @@ export function createSession(options: SessionOptions): Session {
   const watch = createSilenceWatch({
     ...options,
     ask() {
-      connection?.send(encodeClient.req(PING_ID, { kinds: [KIND.settings], limit: 0 }))
-      connection?.send(encodeClient.close(PING_ID))
+      // Closed with its answer: a server that reads both at once owes none to what is closed already.
+      const close = () => shut(PING_ID)
+      open(PING_ID, [{ kinds: [KIND.settings], limit: 0 }], { onEvent() {}, onEose: close, onClosed() {} })
     },
     onSilent(timeoutMs) {
       retry(new SyncError('CONNECTION_FAILED', `${url} did not answer within ${timeoutMs / 1000} s`))
