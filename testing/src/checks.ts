@@ -374,15 +374,19 @@ function tokensIn(event: NostrEvent): string[] {
   return text.match(/<\d+>/g) ?? []
 }
 
-/** A cursor is exact when asking with it again brings nothing. */
+/** A cursor is exact when asking with it again brings nothing. And where nothing is wrong, a connection stays. */
 async function checkCursors(world: World, isListed: boolean): Promise<string[]> {
   const problems: string[] = []
   for (const device of world.devices) {
     const before = (await device.disk.contents.lastSeq()) as number
     device.client?.disconnect()
     await world.advance(2_000)
+    const dials = world.network.dials(device.name)
     device.client?.connect()
     await world.advance(60_000)
+    // What a server states that was replaced, and has another key, ends a connection, too.
+    if (world.serverDisk.resets === 0 && world.network.dials(device.name) !== dials + 1)
+      problems.push(`${device.name} connects again though nothing is wrong`)
     if (!device.client?.status.isCaughtUp)
       problems.push(`${device.name} does not catch up when nothing changed`)
     // What a list would have told of comes with the next connection.

@@ -52,6 +52,19 @@ export const KNOWN_FAULTS: readonly WorldFault[] = [
       })),
   },
   {
+    name: 'question-closed-unanswered',
+    summary:
+      'a device closes what it asks for a sign of life before it is answered, and waits for the answer',
+    wrapTransport: (transport) =>
+      wrapConnection(transport, (connection) => ({
+        ...connection,
+        send(text) {
+          connection.send(text)
+          if (text.startsWith('["REQ","ping"')) connection.send('["CLOSE","ping"]')
+        },
+      })),
+  },
+  {
     name: 'persist-what-the-doc-emits',
     summary:
       'a device stores what its Y.Doc emits: an update that waits for another emits nothing and is lost',

@@ -52,6 +52,8 @@ export interface Network {
   serverGone(): void
   /** Messages handed over since the start, both ways. */
   readonly messages: number
+  /** How often a device has dialled since the start. */
+  dials(device: string): number
 }
 
 interface Link {
@@ -78,6 +80,7 @@ export function createNetwork(options: NetworkOptions): Network {
   const { clock, random, queuedFactor = 0 } = options
   const links = new Set<Link>()
   const offline = new Set<string>()
+  const dials = new Map<string, number>()
   let messages = 0
   // Of its own, so that whether something is doubled doesn't move what else is drawn.
   const duplicates = random.fork('duplicates')
@@ -186,6 +189,7 @@ export function createNetwork(options: NetworkOptions): Network {
           whenDrained: [],
         }
         links.add(link)
+        dials.set(device, (dials.get(device) ?? 0) + 1)
         toServer(link, () => open(link))
         return {
           send(text) {
@@ -256,5 +260,6 @@ export function createNetwork(options: NetworkOptions): Network {
     get messages() {
       return messages
     },
+    dials: (device) => dials.get(device) ?? 0,
   }
 }

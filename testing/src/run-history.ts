@@ -130,6 +130,7 @@ export async function comeToRest(world: World): Promise<string[]> {
   world.startServer()
   world.serverDisk.faults.refuse = 0
   world.endsMerging = false
+  world.isTamperedWith = false
   for (const device of world.devices) {
     device.disk.faults.refuse = 0
     device.skewMs = 0

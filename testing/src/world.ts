@@ -78,6 +78,8 @@ export interface World {
   readonly isServerUp: boolean
   /** Whether what merges on the server ends now and then. Its documents are then loaded again. */
   endsMerging: boolean
+  /** Whether somebody on the way changes merged states. A device then connects again. */
+  isTamperedWith: boolean
   addDevice(name: string, account: string): WorldDevice
   startServer(): void
   /** Kills the server in the middle of whatever it does. */
@@ -185,7 +187,9 @@ export function createWorld(options: WorldOptions): World {
             limitation: { max_content_length: limits.maxEventBytes },
           },
     onTheWay: (text) =>
-      text.startsWith('["EVENT"') && tampering.chance(TAMPERED) ? tamperWithState(text) : text,
+      text.startsWith('["EVENT"') && tampering.chance(TAMPERED) && world.isTamperedWith
+        ? tamperWithState(text)
+        : text,
     onDelivered(name, text) {
       if (!isElsewhere(name)) options.onDelivered?.(deviceOf(name), text)
     },
@@ -327,6 +331,7 @@ export function createWorld(options: WorldOptions): World {
     devices,
     errors,
     endsMerging: isSlow && random.fork('merging/ends').chance(0.5),
+    isTamperedWith: true,
     get isServerUp() {
       return relay !== undefined
     },
