@@ -93,6 +93,46 @@ function expectStatesOnly(events: readonly NostrEvent[]): void {
   }
 }
 
+describe('a state for a plain relay', () => {
+  it('[PLN2][C2] holds nothing that is not on this device’s disk: what is edited while it is made waits for that', async () => {
+    const memory = lastingStore()
+    let isFull = false
+    let onStored = () => {}
+    const store: SyncStore = {
+      ...memory,
+      async commit(batch) {
+        if (isFull) throw new Error('the disk is full')
+        await memory.commit(batch)
+        if ((batch.updates ?? []).length > 0) onStored()
+      },
+    }
+    const { relay, clock, device } = plainWorld()
+    const phone = await device({ store })
+    await during(clock, phone.client.chats.create({ id: 'oslo' }))
+    await sync(clock, phone)
+    const chat = await during(clock, phone.client.chats.open('oslo'))
+    onStored = () => {
+      onStored = () => {}
+      isFull = true
+      chat.send('not on the disk').catch(() => {})
+    }
+    await during(clock, chat.send('on the disk'))
+    await clock.advance(10_000)
+    const published = () => {
+      const doc = new Y.Doc()
+      for (const event of relay.published) Y.applyUpdate(doc, parsePlainState(event, DEFAULT_LIMITS).update)
+      return textsOf(doc)
+    }
+    expect(published()).not.toContain('not on the disk')
+    expect(phone.client.status.problem?.code).toBe('STORE_FAILED')
+    isFull = false
+    await during(clock, phone.client.flush())
+    await clock.advance(120_000)
+    expect(published()).toEqual(['on the disk', 'not on the disk'])
+    expect(phone.client.status).toMatchObject({ unsent: 0, problem: undefined })
+  })
+})
+
 describe('the code for plain relays', () => {
   it('[PLN1] is loaded when one is met, and asked for again where it could not be', async () => {
     const { relay, clock, device } = plainWorld()

@@ -152,6 +152,8 @@ export function createPlainPublisher(options: PlainPublisherOptions): PlainPubli
     const { lacks } = publishing
     const createdAt = slots.take(publishing.lastCreatedAt + 1)
     const draft = await makeDraft(address, createdAt)
+    // What was just edited is in it, too: it is on this disk before anybody has it (trap C2).
+    await documents.journal.flush()
     if (startedIn !== epoch) return
     const reason = whyNot(address, draft)
     if (reason !== '') {
