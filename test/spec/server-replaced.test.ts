@@ -31,6 +31,16 @@ async function start(options: Partial<SyncServerOptions> = {}): Promise<{
   return { held, writer, reader, again: () => connect(server, alice), doc, checkpoint }
 }
 
+/** The disk has taken an event and failed nevertheless, while a reader is connected. */
+async function failAfterCommit() {
+  const scene = await start()
+  await scene.reader.request('sync', { ...KINDS, after: '' })
+  const event = chatEvent(alice, { update: append(scene.doc, 'four') })
+  scene.held.failAfterCommit()
+  expect(await scene.writer.publish(event)).toMatchObject({ accepted: false })
+  return { ...scene, event }
+}
+
 const textsOf = (events: readonly NostrEvent[]) =>
   mergedFrom(events.filter(({ tags }) => !tags.some(([name, value]) => name === 'd' && value === 'other')))
     .getArray('messages')
@@ -79,11 +89,7 @@ describe('what is replaced while it is read', () => {
   })
 
   it('[S4][REP1] what a failed write put on the disk nevertheless reaches those who are connected', async () => {
-    const { held, writer, reader, doc } = await start()
-    await reader.request('sync', { ...KINDS, after: '' })
-    const event = chatEvent(alice, { update: append(doc, 'four') })
-    held.failAfterCommit()
-    expect(await writer.publish(event)).toMatchObject({ accepted: false })
+    const { writer, reader, doc, event } = await failAfterCommit()
     expect(await writer.publish(event)).toMatchObject({ accepted: true })
     const next = chatEvent(alice, { update: append(doc, 'five') })
     await writer.publish(next)
@@ -92,11 +98,7 @@ describe('what is replaced while it is read', () => {
   })
 
   it('[ING4][REP1] what a failed write put on the disk nevertheless is told though nobody writes after it', async () => {
-    const { held, writer, reader, doc } = await start()
-    await reader.request('sync', { ...KINDS, after: '' })
-    const event = chatEvent(alice, { update: append(doc, 'four') })
-    held.failAfterCommit()
-    expect(await writer.publish(event)).toMatchObject({ accepted: false })
+    const { reader, event } = await failAfterCommit()
     await reader.waitForEvent('sync', event.id)
   })
 })

@@ -6,6 +6,7 @@ import {
   decodeContent,
   isDocumentKind,
   KIND,
+  type Member,
   type NostrEvent,
   parseAddress,
   parseEncodingTag,
@@ -267,7 +268,7 @@ async function checkDevice(
     const serverDoc = server.documents.get(address) ?? new Y.Doc()
     const doc = new Y.Doc()
     for (const { update } of await device.disk.contents.loadUpdates(address)) applyUpdate(doc, update)
-    const hangs = mayHang && (await isShared(address, log))
+    const hangs = mayHang && (await membersOn(log, address)).length > 0
     if (doc.store.pendingStructs !== null && !hangs)
       problems.push(`${device.name} waits for missing updates of ${address}`)
     // What was refused is on this device only.
@@ -349,13 +350,13 @@ async function checkListed(
 /** A member that was removed keeps what it has, and gets nothing more. */
 async function mayRead(device: WorldDevice, address: string, log: EventLog): Promise<boolean> {
   if (parseAddress(address)?.owner === device.pubkey) return true
-  const [record] = await log.documents([address])
-  return record?.members.some((member) => member.pubkey === device.pubkey) === true
+  return (await membersOn(log, address)).some((member) => member.pubkey === device.pubkey)
 }
 
-async function isShared(address: string, log: EventLog): Promise<boolean> {
+/** The members of a document as the server has them; none of one that it doesn't know. */
+async function membersOn(log: EventLog, address: string): Promise<readonly Member[]> {
   const [record] = await log.documents([address])
-  return record !== undefined && record.members.length > 0
+  return record?.members ?? []
 }
 
 /** Address of the document that an event belongs to. */

@@ -97,7 +97,8 @@ export function createOutbox(options: OutboxOptions): Outbox {
    * it nevertheless.
    */
   const missed = new Set<string>()
-  for (const entry of options.entries) expectBack(entry)
+  for (const entry of options.entries)
+    if (entry.state === 'saved' || entry.state === 'staged') progress.follow(entry)
 
   /**
    * Whether the server has yet to be asked to delete a document. What is edited in it meanwhile is for it to refuse: sent before
@@ -110,13 +111,6 @@ export function createOutbox(options: OutboxOptions): Outbox {
         ({ state, event }) =>
           (state === 'pending' || state === 'staged') && event.includes(JSON.stringify(name)),
       )
-  }
-
-  /** From here on it counts what of an entry comes back that the server may have. */
-  function expectBack(entry: OutboxEntry): void {
-    if (entry.state !== 'saved' && entry.state !== 'staged') return
-    progress.forget(entry.id)
-    progress.follow(entry)
   }
 
   /** Sends an entry again, all of it, whatever of it came back before. */
@@ -201,7 +195,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
       for (const lane of lanes.all()) {
         // What a sync server said of documents is for it to confirm.
         if (publish !== undefined && !isEventLane(lane.name)) continue
-        for (const entry of [...lane.entries]) {
+        for (const entry of lane.entries) {
           if (entry.state === 'saved') restage(entry)
           else if (entry.state === 'staged' && progress.follow(entry).outstanding.size === 0)
             journal.add(finish(entry))
@@ -216,8 +210,13 @@ export function createOutbox(options: OutboxOptions): Outbox {
       sender.stop()
       missed.clear()
       // What came back before says nothing of what a server has that was set back since.
-      for (const lane of lanes.all())
-        for (const entry of lane.entries) if (entry.state === 'staged') expectBack(entry)
+      for (const lane of lanes.all()) {
+        for (const entry of lane.entries) {
+          if (entry.state !== 'staged') continue
+          progress.forget(entry.id)
+          progress.follow(entry)
+        }
+      }
       options.onChange()
     },
 

@@ -101,17 +101,7 @@ export function createSession(options: SessionOptions): Session {
     } catch (error) {
       throw toSyncError(error, 'CONNECTION_FAILED')
     }
-    if (info.mode === 'plain' && options.plain === undefined) {
-      throw new SyncError(
-        'RELAY_UNSUITABLE',
-        `${url} is a relay without "yjs_sync": it would keep only the newest of a chat's updates`,
-      )
-    }
-    if (info.mode === 'plain') {
-      await options.plain?.load().catch((error: unknown) => {
-        throw toSyncError(error, 'CONNECTION_FAILED', 'what syncs with a plain relay could not be loaded')
-      })
-    }
+    if (info.mode === 'plain') await loadPlain()
     options.onServerLimits({ maxEventBytes: info.maxEventBytes })
     options.onSummaries(info.tellsSummaries)
     if (info.mode === 'sync') {
@@ -119,6 +109,20 @@ export function createSession(options: SessionOptions): Session {
       options.onServerKey(info.key)
     }
     return info
+  }
+
+  async function loadPlain(): Promise<void> {
+    if (options.plain === undefined) {
+      throw new SyncError(
+        'RELAY_UNSUITABLE',
+        `${url} is a relay without "yjs_sync": it would keep only the newest of a chat's updates`,
+      )
+    }
+    try {
+      await options.plain.load()
+    } catch (error) {
+      throw toSyncError(error, 'CONNECTION_FAILED', 'what syncs with a plain relay could not be loaded')
+    }
   }
 
   /** Goes on with what the server is, once that is known and while the attempt is the one at hand. */
